@@ -1,0 +1,159 @@
+"""The trained part: two sets of LoRA pairs, one embedding a level, the embedding of the repeat token.
+
+Pairs are stacked over layers, ``{encoder|decoder}.{target}.a`` (layers, rank, in) and ``.b`` (layers, out, rank), so
+that merging a target is one batched product. On disk a pair may be int8 with one scale for each layer and rank
+component: the row of A and the column of B that belong together.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from ccf_core.config import TARGETS, CCFConfig
+from ccf_core.errors import AdapterError
+from ccf_core.transformer import layer_weights
+
+SIDES = ("encoder", "decoder")
+LEVELS = "level_embeddings"
+REPEAT = "repeat_embedding"
+SHARD_BYTES = 8_500_000
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """``tensors`` in float32 on the CPU, named as in the module's docstring, with
+    ``level_embeddings`` (levels, hidden), finest level first, and ``repeat_embedding`` (hidden,)."""
+
+    config: CCFConfig
+    tensors: dict[str, Tensor]
+
+    def delta(self, side: str, target: str) -> Tensor:
+        """What LoRA adds to a weight of every layer: scale · B·A, (layers, out, in) float32."""
+        return self.config.lora_scale * (self.tensors[f"{side}.{target}.b"] @ self.tensors[f"{side}.{target}.a"])
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over configuration, names, shapes and values."""
+        digest = hashlib.sha256(json.dumps(vars(self.config), sort_keys=True, default=list).encode())
+        for name, tensor in sorted(self.tensors.items()):
+            digest.update(f"{name}{tuple(tensor.shape)}".encode())
+            digest.update(tensor.contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+    @classmethod
+    def zero(cls, model: PreTrainedModel, config: CCFConfig, seed: int = 0) -> Adapter:
+        """An untrained adapter: A random, B zero, so that both sides are the base; the repeat token keeps its row."""
+        generator = torch.Generator().manual_seed(seed)
+        weights = layer_weights(model)
+        tensors = {}
+        for side, rank in (("encoder", config.encoder_rank), ("decoder", config.decoder_rank)):
+            for target in TARGETS:
+                out, width = weights[0][f"{target}.weight"].shape
+                a = torch.rand(len(weights), rank, width, generator=generator) * 2 - 1
+                tensors[f"{side}.{target}.a"] = a * width**-0.5
+                tensors[f"{side}.{target}.b"] = torch.zeros(len(weights), out, rank)
+        embedding = model.get_input_embeddings().weight
+        tensors[LEVELS] = torch.zeros(len(config.ratios), embedding.shape[1])
+        tensors[REPEAT] = embedding[config.repeat_token].detach().float().cpu().clone()
+        return cls(config, tensors)
+
+    def save(self, folder: str | Path, dtype: Literal["int8", "bfloat16", "float32"] = "int8") -> None:
+        """Write ``ccf.json`` and safetensors shards of at most 8.5 MB; replaces shards that are there."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.glob("adapter-*.safetensors"):
+            old.unlink()
+        shards: list[dict[str, Tensor]] = [{}]
+        filled = 0
+        for group in self._packed(dtype):
+            size = sum(t.nbytes for t in group.values())
+            if filled and filled + size > SHARD_BYTES:
+                shards.append({})
+                filled = 0
+            shards[-1].update(group)
+            filled += size
+        for index, shard in enumerate(shards, 1):
+            save_file(shard, folder / f"adapter-{index:02d}-of-{len(shards):02d}.safetensors", {"format": "ccf-adapter"})
+        self.config.save(folder / "ccf.json")
+
+    def _packed(self, dtype: str) -> list[dict[str, Tensor]]:
+        groups: list[dict[str, Tensor]] = [{name: self.tensors[name].contiguous() for name in (LEVELS, REPEAT)}]
+        for side in SIDES:
+            for target in TARGETS:
+                a, b = (self.tensors[f"{side}.{target}.{part}"] for part in "ab")
+                names = [f"{side}.{target}.{part}" for part in "ab"]
+                if dtype == "int8":
+                    for name, tensor, dim in ((names[0], a, 2), (names[1], b, 1)):
+                        scale = (tensor.abs().amax(dim, keepdim=True) / 127).clamp_min(1e-12)
+                        codes = (tensor / scale).round().to(torch.int8).contiguous()
+                        groups.append({name: codes, f"{name}.scale": scale.contiguous()})
+                else:
+                    wanted = getattr(torch, dtype)
+                    groups += [{n: t.to(wanted).contiguous()} for n, t in zip(names, (a, b), strict=True)]
+        return groups
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Adapter:
+        """Raises AdapterError if the folder holds no complete adapter."""
+        folder = Path(folder)
+        shards = sorted(folder.glob("adapter-*.safetensors"))
+        if not shards or not (folder / "ccf.json").exists():
+            raise AdapterError(f"There is no adapter in {folder}: point to a folder with ccf.json and adapter-*.safetensors.")
+        if len(shards) != int(shards[0].stem.rsplit("-", 1)[1]):
+            raise AdapterError(f"{folder} holds {len(shards)} of {shards[0].stem.rsplit('-', 1)[1]} shards: copy all.")
+        raw: dict[str, Tensor] = {}
+        for shard in shards:
+            with safe_open(shard, "pt") as file:
+                raw.update({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+        tensors = {
+            name: tensor.float() * raw[f"{name}.scale"] if tensor.dtype == torch.int8 else tensor.float()
+            for name, tensor in raw.items()
+            if not name.endswith(".scale")
+        }
+        config = CCFConfig.load(folder / "ccf.json")
+        wanted = {f"{side}.{target}.{part}" for side in SIDES for target in TARGETS for part in "ab"} | {LEVELS, REPEAT}
+        if wanted - tensors.keys():
+            raise AdapterError(f"{folder} lacks {sorted(wanted - tensors.keys())[0]}: copy the folder again.")
+        return cls(config, tensors)
+
+    def check(self, model: PreTrainedModel) -> None:
+        """Raises AdapterError unless every pair fits the model's weights."""
+        for target in TARGETS:
+            shape = layer_weights(model)[0][f"{target}.weight"].shape
+            for side in SIDES:
+                a, b = (self.tensors[f"{side}.{target}.{part}"] for part in "ab")
+                if (len(a), b.shape[1], a.shape[2]) != (model.config.num_hidden_layers, *shape):
+                    raise AdapterError("The adapter was trained for a base model of another size: choose that base.")
+
+
+@torch.no_grad()
+def merge_into(model: PreTrainedModel, adapter: Adapter) -> None:
+    """Turn ``model`` into the adapted decoder, in place: W + scale · B·A, and the repeat token's embedding."""
+    weights = layer_weights(model)
+    for target in TARGETS:
+        for w, delta in zip(weights, adapter.delta("decoder", target), strict=True):
+            weight = w[f"{target}.weight"]
+            weight.copy_(weight.float() + delta.to(weight.device))
+    model.get_input_embeddings().weight[adapter.config.repeat_token] = adapter.tensors[REPEAT].to(model.dtype)
+
+
+@torch.no_grad()
+def merged_layers(model: PreTrainedModel, adapter: Adapter) -> list[dict[str, Tensor]]:
+    """The encoder's layers: the base's own parameters, those with an adapter replaced by merged copies."""
+    layers = layer_weights(model)
+    merged = [dict(w) for w in layers]
+    for target in TARGETS:
+        for own, base, delta in zip(merged, layers, adapter.delta("encoder", target), strict=True):
+            weight = base[f"{target}.weight"]
+            own[f"{target}.weight"] = (weight.float() + delta.to(weight.device)).to(weight.dtype)
+    return merged

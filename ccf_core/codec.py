@@ -1,0 +1,285 @@
+"""CCF: the public face. Text to memory, memory to text, questions to answers."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+
+from ccf_core import answer as answering
+from ccf_core.adapter import Adapter, merge_into
+from ccf_core.answer import Answer, Timings
+from ccf_core.base import Base, load_base
+from ccf_core.config import CCFConfig
+from ccf_core.decoder import Decoder, Prefix, slot_segments
+from ccf_core.encoder import Encoder
+from ccf_core.errors import Cancelled, MemoryMismatch
+from ccf_core.memory import Block, KVMemory, MemoryHeader, first_difference
+from ccf_core.segment import Segmented, segment_text
+from ccf_core.transformer import StackSpec
+
+Progress = Callable[[int, int], None]
+
+#: What the decoder reads of a document.
+READERS = ("memory", "full", "truncated", "none")
+
+
+class CCF:
+    """A base model with an adapter: encoder, decoder and tokenizer in one.
+
+    Not safe for concurrent use; callers hold a lock of their own around the model.
+    """
+
+    def __init__(self, base: Base, adapter: Adapter, *, allow_other_base: bool = False) -> None:
+        """Takes ``base`` over: its model becomes the adapted decoder.
+
+        Raises MemoryMismatch if the adapter was trained on other weights or another tokenizer, unless
+        ``allow_other_base``; AdapterError if it does not fit at all.
+        """
+        config = adapter.config
+        if not allow_other_base:
+            for name, trained, found in (
+                ("weights", config.base, base.fingerprint),
+                ("tokenizer", config.tokenizer, base.tokenizer_fingerprint),
+            ):
+                if trained and trained != found:
+                    raise MemoryMismatch(
+                        f"The adapter was trained on a base model with other {name}: load that base, "
+                        "or allow the difference explicitly and expect worse results."
+                    )
+        adapter.check(base.model)
+        self.base = base
+        self.adapter = adapter
+        self.config: CCFConfig = config
+        self.tokenizer = base.tokenizer
+        self.encoder = Encoder(base.model, adapter)
+        merge_into(base.model, adapter)
+        self.decoder = Decoder(base.model, config)
+        self.model = base.model
+        self.adapter_fingerprint = adapter.fingerprint
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        adapter: str | Path = "assets/adapter",
+        base: str | Path | None = None,
+        device: str | torch.device | None = None,
+        dtype: str | torch.dtype | None = None,
+        *,
+        progress: Callable[[float, str], None] | None = None,
+        allow_other_base: bool = False,
+    ) -> CCF:
+        """Load an adapter folder on a base (a folder, a hub id, or the default one); see ``load_base``."""
+        loaded = Adapter.load(adapter)
+        return cls(
+            load_base(base, device=device, dtype=dtype, progress=progress), loaded, allow_other_base=allow_other_base
+        )
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        self.adapter.save(folder)
+
+    @property
+    def header(self) -> MemoryHeader:
+        """What memories made here say of their origin."""
+        spec = StackSpec.of(self.model)
+        return MemoryHeader(
+            base=self.base.fingerprint,
+            adapter=self.adapter_fingerprint,
+            tokenizer=self.base.tokenizer_fingerprint,
+            segment_length=self.config.segment_length,
+            mask=self.config.mask,
+            ratios=self.config.ratios,
+            layers=spec.layers,
+            kv_heads=spec.kv_heads,
+            head_dim=spec.head_dim,
+        )
+
+    @property
+    def token_kv_bytes(self) -> int:
+        """Bytes of one token of plain key-value cache in bf16."""
+        header = self.header
+        return header.layers * 2 * header.kv_heads * header.head_dim * 2
+
+    # Text to memory
+
+    def segment(self, text: str | Sequence[int]) -> Segmented:
+        """Tokenize and cut; NothingToCompress if there are no tokens."""
+        return segment_text(text, self.tokenizer, self.config.segment_length)
+
+    def encode(
+        self, document: Segmented, segments: Sequence[int] | None = None, finest: int | None = None
+    ) -> Iterator[tuple[int, dict[int, Block]]]:
+        """Yield (segment, its blocks by level) as they are encoded, the grain at which work can stop and resume."""
+        finest = finest or self.config.finest
+        wanted = range(len(document.spans)) if segments is None else segments
+        batch_size = 8 if self.model.device.type == "cpu" else 128
+        for indices in _equal_lengths([(i, len(document.spans[i])) for i in wanted], batch_size):
+            yield from zip(indices, self.encoder.encode([document.segment(i) for i in indices], finest), strict=True)
+
+    def memory(self, document: Segmented, blocks: dict[int, dict[int, Block]], ratio: int) -> KVMemory:
+        """Put encoded segments (all of them, by index) together."""
+        ordered = tuple(blocks[i] for i in range(len(document.spans)))
+        return KVMemory(self.header, document.spans, ordered, ratio)
+
+    def compress(
+        self,
+        text: str | Sequence[int],
+        finest: int = 4,
+        *,
+        progress: Progress | None = None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> KVMemory:
+        """Compress a text, or token ids, into a memory that serves every ratio from ``finest`` up.
+
+        progress is told (tokens done, tokens in all). Raises Cancelled soon after ``cancelled()`` turns true.
+        """
+        document = self.segment(text)
+        blocks: dict[int, dict[int, Block]] = {}
+        done = 0
+        for index, encoded in self.encode(document, finest=finest):
+            blocks[index] = encoded
+            done += len(document.spans[index])
+            if progress:
+                progress(done, len(document.input_ids))
+            if cancelled():
+                raise Cancelled("Compression was cancelled; nothing was changed.")
+        return self.memory(document, blocks, finest)
+
+    # Memory to text
+
+    def check(self, memory: KVMemory) -> None:
+        """Raises MemoryMismatch unless the memory was made by this base, adapter, tokenizer and configuration."""
+        first_difference(self.header, memory.header)
+
+    def prefill(self, memory: KVMemory, prompt: Sequence[int] = ()) -> tuple[DynamicCache, Tensor, Tensor]:
+        """(cache, attention_mask, position_ids) that make ``model.generate`` continue a memory.
+
+        With a prompt of p tokens: mask (1, slots + p) and positions (1, p), for ``input_ids`` = that prompt. Without
+        one, for a single token of the caller's. Call again for each generation: a cache grows as it is used.
+        """
+        self.check(memory)
+        given = self.decoder.inputs([self.decoder.prefix(memory)], [list(prompt) or [self.config.repeat_token]])
+        return given["past_key_values"], given["attention_mask"], given["position_ids"]  # type: ignore[return-value]
+
+    def reconstruct_ids(
+        self, memory: KVMemory, segments: Sequence[int] | None = None, batch_size: int = 16
+    ) -> list[list[int]]:
+        """Greedy reconstruction of segments, each from its own slots alone: exactly as many tokens as it had."""
+        self.check(memory)
+        wanted = list(range(memory.segments) if segments is None else segments)
+        result: dict[int, list[int]] = {}
+        for indices in _equal_lengths([(i, len(memory.spans[i])) for i in wanted], batch_size):
+            prefixes = [self.decoder.prefix(memory.select([i])) for i in indices]
+            length = len(memory.spans[indices[0]])
+            rows = self.decoder.generate(
+                prefixes, [[self.config.repeat_token]] * len(indices), max_new_tokens=length, exactly=True
+            )
+            result.update(zip(indices, rows, strict=True))
+        return [result[i] for i in wanted]
+
+    def reconstruct(self, memory: KVMemory, segments: Sequence[int] | None = None) -> list[str]:
+        """Greedy reconstruction as text; see ``reconstruct_ids``."""
+        return [self.tokenizer.decode(ids) for ids in self.reconstruct_ids(memory, segments)]
+
+    # Questions
+
+    def prefix_for(self, reader: str, memory: KVMemory | None, input_ids: Sequence[int] = ()) -> Prefix | None:
+        """What ``reader`` puts before the question.
+
+        ``full`` and ``truncated`` read ``input_ids``, the document's tokens; ``truncated`` keeps the first tokens
+        whose cache takes as many bytes as the memory at its ratio.
+        """
+        if reader == "none":
+            return None
+        if reader == "memory":
+            if memory is None:
+                raise ValueError("the reader 'memory' needs a memory")
+            self.check(memory)
+            return self.decoder.prefix(memory)
+        if reader == "full":
+            return self.decoder.read_text(input_ids)
+        if reader == "truncated":
+            if memory is None:
+                raise ValueError("the reader 'truncated' needs a memory to match in bytes")
+            return self.decoder.read_text(input_ids[: memory.slots])
+        raise ValueError(f"the reader must be one of {', '.join(READERS)}, not {reader!r}")
+
+    def answer(
+        self,
+        question: str,
+        memory: KVMemory | None,
+        max_new_tokens: int = 64,
+        *,
+        stream: bool = False,
+        reader: str = "memory",
+        input_ids: Sequence[int] = (),
+        with_evidence: bool = True,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> Answer | Iterator[str | Answer]:
+        """Answer from a memory (or as another ``reader``), greedily.
+
+        With ``stream`` returns an iterator over pieces of text whose last item is the Answer. Evidence is computed
+        for the reader ``memory`` alone; its segments index ``memory.spans``.
+        """
+        pieces = self._answer(question, memory, max_new_tokens, reader, input_ids, with_evidence, cancelled)
+        if stream:
+            return pieces
+        *_, last = pieces
+        assert isinstance(last, Answer)
+        return last
+
+    def _answer(
+        self,
+        question: str,
+        memory: KVMemory | None,
+        max_new_tokens: int,
+        reader: str,
+        input_ids: Sequence[int],
+        with_evidence: bool,
+        cancelled: Callable[[], bool],
+    ) -> Iterator[str | Answer]:
+        started = time.perf_counter()
+        prefix = self.prefix_for(reader, memory, input_ids)
+        prompt = answering.question_prompt(self.tokenizer, question)
+        loaded = time.perf_counter() - started
+        ids: list[int] = []
+        first = rate = 0.0
+        for piece in answering.stream(self.decoder, self.tokenizer, prefix, prompt, max_new_tokens, cancelled):
+            if isinstance(piece, str):
+                yield piece
+            else:
+                ids, first, rate = piece
+        shares: tuple[answering.Evidence, ...] = ()
+        if with_evidence and reader == "memory" and memory is not None and prefix and ids:
+            attention = answering.slot_attention(self.decoder, prefix, prompt, ids)
+            shares = answering.evidence(attention, slot_segments(memory))
+        text_tokens = memory.tokens if memory is not None else len(input_ids)
+        yield Answer(
+            text=self.tokenizer.decode(ids, skip_special_tokens=True).strip(),
+            reader=reader,
+            timings=Timings(loaded, first, rate),
+            kv_bytes=prefix.nbytes if prefix else 0,
+            full_kv_bytes=text_tokens * self.token_kv_bytes,
+            evidence=shares,
+        )
+
+
+def untouched(base: Base) -> Base:
+    """A copy of ``base`` that stays as it is when a CCF takes the original over."""
+    return replace(base, model=copy.deepcopy(base.model))
+
+
+def _equal_lengths(items: Sequence[tuple[int, int]], batch_size: int) -> Iterator[list[int]]:
+    """Batches of indices of equal length, in order of first appearance: no padding anywhere."""
+    groups: dict[int, list[int]] = {}
+    for index, length in items:
+        groups.setdefault(length, []).append(index)
+    for indices in groups.values():
+        for at in range(0, len(indices), batch_size):
+            yield indices[at : at + batch_size]

@@ -1,0 +1,69 @@
+"""The numbers that make a memory what it is; saved beside every adapter."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Mask = Literal["whole", "prefix"]
+
+#: Linear layers of a decoder block that carry a LoRA pair, by their Hugging Face names.
+TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+@dataclass(frozen=True)
+class CCFConfig:
+    """Shape of the memory and of the adapter.
+
+    segment_length : text tokens a segment (the last one of a document may be shorter).
+    ratios : text tokens a slot, ascending; each divides the next. Also the names of the levels.
+    mask : whether a slot sees its whole segment or only the text up to its own end.
+    slot_window : tokens whose embeddings are averaged into a slot's input; ``None`` is the level's own ratio.
+    encoder_rank, decoder_rank : LoRA ranks; ``lora_scale`` multiplies B·A.
+    repeat_token : the special token, unused by the base, whose learned embedding starts a reconstruction.
+    base, tokenizer : fingerprints of what the adapter was trained on; empty means any.
+    """
+
+    segment_length: int = 256
+    ratios: tuple[int, ...] = (4, 8, 16, 32)
+    mask: Mask = "whole"
+    slot_window: int | None = None
+    encoder_rank: int = 64
+    decoder_rank: int = 32
+    lora_scale: float = 2.0
+    repeat_token: int = 3
+    base: str = ""
+    tokenizer: str = ""
+
+    def __post_init__(self) -> None:
+        if self.mask not in ("whole", "prefix"):
+            raise ValueError(f"mask must be 'whole' or 'prefix', not {self.mask!r}")
+        if self.segment_length < 1 or not self.ratios:
+            raise ValueError("segment_length must be positive and ratios not empty")
+        if any(coarse % fine or coarse <= fine for fine, coarse in zip(self.ratios, self.ratios[1:], strict=False)):
+            raise ValueError(f"each ratio must divide the next, larger one: {self.ratios}")
+
+    @property
+    def finest(self) -> int:
+        return self.ratios[0]
+
+    def levels(self, ratio: int) -> tuple[int, ...]:
+        """Levels that a memory at ``ratio`` holds, coarse to fine.
+
+        Raises ValueError for a ratio that is not one of ``ratios``.
+        """
+        if ratio not in self.ratios:
+            raise ValueError(f"the ratio must be one of {', '.join(map(str, self.ratios))}, not {ratio}")
+        return tuple(level for level in reversed(self.ratios) if level >= ratio)
+
+    def save(self, path: Path) -> None:
+        path.write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> CCFConfig:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw["ratios"] = tuple(raw["ratios"])
+        return cls(**raw)

@@ -1,0 +1,184 @@
+"""Memory in, tokens out: slots become an ordinary Hugging Face cache at their decoder positions.
+
+It knows nothing of text documents or of how slots were made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache, PreTrainedModel
+
+from ccf_core.config import CCFConfig
+from ccf_core.layout import Placement, levels_of, placement
+from ccf_core.memory import KVMemory
+from ccf_core.transformer import rotary_table, rotate
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """What the decoder has read before the first token that it is fed.
+
+    keys, values : one tensor a layer, (1, kv_heads, slots, head_dim), keys rotated to their positions.
+    next_position : rotary position of the first token after it.
+    """
+
+    keys: tuple[Tensor, ...]
+    values: tuple[Tensor, ...]
+    next_position: int
+
+    @property
+    def length(self) -> int:
+        return self.keys[0].shape[2]
+
+    @property
+    def nbytes(self) -> int:
+        return sum(t.nbytes for t in (*self.keys, *self.values))
+
+
+def decoder_positions(memory: KVMemory, config: CCFConfig, window: int) -> tuple[list[int], Placement]:
+    """Position of every slot in the order of ``slot_tensors``, and the placement that they follow."""
+    placed = placement(memory.tokens, window)
+    positions: list[int] = []
+    start = 0
+    for span in memory.spans:
+        for _, ends in levels_of(config, len(span), memory.ratio):
+            positions += placed.slots(start, ends)
+        start += len(span)
+    return positions, placed
+
+
+def slot_tensors(memory: KVMemory, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """All slots, segment by segment, coarse to fine: k (before rotary) and v, (layers, kv_heads, slots, head_dim)."""
+    blocks = [block.floating(dtype, device) for _, _, block in memory.parts()]
+    return torch.cat([k for k, _ in blocks], dim=2), torch.cat([v for _, v in blocks], dim=2)
+
+
+def slot_segments(memory: KVMemory) -> list[int]:
+    """For every slot, in the same order, the index of its segment in ``memory.spans``."""
+    return [index for index, _, block in memory.parts() for _ in range(block.slots)]
+
+
+class Decoder:
+    """The base under the decoder's LoRA, ready to read memories; ``model`` is an ordinary causal LM."""
+
+    def __init__(self, model: PreTrainedModel, config: CCFConfig) -> None:
+        self.model = model
+        self.config = config
+        self.window = int(model.config.max_position_embeddings)
+
+    @torch.inference_mode()
+    def prefix(self, memory: KVMemory) -> Prefix:
+        """Rotate a memory's slots to their places."""
+        positions, placed = decoder_positions(memory, self.config, self.window)
+        k, v = slot_tensors(memory, self.model.dtype, self.model.device)
+        at = torch.tensor(positions, device=self.model.device)
+        cos, sin = rotary_table(self.model, at, self.model.dtype)
+        k = rotate(k.transpose(1, 2), cos, sin).transpose(1, 2)
+        return Prefix(tuple(k.unsqueeze(1)), tuple(v.unsqueeze(1)), placed.question)
+
+    def inputs(self, prefixes: Sequence[Prefix | None], prompts: Sequence[Sequence[int]]) -> dict[str, object]:
+        """Keyword arguments for ``model.generate`` or ``model(...)``: one row for each prefix and its prompt.
+
+        Shorter prefixes and prompts are padded on the left and masked. A prefix of ``None`` is an empty one.
+        """
+        device = self.model.device
+        rows = len(prompts)
+        longest = max(len(p) for p in prompts)
+        slots = max(p.length if p else 0 for p in prefixes)
+        input_ids = torch.full((rows, longest), self.config.repeat_token, device=device)
+        position_ids = torch.zeros((rows, longest), dtype=torch.long, device=device)
+        mask = torch.zeros((rows, slots + longest), dtype=torch.long, device=device)
+        for row, (prefix, prompt) in enumerate(zip(prefixes, prompts, strict=True)):
+            first = prefix.next_position if prefix else 0
+            pad = longest - len(prompt)
+            input_ids[row, pad:] = torch.tensor(prompt, device=device)
+            position_ids[row, pad:] = torch.arange(first, first + len(prompt), device=device)
+            mask[row, slots - (prefix.length if prefix else 0) : slots] = 1
+            mask[row, slots + pad :] = 1
+        given: dict[str, object] = {"input_ids": input_ids, "attention_mask": mask, "position_ids": position_ids}
+        if slots:
+            given["past_key_values"] = self._cache(prefixes, slots)
+        return given
+
+    def _cache(self, prefixes: Sequence[Prefix | None], slots: int) -> DynamicCache:
+        cache = DynamicCache()
+        template = next(p for p in prefixes if p)
+        for index in range(len(template.keys)):
+
+            def row(prefix: Prefix | None, name: str, index: int = index) -> Tensor:
+                like = getattr(template, name)[index]
+                out = like.new_zeros((1, like.shape[1], slots, like.shape[3]))
+                if prefix:
+                    out[:, :, slots - prefix.length :] = getattr(prefix, name)[index]
+                return out
+
+            if len(prefixes) == 1:
+                cache.update(template.keys[index], template.values[index], index)
+            else:
+                k, v = (torch.cat([row(p, name) for p in prefixes]) for name in ("keys", "values"))
+                cache.update(k, v, index)
+        return cache
+
+    @torch.inference_mode()
+    def read_text(self, input_ids: Sequence[int], chunk: int = 1024) -> Prefix:
+        """Full context: the decoder's own cache over raw text, as a prefix."""
+        cache = DynamicCache()
+        for start in range(0, len(input_ids), chunk):
+            piece = torch.tensor([list(input_ids[start : start + chunk])], device=self.model.device)
+            self.model.model(input_ids=piece, past_key_values=cache, use_cache=True)
+        keys = tuple(layer.keys for layer in cache.layers)
+        return Prefix(keys, tuple(layer.values for layer in cache.layers), len(input_ids))
+
+    @torch.inference_mode()
+    def generate(
+        self,
+        prefixes: Sequence[Prefix | None],
+        prompts: Sequence[Sequence[int]],
+        *,
+        max_new_tokens: int,
+        exactly: bool = False,
+        eos: Iterable[int] = (),
+        **kwargs: object,
+    ) -> list[list[int]]:
+        """Greedy continuation of each prompt after its prefix; ends with an end token, which is cut off.
+
+        exactly : produce ``max_new_tokens`` tokens whatever comes (end tokens are barred).
+        kwargs : anything that ``generate`` takes: a streamer, stopping criteria, sampling.
+        """
+        ends = list(eos) or _end_tokens(self.model)
+        given = self.inputs(prefixes, prompts)
+        out = self.model.generate(
+            **given,
+            max_new_tokens=max_new_tokens,
+            min_new_tokens=max_new_tokens if exactly else None,
+            eos_token_id=ends,
+            pad_token_id=ends[0],
+            suppress_tokens=[self.config.repeat_token],
+            **({"do_sample": False} | kwargs),
+        )
+        prompt_length = given["input_ids"].shape[1]  # type: ignore[attr-defined]
+        return [_before_end(row, ends) for row in out[:, prompt_length:].tolist()]
+
+    @torch.inference_mode()
+    def score(self, prefix: Prefix | None, prompt: Sequence[int], target: Sequence[int]) -> Tensor:
+        """Log-probability in nats of each target token, teacher-forced after prefix and prompt: (targets,) float32."""
+        given = self.inputs([prefix], [[*prompt, *target[:-1]]])
+        logits = self.model(**given).logits[0, len(prompt) - 1 :].float()
+        return logits.log_softmax(-1).gather(1, torch.tensor(target, device=logits.device)[:, None])[:, 0].cpu()
+
+
+def _end_tokens(model: PreTrainedModel) -> list[int]:
+    configured = model.generation_config.eos_token_id
+    configured = model.config.eos_token_id if configured is None else configured
+    return list(configured) if isinstance(configured, list | tuple) else [configured]
+
+
+def _before_end(ids: list[int], ends: Sequence[int]) -> list[int]:
+    for index, token in enumerate(ids):
+        if token in ends:
+            return ids[:index]
+    return ids

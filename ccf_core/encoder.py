@@ -1,0 +1,78 @@
+"""Segments in, slots out: one causal pass over [text; slots] and nothing else.
+
+It knows nothing of documents, storage or decoding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from ccf_core import layout
+from ccf_core.adapter import LEVELS, Adapter, merged_layers
+from ccf_core.memory import Block
+from ccf_core.transformer import StackSpec, attend_with, layer, rotary_table
+
+
+class Encoder:
+    """The base's stack under the encoder's LoRA. Create it before the decoder's LoRA is merged into ``model``."""
+
+    def __init__(self, model: PreTrainedModel, adapter: Adapter) -> None:
+        self.config = adapter.config
+        self.spec = StackSpec.of(model)
+        self.layers = merged_layers(model, adapter)
+        self.model = model
+        self.embedding = model.get_input_embeddings().weight
+        self.level_embeddings = adapter.tensors[LEVELS].to(self.embedding)
+
+    def _plan(self, tokens: int, finest: int) -> tuple[layout.SlotLayout, Tensor, Tensor, Tensor, Tensor, Tensor | None]:
+        return _plan(self.model, self.config, tokens, finest, self.embedding.dtype, self.embedding.device)
+
+    def embed(self, input_ids: Tensor, finest: int) -> Tensor:
+        """(batch, tokens) ids -> (batch, tokens + slots, hidden): text, then each slot's level and pooled window."""
+        slots, pool, *_ = self._plan(input_ids.shape[1], finest)
+        text = F.embedding(input_ids, self.embedding)
+        levels = self.level_embeddings[[self.config.ratios.index(level) for level in slots.levels]]
+        return torch.cat((text, pool @ text + levels), dim=1)
+
+    @torch.inference_mode()
+    def encode(self, segments: Sequence[Sequence[int]], finest: int) -> list[dict[int, Block]]:
+        """Slots of segments of one and the same length, for each a block a level, coarse to fine, on the CPU."""
+        tokens = len(segments[0])
+        slots, _, cos, sin, _, mask = self._plan(tokens, finest)
+        input_ids = torch.tensor(segments, device=self.embedding.device)
+        hidden = self.embed(input_ids, finest)
+        attend = attend_with(mask)
+        keys, values = [], []
+        for w in self.layers:
+            hidden, k, v = layer(self.spec, w, hidden, cos, sin, attend)
+            keys.append(k[:, tokens:])
+            values.append(v[:, tokens:])
+        # (layers, batch, slots, kv_heads, head_dim) -> (batch, layers, kv_heads, slots, head_dim)
+        k, v = (torch.stack(kept).permute(1, 0, 3, 2, 4).cpu() for kept in (keys, values))
+        sizes = [slots.count(level) for level in self.config.levels(finest)]
+        return [
+            {
+                level: Block(bk.contiguous(), bv.contiguous())
+                for level, bk, bv in zip(
+                    self.config.levels(finest), ks.split(sizes, dim=2), vs.split(sizes, dim=2), strict=True
+                )
+            }
+            for ks, vs in zip(k, v, strict=True)
+        ]
+
+
+@lru_cache(maxsize=64)
+def _plan(model, config, tokens, finest, dtype, device):  # type: ignore[no-untyped-def]
+    """What depends on the length alone: most segments of a document share it."""
+    slots = layout.slot_layout(tokens, finest, config.ratios)
+    pool = layout.pooling_matrix(slots, config.slot_window).to(device, dtype)
+    positions = layout.encoder_positions(slots).to(device)
+    cos, sin = rotary_table(model, positions, dtype)
+    mask = None if config.mask == "whole" else layout.encoder_mask(slots, config.mask).to(device)
+    return slots, pool, cos, sin, positions, mask

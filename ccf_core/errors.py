@@ -1,0 +1,25 @@
+"""What can go wrong in this package and be mended by the caller; every message says how."""
+
+
+class CCFError(RuntimeError):
+    """Root of the errors of ``ccf_core``."""
+
+
+class MemoryMismatch(CCFError):
+    """A memory was made by another base, adapter, tokenizer, segment length or mask than the one that would read it."""
+
+
+class DamagedMemory(CCFError):
+    """The bytes of a memory are not what their layout says they must be."""
+
+
+class AdapterError(CCFError):
+    """An adapter folder is missing, incomplete or does not fit the base model."""
+
+
+class NothingToCompress(CCFError):
+    """The text holds no tokens."""
+
+
+class Cancelled(CCFError):
+    """The caller asked to stop; what was finished before is kept by whoever received it."""

@@ -1,0 +1,120 @@
+"""Where slots stand and what they see: small pure functions, without a model.
+
+A segment of n tokens has slots that end at tokens f, 2f, 3f, … (counted from 1, f the finest ratio) and always at n.
+The slot at n belongs to the coarsest level; any other to the largest ratio that divides its end. Slots are kept in
+the order *coarse to fine, then by end*. In that order "text, the coarser slots and the earlier slots of one's own
+level" is exactly everything that comes before: the nested mask is plain causal attention over [text; slots], the
+memory at ratio r is the first ceil(n / r) slots, and leaving finer slots out cannot change the coarser ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from ccf_core.config import CCFConfig
+
+
+@dataclass(frozen=True)
+class SlotLayout:
+    """Slots of one segment, coarse to fine: ``ends`` count tokens from 1, ``levels`` are ratios."""
+
+    tokens: int
+    ends: tuple[int, ...]
+    levels: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def count(self, level: int) -> int:
+        return self.levels.count(level)
+
+
+def slot_layout(tokens: int, finest: int, ratios: Sequence[int]) -> SlotLayout:
+    """Slots of a segment of ``tokens`` tokens, down to the level ``finest``; always ceil(tokens / finest) of them."""
+    if tokens < 1:
+        raise ValueError("a segment has at least one token")
+    ends = [*range(finest, tokens, finest), tokens]
+
+    def level(end: int) -> int:
+        return ratios[-1] if end == tokens else max(r for r in ratios if end % r == 0)
+
+    ordered = sorted((-level(end), end) for end in ends)
+    return SlotLayout(tokens, tuple(end for _, end in ordered), tuple(-negative for negative, _ in ordered))
+
+
+def slots_of_level(tokens: int, level: int, ratios: Sequence[int]) -> int:
+    """How many slots of one level a segment of ``tokens`` tokens has: ceil(n/level) less those of coarser levels."""
+    coarser = [r for r in ratios if r > level]
+    return -(-tokens // level) - (-(-tokens // min(coarser)) if coarser else 0)
+
+
+def window_start(end: int, level: int, slot_window: int | None) -> int:
+    """First token (from 0) of the window whose mean embedding enters the slot that ends at ``end``."""
+    return max(0, end - (slot_window or level))
+
+
+def pooling_matrix(layout: SlotLayout, slot_window: int | None) -> torch.Tensor:
+    """(slots, tokens) float32; times token embeddings it gives the mean embedding of each slot's window."""
+    pool = torch.zeros(len(layout), layout.tokens)
+    for row, (end, level) in enumerate(zip(layout.ends, layout.levels, strict=True)):
+        start = window_start(end, level, slot_window)
+        pool[row, start:end] = 1.0 / (end - start)
+    return pool
+
+
+def encoder_positions(layout: SlotLayout) -> torch.Tensor:
+    """(tokens + slots,) int64 rotary positions: 0 … n−1 for text, end − 1 for a slot."""
+    return torch.tensor([*range(layout.tokens), *(end - 1 for end in layout.ends)])
+
+
+def encoder_mask(layout: SlotLayout, mask: str) -> torch.Tensor:
+    """(tokens + slots, tokens + slots) bool, True where the row may look at the column.
+
+    ``whole`` is plain causal; ``prefix`` also hides from a slot the text and the slots that end after it.
+    """
+    total = layout.tokens + len(layout)
+    causal = torch.ones(total, total, dtype=torch.bool).tril()
+    if mask == "whole":
+        return causal
+    ends = torch.tensor([*range(1, layout.tokens + 1), *layout.ends])
+    return causal & (ends[None, :] <= ends[:, None])
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Decoder positions: slots are squeezed by numerator / denominator so that ``tokens`` fit the window."""
+
+    tokens: int
+    numerator: int
+    denominator: int
+
+    @property
+    def stride(self) -> float:
+        return self.numerator / self.denominator
+
+    def slots(self, start: int, ends: Sequence[int]) -> list[int]:
+        """floor((start + end − 1) · stride) for each end; ``start`` is the segment's first token as read."""
+        return [(start + end - 1) * self.numerator // self.denominator for end in ends]
+
+    @property
+    def question(self) -> int:
+        """First position after the memory: floor(tokens · stride) + 1."""
+        return self.tokens * self.numerator // self.denominator + 1
+
+
+def placement(tokens: int, window: int, reserve: int | None = None) -> Placement:
+    """Stride min(1, (window − reserve) / tokens); the reserve (window / 8 by default) is for question and answer."""
+    room = window - (window // 8 if reserve is None else reserve)
+    return Placement(tokens, 1, 1) if tokens <= room else Placement(tokens, room, tokens)
+
+
+def levels_of(config: CCFConfig, tokens: int, ratio: int) -> list[tuple[int, tuple[int, ...]]]:
+    """(level, ends of its slots), coarse to fine, of a segment at ``ratio``."""
+    layout = slot_layout(tokens, ratio, config.ratios)
+    return [
+        (level, tuple(e for e, own in zip(layout.ends, layout.levels, strict=True) if own == level))
+        for level in config.levels(ratio)
+    ]

@@ -1,0 +1,129 @@
+"""Rows of text and questions to token arrays, once; and back from the one file that holds them.
+
+Rows are JSON lines (plain, .gz or .xz): text rows {"text", …}; question rows {"context", "question", "answers", …}.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import lzma
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from transformers import PreTrainedTokenizerBase
+
+from ccf_core.answer import question_prompt
+
+_OPENERS = {".gz": gzip.open, ".xz": lzma.open}
+
+
+def read_rows(path: str | Path) -> Iterator[dict]:
+    path = Path(path)
+    with _OPENERS.get(path.suffix, open)(path, "rt", encoding="utf-8") as lines:
+        for line in lines:
+            yield json.loads(line)
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """Arrays of different lengths in one: item i is ``ids[offsets[i]:offsets[i + 1]]``."""
+
+    ids: np.ndarray
+    offsets: np.ndarray
+
+    @classmethod
+    def of(cls, items: Iterable[Sequence[int]], dtype: type = np.int32) -> Ragged:
+        arrays = [np.asarray(item, dtype=dtype) for item in items]
+        ids = np.concatenate(arrays) if arrays else np.zeros(0, dtype)
+        return cls(ids, np.cumsum([0, *map(len, arrays)]))
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        return self.ids[self.offsets[index] : self.offsets[index + 1]]
+
+    def lengths(self) -> np.ndarray:
+        return np.diff(self.offsets)
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Token arrays of all documents, all contexts, and the questions (prompt, answer) of each context.
+
+    ``question_of[c]`` … ``question_of[c + 1]`` are the questions of context c.
+    """
+
+    texts: Ragged
+    contexts: Ragged
+    prompts: Ragged
+    answers: Ragged
+    question_of: np.ndarray
+
+    def save(self, path: str | Path) -> None:
+        arrays = {"question_of": self.question_of}
+        for name in ("texts", "contexts", "prompts", "answers"):
+            ragged = getattr(self, name)
+            arrays |= {f"{name}.ids": ragged.ids, f"{name}.offsets": ragged.offsets}
+        np.savez(path, **arrays)
+
+    @classmethod
+    def load(cls, path: str | Path) -> TrainingData:
+        with np.load(path, allow_pickle=False) as file:
+            ragged = {
+                name: Ragged(file[f"{name}.ids"], file[f"{name}.offsets"])
+                for name in ("texts", "contexts", "prompts", "answers")
+            }
+            return cls(**ragged, question_of=file["question_of"])
+
+
+def tokenize_rows(
+    texts: Iterable[dict],
+    questions: Iterable[dict],
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    end_token: int,
+    max_context: int = 3072,
+) -> TrainingData:
+    """Tokenize rows; questions are grouped by context, and contexts of more than ``max_context`` tokens left out.
+
+    The first answer of a row is the one that is taught, closed by ``end_token``.
+    """
+
+    def plain(batch: list[str]) -> list[list[int]]:
+        if not batch:
+            return []
+        return tokenizer(batch, add_special_tokens=False, split_special_tokens=True, verbose=False)["input_ids"]
+
+    smallest = np.uint16 if len(tokenizer) <= 2**16 else np.int32
+    text_ids = [ids for batch in _batched((row["text"] for row in texts), 256) for ids in plain(batch)]
+    by_context: dict[str, list[tuple[str, str]]] = {}
+    for row in questions:
+        by_context.setdefault(row["context"], []).append((row["question"], row["answers"][0]))
+    contexts, prompts, answers, question_of = [], [], [], [0]
+    for context, asked in by_context.items():
+        ids = plain([context])[0]
+        if not 0 < len(ids) <= max_context:
+            continue
+        contexts.append(ids)
+        prompts += [question_prompt(tokenizer, question) for question, _ in asked]
+        answers += [[*ids, end_token] for ids in plain([answer.strip() for _, answer in asked])]
+        question_of.append(len(prompts))
+    return TrainingData(
+        *(Ragged.of(items, smallest) for items in (text_ids, contexts, prompts, answers)),
+        question_of=np.asarray(question_of),
+    )
+
+
+def _batched(items: Iterable[str], size: int) -> Iterator[list[str]]:
+    batch: list[str] = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

@@ -1,0 +1,198 @@
+"""The training loop: accelerate, AdamW, cosine; every batch can be drawn again from (seed, number), so a run resumes
+exactly where its checkpoint was written.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+from safetensors.torch import load_file, save_file
+from torch.utils.data import DataLoader, Dataset
+
+from ccf_core.adapter import Adapter
+from ccf_core.base import Base
+from ccf_core.config import CCFConfig
+from ccf_core.training.data import TrainingData
+from ccf_core.training.examples import Kind, Mix, Sampler
+from ccf_core.training.model import TrainingModel
+from ccf_core.training.packing import Batch, Capacity, draw_examples, pack
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """One run. ``tokens_per_batch`` source tokens a process and micro-batch; ``accumulate`` micro-batches a step."""
+
+    steps: int = 1000
+    tokens_per_batch: int = 32768
+    accumulate: int = 1
+    learning_rate: float = 1e-3
+    warmup: int = 100
+    final_learning_rate: float = 0.05
+    clip: float = 1.0
+    seed: int = 0
+    workers: int = 4
+    log_every: int = 20
+    save_every: int = 500
+    mix: Mix = field(default_factory=Mix)
+
+    def rate(self, step: int) -> float:
+        """Learning rate at ``step``: linear warm-up, then cosine down to ``final_learning_rate`` of the peak."""
+        if step < self.warmup:
+            return self.learning_rate * (step + 1) / self.warmup
+        done = min(1.0, (step - self.warmup) / max(1, self.steps - self.warmup))
+        low = self.final_learning_rate
+        return self.learning_rate * (low + (1 - low) * 0.5 * (1 + math.cos(math.pi * done)))
+
+
+class Batches(Dataset):
+    """Batch number i, made from (seed, i) alone."""
+
+    def __init__(self, data: TrainingData, config: CCFConfig, run: TrainingConfig) -> None:
+        self.sampler = Sampler(data, config, run.mix)
+        self.config, self.run = config, run
+        self.capacity = Capacity.for_tokens(run.tokens_per_batch)
+
+    def __getitem__(self, number: int) -> Batch:
+        rng = np.random.default_rng((self.run.seed, number))
+        examples = draw_examples(self.sampler, self.capacity, rng)
+        return pack(examples, self.config, self.capacity, self.run.mix.weights)
+
+
+def train(
+    base: Base,
+    data: TrainingData,
+    config: CCFConfig,
+    run: TrainingConfig,
+    folder: str | Path,
+    *,
+    start: Adapter | None = None,
+    max_seconds: float = math.inf,
+    accelerator: Accelerator | None = None,
+) -> Adapter:
+    """Train an adapter, from ``start`` or from zero, and write checkpoints and ``log.jsonl`` into ``folder``.
+
+    Resumes from the checkpoint in ``folder`` if there is one. Stops early, after a checkpoint, at ``max_seconds``.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    accelerator = accelerator or Accelerator()
+    set_seed(run.seed)
+    device = accelerator.device
+    config = dataclasses.replace(config, base=base.fingerprint, tokenizer=base.tokenizer_fingerprint)
+    adapter = start or Adapter.zero(base.model, config, run.seed)
+    model = TrainingModel(base.model.to(device), adapter, compiled=device.type == "cuda")
+    optimizer = torch.optim.AdamW(
+        model.trainable.parameters(), lr=run.learning_rate, betas=(0.9, 0.98), weight_decay=0.0,
+        fused=device.type == "cuda",
+    )  # fmt: skip
+    first = _resume(folder, model, optimizer) if (folder / "state.json").exists() else 0
+    wrapped, optimizer = accelerator.prepare(model, optimizer)
+    if accelerator.is_main_process:
+        described = {"run": dataclasses.asdict(run), "ccf": dataclasses.asdict(config)}
+        (folder / "run.json").write_text(json.dumps(described, indent=2) + "\n")
+
+    began = time.perf_counter()
+    totals = torch.zeros(len(Kind), 3, device=device)
+    tokens = torch.zeros((), device=device, dtype=torch.long)
+    since, step = began, first
+    batches = _batches(data, config, run, first, accelerator)
+    for step in range(first, run.steps):
+        for group in optimizer.param_groups:
+            group["lr"] = run.rate(step)
+        for turn in range(run.accumulate):
+            batch = next(batches).to(device)
+            last = turn == run.accumulate - 1
+            with accelerator.no_sync(wrapped) if not last else _nothing():
+                loss, record = wrapped(batch)
+                accelerator.backward(loss / run.accumulate)
+            totals += record.detach()
+            tokens += batch.source_tokens
+        norm = accelerator.clip_grad_norm_(model.trainable.parameters(), run.clip)
+        optimizer.step()
+        optimizer.zero_grad()
+        if (step + 1) % run.log_every == 0 or step + 1 == run.steps:
+            summed, seen = accelerator.reduce(totals), accelerator.reduce(tokens)
+            if accelerator.is_main_process:
+                now = time.perf_counter()
+                _log(folder, step + 1, summed, int(seen), now - since, float(norm), run.rate(step))
+                since = now
+            totals.zero_()
+            tokens.zero_()
+        out_of_time = bool(accelerator.reduce(torch.tensor(float(time.perf_counter() - began > max_seconds), device=device)))
+        if (step + 1) % run.save_every == 0 or step + 1 == run.steps or out_of_time:
+            if accelerator.is_main_process:
+                _save(folder, model, optimizer, step + 1)
+            accelerator.wait_for_everyone()
+        if out_of_time:
+            break
+    return model.adapter()
+
+
+class _nothing:
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+def _batches(
+    data: TrainingData, config: CCFConfig, run: TrainingConfig, first: int, accelerator: Accelerator
+) -> Iterator[Batch]:
+    """This process's share of the batches from step ``first`` on: with n processes, every n-th."""
+    world, rank = accelerator.num_processes, accelerator.process_index
+    numbers = range(first * run.accumulate * world + rank, run.steps * run.accumulate * world, world)
+    loader = DataLoader(
+        Batches(data, config, run), sampler=numbers, batch_size=None, num_workers=run.workers,
+        pin_memory=accelerator.device.type == "cuda", prefetch_factor=4 if run.workers else None,
+    )  # fmt: skip
+    return iter(loader)
+
+
+def _log(folder: Path, step: int, totals: torch.Tensor, tokens: int, seconds: float, norm: float, rate: float) -> None:
+    row: dict[str, float | int] = {"step": step, "tokens": tokens, "tokens_per_s": round(tokens / seconds)}
+    row |= {"lr": rate, "grad_norm": round(norm, 4)}
+    for kind in Kind:
+        nats, hits, count = totals[kind].tolist()
+        if count:
+            row |= {f"{kind.name.lower()}_nats": round(nats / count, 4), f"{kind.name.lower()}_acc": round(hits / count, 4)}
+    with (folder / "log.jsonl").open("a") as log:
+        log.write(json.dumps(row) + "\n")
+    print(json.dumps(row), flush=True)
+
+
+def _save(folder: Path, model: TrainingModel, optimizer: torch.optim.Optimizer, step: int) -> None:
+    """Adapter, moments and step; each file replaced whole, the state last."""
+    names = list(model.trainable)
+    moments = {
+        f"{name}.{key}": value.cpu() if value.ndim else value.cpu().reshape(1)
+        for name, p in zip(names, model.trainable.values(), strict=True)
+        for key, value in optimizer.state[p].items()
+    }
+    weights = {name: p.detach().cpu() for name, p in model.trainable.items()}
+    for name, tensors in (("weights", weights), ("moments", moments)):
+        save_file(tensors, folder / f"{name}.part")
+        (folder / f"{name}.part").replace(folder / f"{name}.safetensors")
+    (folder / "state.part").write_text(json.dumps({"step": step}))
+    (folder / "state.part").replace(folder / "state.json")
+
+
+def _resume(folder: Path, model: TrainingModel, optimizer: torch.optim.Optimizer) -> int:
+    weights, moments = (load_file(folder / f"{name}.safetensors") for name in ("weights", "moments"))
+    with torch.no_grad():
+        for name, p in model.trainable.items():
+            p.copy_(weights[name])
+            state = {key: moments[f"{name}.{key}"] for key in ("exp_avg", "exp_avg_sq", "step")}
+            optimizer.state[p] = {
+                key: value.reshape(()).to(torch.float32) if key == "step" else value.to(p.device)
+                for key, value in state.items()
+            }
+    return int(json.loads((folder / "state.json").read_text())["step"])

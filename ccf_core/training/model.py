@@ -1,0 +1,186 @@
+"""The model under training: LoRA merged into the weights once a step, then two passes over packed streams.
+
+The same layer functions as at inference (ccf_core.transformer), with attention over many sequences in one stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from ccf_core.adapter import LEVELS, REPEAT, SIDES, Adapter
+from ccf_core.config import TARGETS
+from ccf_core.training.losses import chunked_cross_entropy
+from ccf_core.training.packing import Batch
+from ccf_core.transformer import StackSpec, Weights, finish, layer_weights, project, rms_norm, rotary_table, rotate
+
+LONGEST = 4096
+
+#: (q, k, v, query bounds, key bounds) -> like q; streams (tokens, heads, head_dim), causal at the lower right
+StreamAttention = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
+
+
+def flash_attention(q: Tensor, k: Tensor, v: Tensor, query_bounds: Tensor, key_bounds: Tensor) -> Tensor:
+    """Variable-length flash attention: no mask, no padding; bf16 or fp16 on CUDA."""
+    out = torch.ops.aten._flash_attention_forward(
+        q, k, v, query_bounds, key_bounds, LONGEST, LONGEST, 0.0, True, False
+    )
+    return out[0]
+
+
+def plain_attention(q: Tensor, k: Tensor, v: Tensor, query_bounds: Tensor, key_bounds: Tensor) -> Tensor:
+    """The same, sequence by sequence: the reference, and what runs on a CPU."""
+    pieces = []
+    queries, keys = query_bounds.tolist(), key_bounds.tolist()
+    for qa, qb, ka, kb in zip(queries, queries[1:], keys, keys[1:], strict=False):
+        if qb > qa:
+            mask = torch.ones(qb - qa, kb - ka, dtype=torch.bool, device=q.device).tril(kb - ka - (qb - qa))
+            sequence = (x.transpose(0, 1)[None] for x in (q[qa:qb], k[ka:kb], v[ka:kb]))
+            out = F.scaled_dot_product_attention(*sequence, attn_mask=mask, enable_gqa=q.shape[1] != k.shape[1])
+            pieces.append(out[0].transpose(0, 1))
+    return torch.cat(pieces)
+
+
+class _Take(torch.autograd.Function):
+    """x[index] where no row that matters is taken twice: the gradient is a copy, not a sum."""
+
+    @staticmethod
+    def forward(ctx, x, index):  # type: ignore[no-untyped-def]
+        ctx.save_for_backward(index)
+        ctx.rows = x.shape[0]
+        return x[index]
+
+    @staticmethod
+    def backward(ctx, gradient):  # type: ignore[no-untyped-def]
+        (index,) = ctx.saved_tensors
+        out = gradient.new_zeros((ctx.rows, *gradient.shape[1:]))
+        return out.index_copy(0, index, gradient), None
+
+
+class _Permute(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, order, inverse):  # type: ignore[no-untyped-def]
+        ctx.save_for_backward(inverse)
+        return x[order]
+
+    @staticmethod
+    def backward(ctx, gradient):  # type: ignore[no-untyped-def]
+        (inverse,) = ctx.saved_tensors
+        return gradient[inverse], None, None
+
+
+def encoder_layer(
+    spec: StackSpec, w: Weights, hidden: Tensor, cos: Tensor, sin: Tensor,
+    bounds: Tensor, slot_at: Tensor, attention: StreamAttention,
+) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    """Hidden stream, and the slots' keys (before rotary) and values (S, kv_heads, head_dim)."""
+    q, k, raw, v = project(spec, w, hidden, cos, sin)
+    out = finish(spec, w, hidden, attention(q, k, v, bounds, bounds))
+    return out, _Take.apply(raw, slot_at), _Take.apply(v, slot_at)
+
+
+def decoder_layer(
+    spec: StackSpec, w: Weights, hidden: Tensor, cos: Tensor, sin: Tensor,
+    memory_k: Tensor, memory_v: Tensor, batch: Batch, attention: StreamAttention,
+) -> Tensor:  # fmt: skip
+    """Hidden stream; each sequence sees its own memory (M, kv_heads, head_dim, keys rotated) before its tokens."""
+    q, k, _, v = project(spec, w, hidden, cos, sin)
+    k, v = (
+        _Permute.apply(torch.cat(both), batch.order, batch.inverse) for both in ((memory_k, k), (memory_v, v))
+    )
+    return finish(spec, w, hidden, attention(q, k, v, batch.query_bounds, batch.key_bounds))
+
+
+class TrainingModel(nn.Module):
+    """Frozen base and trainable adapter; ``forward(batch)`` gives the loss.
+
+    compiled : use torch.compile for the layers and flash attention (CUDA); otherwise the plain reference.
+    """
+
+    def __init__(self, base: PreTrainedModel, adapter: Adapter, *, compiled: bool) -> None:
+        super().__init__()
+        self.config = adapter.config
+        self.spec = StackSpec.of(base)
+        self.base = base.requires_grad_(False)
+        self.trainable = nn.ParameterDict(
+            {name.replace(".", "__"): nn.Parameter(t.float().clone()) for name, t in adapter.tensors.items()}
+        )
+        layers = layer_weights(base)
+        self.frozen = {name: [w[name].detach() for w in layers] for name in layers[0]}
+        self.stacked = {t: torch.stack(self.frozen[f"{t}.weight"]) for t in TARGETS}
+        self.embedding = base.get_input_embeddings().weight
+        self.head = base.get_output_embeddings().weight
+        self.compiled = compiled
+        self.attention = flash_attention if compiled else plain_attention
+
+        def fast(function: Callable) -> Callable:
+            return torch.compile(function, dynamic=False) if compiled else function
+
+        self._encoder_layer, self._decoder_layer, self._rotate = map(fast, (encoder_layer, decoder_layer, rotate))
+
+    def adapter(self) -> Adapter:
+        """What is being trained, as it stands."""
+        tensors = {name.replace("__", "."): p.detach().float().cpu().clone() for name, p in self.trainable.items()}
+        return Adapter(self.config, tensors)
+
+    def merged(self, side: str) -> list[dict[str, Tensor]]:
+        """Every layer's weights with W + scale · B·A in the targets, rounded to the base's dtype, differentiable."""
+        dtype = self.embedding.dtype
+        per_target = {}
+        for target in TARGETS:
+            a, b = (self.trainable[f"{side}__{target}__{part}"].to(dtype) for part in "ab")
+            per_target[f"{target}.weight"] = torch.baddbmm(self.stacked[target], b, a, alpha=self.config.lora_scale).unbind()
+        names = {**self.frozen, **per_target}
+        return [{name: values[i] for name, values in names.items()} for i in range(self.spec.layers)]
+
+    def encode(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Keys before rotary and values of all slots: each (S, layers, kv_heads, head_dim)."""
+        text = F.embedding(batch.encoder_ids, self.embedding)
+        with torch.no_grad():
+            running = F.pad(text.double().cumsum(0), (0, 0, 1, 0))
+            start, end = batch.slot_window.unbind(1)
+            pooled = ((running[end] - running[start]) / (end - start)[:, None]).to(text.dtype)
+        levels = self.trainable[LEVELS].to(text.dtype)[batch.slot_level]
+        # Where a stream has spare slots they all point at its last, unused token.
+        hidden = text.index_copy(0, batch.slot_at, pooled + levels)
+        cos, sin = rotary_table(self.base, batch.encoder_positions, text.dtype)
+        keys, values = [], []
+        for w in self.merged("encoder"):
+            hidden, k, v = self._encoder_layer(
+                self.spec, w, hidden, cos, sin, batch.encoder_bounds, batch.slot_at, self.attention
+            )
+            keys.append(k)
+            values.append(v)
+        return torch.stack(keys, 1), torch.stack(values, 1)
+
+    def decode(self, batch: Batch, keys: Tensor, values: Tensor) -> Tensor:
+        """Hidden states (D, hidden), final norm applied."""
+        k, v = keys.index_select(0, batch.memory_slot), values.index_select(0, batch.memory_slot)
+        cos, sin = rotary_table(self.base, batch.memory_positions, k.dtype)
+        k = self._rotate(k, cos[:, None], sin[:, None])
+        repeat = (batch.decoder_ids == self.config.repeat_token)[:, None]
+        hidden = F.embedding(batch.decoder_ids, self.embedding)
+        hidden = torch.where(repeat, self.trainable[REPEAT].to(hidden.dtype), hidden)
+        cos, sin = rotary_table(self.base, batch.decoder_positions, hidden.dtype)
+        for w, memory_k, memory_v in zip(self.merged("decoder"), k.unbind(1), v.unbind(1), strict=True):
+            hidden = self._decoder_layer(
+                self.spec, w, hidden, cos, sin, memory_k, memory_v, batch, self.attention
+            )
+        return rms_norm(hidden, self.base.model.norm.weight, self.spec.eps)
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """(loss, record): the record (kinds, 3) float32 holds each kind's summed nats, hits and number of targets."""
+        hidden = self.decode(batch, *self.encode(batch))
+        loss, each, correct = chunked_cross_entropy(
+            hidden[batch.target_at], self.head, batch.targets, batch.target_weight, self.compiled
+        )
+        columns = torch.stack((each, correct.float(), torch.ones_like(each)), 1) * (batch.target_weight > 0)[:, None]
+        record = columns.new_zeros((5, 3)).index_add_(0, batch.target_kind, columns)
+        return loss, record[:4]
+
+
+__all__ = ["SIDES", "TrainingModel", "flash_attention", "plain_attention"]

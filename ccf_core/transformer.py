@@ -1,0 +1,119 @@
+"""The decoder stack of Llama-, Mistral- and Qwen2/3-style models as plain functions over a dictionary of weights.
+
+Why not the Hugging Face modules: a slot is a key *before* rotary embedding, which they do not give out, and training
+wants merged weights as inputs of one compiled layer. Tests hold these functions to the logits of the modules.
+It knows nothing of slots, adapters or caches; attention itself is handed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from transformers import PreTrainedModel
+from transformers.activations import ACT2FN
+
+Weights = Mapping[str, Tensor]
+#: (query, key, value) with rotary embedding applied, each (..., tokens, heads, head_dim) -> like query
+Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class StackSpec:
+    """The numbers of a decoder stack that its weights do not show."""
+
+    layers: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    eps: float
+    activation: str
+
+    @classmethod
+    def of(cls, model: PreTrainedModel) -> StackSpec:
+        config = model.config
+        return cls(
+            layers=config.num_hidden_layers,
+            heads=config.num_attention_heads,
+            kv_heads=config.num_key_value_heads,
+            head_dim=getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads,
+            eps=config.rms_norm_eps,
+            activation=config.hidden_act,
+        )
+
+
+def layer_weights(model: PreTrainedModel) -> list[dict[str, Tensor]]:
+    """Each layer's parameters by short name ("q_proj.weight", "input_layernorm.weight", …); no copies."""
+    return [
+        {name.removeprefix("self_attn.").removeprefix("mlp."): p for name, p in layer.named_parameters()}
+        for layer in model.model.layers
+    ]
+
+
+def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
+    """x / rms(x) in float32, rounded to x's dtype, times weight: the order that the modules use."""
+    wide = x.float()
+    return weight * (wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + eps)).to(x.dtype)
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotary embedding of x (..., tokens, heads, head_dim) by cos and sin (..., tokens, head_dim)."""
+    first, second = x.chunk(2, dim=-1)
+    return x * cos.unsqueeze(-2) + torch.cat((-second, first), dim=-1) * sin.unsqueeze(-2)
+
+
+def rotary_table(model: PreTrainedModel, positions: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """cos and sin, each (*positions.shape, head_dim), from the model's own rotary module (scaled kinds included)."""
+    flat = positions.reshape(1, -1)
+    probe = torch.empty(0, dtype=dtype, device=positions.device)
+    cos, sin = model.model.rotary_emb(probe, flat)
+    return cos.reshape(*positions.shape, -1), sin.reshape(*positions.shape, -1)
+
+
+def _linear(x: Tensor, w: Weights, name: str) -> Tensor:
+    return F.linear(x, w[f"{name}.weight"], w.get(f"{name}.bias"))
+
+
+def project(spec: StackSpec, w: Weights, hidden: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, ...]:
+    """First half of a layer: (query, key, key before rotary, value), each (..., tokens, heads, head_dim)."""
+    x = rms_norm(hidden, w["input_layernorm.weight"], spec.eps)
+    q, k, v = (_linear(x, w, name).unflatten(-1, (-1, spec.head_dim)) for name in ("q_proj", "k_proj", "v_proj"))
+    if "q_norm.weight" in w:
+        q, k = rms_norm(q, w["q_norm.weight"], spec.eps), rms_norm(k, w["k_norm.weight"], spec.eps)
+    return rotate(q, cos, sin), rotate(k, cos, sin), k, v
+
+
+def finish(spec: StackSpec, w: Weights, hidden: Tensor, attended: Tensor) -> Tensor:
+    """Second half of a layer: output projection, residuals and the gated feed-forward."""
+    hidden = hidden + _linear(attended.flatten(-2), w, "o_proj")
+    x = rms_norm(hidden, w["post_attention_layernorm.weight"], spec.eps)
+    gate = ACT2FN[spec.activation](_linear(x, w, "gate_proj"))
+    return hidden + _linear(gate * _linear(x, w, "up_proj"), w, "down_proj")
+
+
+def layer(
+    spec: StackSpec, w: Weights, hidden: Tensor, cos: Tensor, sin: Tensor, attend: Attend
+) -> tuple[Tensor, Tensor, Tensor]:
+    """One decoder layer: (hidden, key before rotary, value)."""
+    q, k, raw, v = project(spec, w, hidden, cos, sin)
+    return finish(spec, w, hidden, attend(q, k, v)), raw, v
+
+
+def attend_with(mask: Tensor | None) -> Attend:
+    """Scaled dot-product attention for (batch, tokens, heads, head_dim): causal, or under a bool mask."""
+
+    def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        out = F.scaled_dot_product_attention(
+            q.transpose(1, 2),
+            k.transpose(1, 2),
+            v.transpose(1, 2),
+            attn_mask=mask,
+            is_causal=mask is None,
+            enable_gqa=q.shape[-2] != k.shape[-2],
+        )
+        return out.transpose(1, 2)
+
+    return attend
