@@ -1,7 +1,7 @@
 """Figures: numbers in, plotly figures out. Knows nothing of documents, databases or Gradio.
 
 Backgrounds are transparent and text is mid-grey, so that one figure is legible on light and on dark pages.
-Colours are Okabe and Ito's, which colour-blind readers can tell apart; pattern and label repeat what they say.
+Colours are Okabe and Ito's, which colour-blind readers can tell apart; pattern and label repeat it.
 """
 
 from __future__ import annotations
