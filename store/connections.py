@@ -1,0 +1,179 @@
+"""One SQLite connection per thread, transactions that wait for each other, SQLite's errors in plain words.
+
+It knows nothing of what the tables mean.
+"""
+
+import os
+import sqlite3
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlite_utils import Database
+
+from . import migrations
+from .errors import StoreBusy, StoreUnavailable
+
+BUSY_TIMEOUT_S = 30.0
+
+# https://www.sqlite.org/fileformat.html#the_database_header
+_MAGIC, _HEADER_BYTES = b"SQLite format 3\0", 100
+
+_BUSY = "{path} is in use by another process; try again in a moment."
+_CANNOT_WRITE = "{path} cannot be written; make the file and its folder writable or choose another path."
+_SENTENCES = {
+    sqlite3.SQLITE_BUSY: _BUSY,
+    sqlite3.SQLITE_LOCKED: _BUSY,
+    sqlite3.SQLITE_READONLY: _CANNOT_WRITE,
+    sqlite3.SQLITE_CANTOPEN: _CANNOT_WRITE,
+    sqlite3.SQLITE_PERM: _CANNOT_WRITE,
+    sqlite3.SQLITE_NOTADB: "{path} is not a database; choose another path or move that file away.",
+    sqlite3.SQLITE_CORRUPT: "{path} is damaged; move it away or restore a copy of it, then start again.",
+    sqlite3.SQLITE_FULL: "The disk that holds {path} is full; free some space and try again.",
+    sqlite3.SQLITE_IOERR: "The disk failed while {path} was in use; check the disk and try again.",
+}
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn SQLite's complaints about the file into StoreUnavailable or StoreBusy; let others through."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte is the primary code
+        if code not in _SENTENCES:
+            raise
+        kind = StoreBusy if _SENTENCES[code] is _BUSY else StoreUnavailable
+        raise kind(_SENTENCES[code].format(path=path)) from error
+
+
+class Connections:
+    """Opens the database at `path` (and its folder), brings its schema up to date, hands out connections.
+
+    Every thread gets a connection of its own. Writers of this process queue on a lock; writers of other
+    processes are waited for up to `busy_timeout_s` seconds.
+
+    Raises:
+        StoreUnavailable: the file cannot be used; it is left as it was.
+    """
+
+    def __init__(self, path: str | Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
+        self.path = Path(path).absolute()
+        self._busy_timeout_s = busy_timeout_s
+        self._pid = os.getpid()
+        self._closed = False
+        self._local = threading.local()
+        # Weak, so that the connection of a thread that ended is closed with it.
+        self._opened: weakref.WeakSet[Database] = weakref.WeakSet()
+        self._opened_lock = threading.Lock()
+        self._write_lock = threading.RLock()
+        self._make_room()
+        try:
+            self._use_wal()
+            with self.transaction() as db:
+                migrations.upgrade(db)
+        except BaseException:
+            self.close()
+            raise
+
+    @contextmanager
+    def reading(self) -> Iterator[Database]:
+        """This thread's connection; inside `transaction()` it sees what was written so far.
+
+        Raises:
+            StoreUnavailable: SQLite cannot use the file (StoreBusy: not now).
+        """
+        with translated(self.path):
+            yield self._database()
+
+    @contextmanager
+    def writing(self) -> Iterator[Database]:
+        """This thread's connection, while no other thread of this process writes. Raises StoreBusy."""
+        if not self._write_lock.acquire(timeout=self._busy_timeout_s):
+            raise StoreBusy(_BUSY.format(path=self.path))
+        try:
+            with self.reading() as db:
+                yield db
+        finally:
+            self._write_lock.release()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Database]:
+        """All of the block's writes, or none of them if it raises. A block within a block is a savepoint.
+
+        Raises:
+            StoreUnavailable: SQLite cannot write the file (StoreBusy: another writer did not finish in time).
+        """
+        with self.writing() as db:
+            if db.conn.in_transaction:
+                with db.atomic():
+                    yield db
+                return
+            # A deferred BEGIN fails at once when two readers both turn into writers; IMMEDIATE waits.
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+                db.commit()
+            except BaseException:
+                db.rollback()
+                raise
+
+    def close(self) -> None:
+        """Close every thread's connection, after the running writer; stop readers first."""
+        with self._write_lock, self._opened_lock:
+            self._closed = True
+            for db in self._opened:
+                db.close()
+
+    def _database(self) -> Database:
+        if os.getpid() != self._pid:
+            # SQLite's connections and file locks do not survive a fork.
+            raise StoreUnavailable(f"{self.path} was opened by another process; open it again in this one.")
+        with self._opened_lock:
+            if self._closed:
+                raise StoreUnavailable(f"{self.path} was closed; open it again.")
+            db: Database | None = getattr(self._local, "db", None)
+            if db is None:
+                db = self._local.db = self._connect()
+            return db
+
+    def _connect(self) -> Database:
+        conn = sqlite3.connect(
+            self.path, timeout=self._busy_timeout_s, isolation_level=None, check_same_thread=False
+        )
+        db = Database(conn, strict=True, execute_plugins=False)
+        self._opened.add(db)
+        db.execute("PRAGMA foreign_keys = ON")
+        db.execute("PRAGMA synchronous = NORMAL")
+        db.execute(f"PRAGMA journal_size_limit = {64 * 2**20}")
+        return db
+
+    def _make_room(self) -> None:
+        """Make the folder; refuse what is no database, as SQLite takes a very short file for an empty one."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            if self.path.exists():
+                with self.path.open("rb") as file:
+                    start = file.read(_HEADER_BYTES)
+                if start and not (start.startswith(_MAGIC) and len(start) == _HEADER_BYTES):
+                    raise StoreUnavailable(_SENTENCES[sqlite3.SQLITE_NOTADB].format(path=self.path))
+        except OSError as error:
+            raise StoreUnavailable(_CANNOT_WRITE.format(path=self.path)) from error
+
+    def _use_wal(self) -> None:
+        """Check that the file is ours, then switch it to write-ahead logging."""
+        deadline = time.monotonic() + self._busy_timeout_s
+        while True:
+            try:
+                with self.reading() as db:
+                    migrations.check(db, self.path)
+                    db.enable_wal()
+                return
+            except StoreBusy:
+                # SQLite does not wait by itself when several processes switch a new file at the same moment.
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)

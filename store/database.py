@@ -1,0 +1,92 @@
+"""The store: one SQLite file that holds documents, their memories, chats and runs."""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from sqlite_utils import Database
+
+from .blobs import SQLiteBlobs
+from .chats import Chats
+from .connections import BUSY_TIMEOUT_S, Connections
+from .documents import Documents
+from .memories import Memories
+from .runs import Runs
+
+
+@dataclass(frozen=True)
+class StoreStats:
+    """`file_bytes`: the database and its log on disk; `memory_bytes`: blobs alone; the others are counts."""
+
+    file_bytes: int
+    documents: int
+    memory_bytes: int
+    blobs: int
+
+
+class Store:
+    """Opens the database at `path`, made with its folder where there is none, and brings it up to date.
+
+    It may be used from many threads at once and by several processes, each of which opens it for itself (also
+    after a fork). With `memory_cap_bytes`, the least recently used memories give way to new ones.
+
+    Raises:
+        StoreUnavailable: the file cannot be written, is not a database, belongs to another program or was
+            written by a newer version; it is left as it was.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        memory_cap_bytes: int | None = None,
+        busy_timeout_s: float = BUSY_TIMEOUT_S,
+    ) -> None:
+        self._connections = Connections(path, busy_timeout_s=busy_timeout_s)
+        self._blobs = SQLiteBlobs(self._connections)
+        self.path = self._connections.path
+        self.memories = Memories(self._connections, self._blobs, cap_bytes=memory_cap_bytes)
+        self.chats = Chats(self._connections)
+        self.documents = Documents(self._connections, self.memories, self.chats)
+        self.runs = Runs(self._connections)
+
+    def transaction(self) -> AbstractContextManager[Database]:
+        """`with store.transaction():` keeps all writes of the block, or none of them if it raises.
+
+        Raises:
+            StoreBusy: another writer did not finish within the busy timeout.
+        """
+        return self._connections.transaction()
+
+    def stats(self) -> StoreStats:
+        """Sizes in bytes, and counts."""
+        with self._connections.reading() as db:
+            documents = db.table("documents").count
+        files = (self.path.with_name(self.path.name + suffix) for suffix in ("", "-wal", "-shm"))
+        return StoreStats(
+            file_bytes=sum(file.stat().st_size for file in files if file.exists()),
+            documents=documents,
+            memory_bytes=self.memories.nbytes(),
+            blobs=self._blobs.count(),
+        )
+
+    def vacuum(self) -> None:
+        """Give the space of what was deleted back to the disk, and wipe its traces from the search index."""
+        with self._connections.writing() as db:
+            db.table("documents").optimize()
+            db.vacuum()
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def close(self) -> None:
+        """Close all connections; nothing can be done with this object afterwards."""
+        self._connections.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,177 @@
+"""Documents: plain text by the SHA-256 of its UTF-8 bytes, with full-text search."""
+
+import builtins
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlite_utils import Database
+
+from .chats import Chats
+from .connections import Connections
+from .errors import DocumentNotFound, InvalidText
+from .excerpts import CLOSE, OPEN, excerpt
+from .memories import Memories
+from .rows import document_id, now, storable
+
+MAX_QUERY_WORDS = 64
+
+_COLUMNS = (
+    "sha256, title, media_type, source_bytes, text_bytes, characters, pages, tokens, segments, created_at,"
+    " (SELECT coalesce(sum(nbytes), 0) FROM memories WHERE document_id = documents.id) AS memory_bytes"
+)
+
+
+@dataclass(frozen=True)
+class Document:
+    """One document without its text.
+
+    `source_bytes`: size of the file it was read from; `text_bytes`: its UTF-8 size; `characters`: its length;
+    `pages`: (start, end) character offsets of each page; `tokens` and `segments`: None until a tokenizer saw
+    it; `memory_bytes`: blobs stored for it, all models together; `created_at`: ISO 8601, UTC.
+    """
+
+    sha256: str
+    title: str
+    media_type: str
+    source_bytes: int | None
+    text_bytes: int
+    characters: int
+    pages: tuple[tuple[int, int], ...]
+    tokens: int | None
+    segments: int | None
+    created_at: str
+    memory_bytes: int
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A document that matches a query.
+
+    `snippet` is text[start : start + len(snippet)], plain; `marks` are the (start, end) of the matching words
+    within it, empty if only the title matches; a higher `score` (BM25) is a better match.
+    """
+
+    document: Document
+    snippet: str
+    start: int
+    marks: tuple[tuple[int, int], ...]
+    score: float
+
+
+class Documents:
+    def __init__(self, connections: Connections, memories: Memories, chats: Chats) -> None:
+        self._connections = connections
+        self._memories = memories
+        self._chats = chats
+
+    def add(
+        self,
+        text: str,
+        *,
+        title: str,
+        media_type: str,
+        pages: Sequence[tuple[int, int]] = (),
+        source_bytes: int | None = None,
+    ) -> Document:
+        """Store a text; one that is there already is returned as it is, under its first title.
+
+        Raises:
+            InvalidText: the text cannot be written as UTF-8.
+        """
+        try:
+            encoded = text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise InvalidText from error
+        sha256 = hashlib.sha256(encoded).hexdigest()
+        row = {
+            "sha256": sha256,
+            "title": storable(title),
+            "media_type": media_type,
+            "source_bytes": source_bytes,
+            "text_bytes": len(encoded),
+            "characters": len(text),
+            "pages": json.dumps(list(pages)),
+            "created_at": now(),
+            "text": text,
+        }
+        with self._connections.transaction() as db:
+            if self.find(sha256) is None:
+                db.table("documents").insert(row)
+            return self.get(sha256)
+
+    def get(self, sha256: str) -> Document:
+        """Raises DocumentNotFound."""
+        document = self.find(sha256)
+        if document is None:
+            raise DocumentNotFound(sha256)
+        return document
+
+    def find(self, sha256: str) -> Document | None:
+        """The document, or None."""
+        with self._connections.reading() as db:
+            return next(iter(self._select(db, "WHERE sha256 = ?", [sha256])), None)
+
+    def list(self) -> builtins.list[Document]:
+        """All documents, the newest first."""
+        with self._connections.reading() as db:
+            return self._select(db, "ORDER BY id DESC", [])
+
+    def text(self, sha256: str) -> str:
+        """The whole text. Raises DocumentNotFound."""
+        with self._connections.reading() as db:
+            return str(db.table("documents").get(document_id(db, sha256))["text"])
+
+    def rename(self, sha256: str, title: str) -> Document:
+        """Raises DocumentNotFound."""
+        return self._update(sha256, {"title": storable(title)})
+
+    def set_tokens(self, sha256: str, tokens: int, segments: int) -> Document:
+        """Note how many tokens and segments a tokenizer made of the text. Raises DocumentNotFound."""
+        return self._update(sha256, {"tokens": tokens, "segments": segments})
+
+    def delete(self, sha256: str) -> None:
+        """Delete the document, its memories, and what chats quote from it. Raises DocumentNotFound."""
+        with self._connections.transaction() as db:
+            self._chats.forget_document(sha256)
+            self._memories.delete(sha256)
+            db.table("documents").delete(document_id(db, sha256))
+
+    def search(self, query: str, limit: int = 20) -> builtins.list[Hit]:
+        """Documents that hold all words of the query, in title or text, the best first.
+
+        Words are matched whatever their case, accents and English endings; "quoted words" as a phrase. No
+        query is an error: one without a word finds nothing.
+        """
+        words = storable(query).replace("\0", " ").split()[:MAX_QUERY_WORDS]
+        if not words:
+            return []
+        with self._connections.reading() as db:
+            match = db.quote_fts(" ".join(words))
+            if not match:
+                return []
+            rows = db.execute(
+                "SELECT documents.id, highlight(documents_fts, 1, ?, ?), -rank"
+                " FROM documents_fts JOIN documents ON documents.id = documents_fts.rowid"
+                " WHERE documents_fts MATCH ? ORDER BY rank LIMIT ?",
+                [OPEN, CLOSE, match, max(limit, 0)],
+            ).fetchall()
+            return [
+                Hit(self._select(db, "WHERE id = ?", [row_id])[0], *excerpt(marked), score)
+                for row_id, marked, score in rows
+            ]
+
+    def _update(self, sha256: str, values: dict[str, Any]) -> Document:
+        with self._connections.transaction() as db:
+            db.table("documents").update(document_id(db, sha256), values)
+            return self.get(sha256)
+
+    def _select(self, db: Database, tail: str, values: Sequence[Any]) -> builtins.list[Document]:
+        rows = db.query(f"SELECT {_COLUMNS} FROM documents {tail}", values)
+        return [Document(**row | {"pages": _pages(row["pages"])}) for row in rows]
+
+
+def _pages(stored: str) -> tuple[tuple[int, int], ...]:
+    return tuple((start, end) for start, end in json.loads(stored))

@@ -1,0 +1,62 @@
+import logging
+
+import pytest
+
+LEVELS = (4, 8, 16, 32)
+
+
+@pytest.fixture
+def document(add, remember):
+    document = add("text")
+    remember(document, "aa", segments=3)
+    return document.sha256
+
+
+def spoil(sql, segment, level, statement="UPDATE blobs SET data = ?"):
+    where = "WHERE key = (SELECT key FROM memory_parts WHERE segment = ? AND level = ?)"
+    values = [b"x" * 100] if "?" in statement else []
+    sql(f"{statement} {where}", *values, segment, level)
+
+
+def test_a_damaged_blob_is_dropped_reported_and_missing(store, sql, document, caplog):
+    spoil(sql, 1, 8)
+    with caplog.at_level(logging.WARNING):
+        found = store.memories.get(document, "aa", None, LEVELS)
+    assert found.corrupted == [(1, 8)]
+    assert (1, 8) not in found
+    assert len(found) == 11
+    assert "segment 1, level 8" in caplog.text
+    assert store.memories.missing(document, "aa", 3, LEVELS) == [1]
+    assert store.stats().blobs == 11
+    assert store.memories.nbytes() == 1100
+
+
+def test_a_damage_is_reported_once_and_can_be_repaired(store, sql, document):
+    spoil(sql, 1, 8)
+    assert store.memories.get(document, "aa", None, LEVELS).corrupted == [(1, 8)]
+    assert store.memories.get(document, "aa", None, LEVELS).corrupted == []
+    store.memories.put(document, "aa", 1, 8, b"made again")
+    found = store.memories.get(document, "aa", [1], [8])
+    assert (found, found.corrupted) == ({(1, 8): b"made again"}, [])
+
+
+def test_a_lost_blob_is_damage_too(store, sql, document):
+    spoil(sql, 0, 4, "DELETE FROM blobs")
+    found = store.memories.get(document, "aa", [0], LEVELS)
+    assert found.corrupted == [(0, 4)]
+    assert store.memories.missing(document, "aa", 3, LEVELS) == [0]
+
+
+def test_a_truncated_blob_and_a_swapped_digest_are_damage(store, sql, document):
+    spoil(sql, 0, 4, "UPDATE blobs SET data = substr(data, 1, 99)")
+    sql("UPDATE memory_parts SET digest = ? WHERE segment = 2 AND level = 32", "0" * 64)
+    found = store.memories.get(document, "aa", None, LEVELS)
+    assert found.corrupted == [(0, 4), (2, 32)]
+    assert store.memories.missing(document, "aa", 3, LEVELS) == [0, 2]
+
+
+def test_only_what_is_read_is_checked(store, sql, document):
+    spoil(sql, 1, 4)
+    assert store.memories.get(document, "aa", None, [8, 16, 32]).corrupted == []
+    assert store.memories.get(document, "aa", [0, 2], LEVELS).corrupted == []
+    assert store.memories.get(document, "aa", [1], [4]).corrupted == [(1, 4)]

@@ -1,0 +1,81 @@
+import hashlib
+
+import pytest
+
+from store import DocumentNotFound, InvalidText, Store
+
+
+def test_the_address_is_the_sha256_of_the_utf8_text(add):
+    text = "Grüße, 世界 🌍"
+    document = add(text, title="gruss.txt", pages=[(0, 5), (5, len(text))], source_bytes=99)
+    assert document.sha256 == hashlib.sha256(text.encode()).hexdigest()
+    assert (document.title, document.media_type) == ("gruss.txt", "text/plain")
+    assert (document.text_bytes, document.characters, document.source_bytes) == (
+        len(text.encode()),
+        len(text),
+        99,
+    )
+    assert document.pages == ((0, 5), (5, len(text)))
+    assert (document.tokens, document.segments, document.memory_bytes) == (None, None, 0)
+
+
+def test_adding_again_returns_the_first_one(store, add):
+    first = add("same text", title="first.txt")
+    assert add("same text", title="second.txt") == first
+    assert store.documents.list() == [first]
+
+
+@pytest.mark.parametrize("text", ["", "a\0b", "\r\n line ends \n", "é" * 100_000])
+def test_text_comes_back_exactly(store, add, text):
+    assert store.documents.text(add(text).sha256) == text
+
+
+def test_text_without_a_utf8_form_is_refused(store, add):
+    with pytest.raises(InvalidText, match="save the document as UTF-8"):
+        add("broken \ud800 half")
+    assert store.documents.list() == []
+
+
+def test_a_title_from_an_undecodable_file_name_is_kept_readable(add):
+    assert add("text", title="caf\udce9.txt").title == "caf?.txt"
+
+
+def test_the_list_is_newest_first_and_knows_memory_sizes(store, add, remember):
+    first, second = add("one"), add("two")
+    remember(first, "aa", nbytes=10)
+    remember(first, "bb", nbytes=1)
+    assert [d.sha256 for d in store.documents.list()] == [second.sha256, first.sha256]
+    assert [d.memory_bytes for d in store.documents.list()] == [0, 44]
+
+
+def test_rename_and_token_counts(store, add):
+    document = add("text")
+    assert store.documents.rename(document.sha256, "better name").title == "better name"
+    assert store.documents.set_tokens(document.sha256, 300, 2).segments == 2
+    found = store.documents.get(document.sha256)
+    assert (found.title, found.tokens, found.segments) == ("better name", 300, 2)
+
+
+def test_find_is_none_where_get_raises(store):
+    assert store.documents.find("0" * 64) is None
+    for use in (store.documents.get, store.documents.text, store.documents.delete):
+        with pytest.raises(DocumentNotFound, match="choose one from the library"):
+            use("0" * 64)
+    with pytest.raises(DocumentNotFound):
+        store.documents.rename("0" * 64, "title")
+    with pytest.raises(DocumentNotFound):
+        store.documents.set_tokens("0" * 64, 1, 1)
+
+
+def test_reopening_finds_everything(path):
+    with Store(path) as store:
+        document = store.documents.add("kept", title="kept.txt", media_type="text/plain")
+        store.memories.put(document.sha256, "aa", 0, 4, b"memory")
+        chat = store.chats.create("about it", [document.sha256])
+        store.chats.append(chat.id, "user", "why?")
+        run = store.runs.add("bench", {"tokens": 1}, {"seconds": 2.0})
+    with Store(path) as store:
+        assert store.documents.text(document.sha256) == "kept"
+        assert store.memories.get(document.sha256, "aa", None, [4]) == {(0, 4): b"memory"}
+        assert [m.content for m in store.chats.messages(chat.id)] == ["why?"]
+        assert store.runs.list() == [run]

@@ -1,0 +1,78 @@
+import pytest
+from sqlite_utils import Database
+
+from store import Store
+from store.migrations import migrations, upgrade
+
+STEPS = [step.name for step in migrations.pending(Database(memory=True))]
+
+
+def schema(path):
+    with Database(path) as db:
+        return sorted(db.query("SELECT type, name, sql FROM sqlite_master"), key=lambda row: row["name"])
+
+
+def test_the_first_step_is_version_one_and_names_are_in_order():
+    assert STEPS[0] == "m001_documents"
+    assert sorted(STEPS) == STEPS
+
+
+def test_opening_again_changes_no_schema(path):
+    Store(path).close()
+    first = schema(path)
+    Store(path).close()
+    assert schema(path) == first
+    with Database(path) as db:
+        assert [step.name for step in migrations.applied(db)] == STEPS
+
+
+@pytest.mark.parametrize("step", STEPS[1:])
+def test_an_older_file_is_brought_up_to_date_and_keeps_its_rows(tmp_path, step):
+    fresh, older = tmp_path / "fresh.db", tmp_path / "older.db"
+    Store(fresh).close()
+    with Database(older, strict=True) as db:
+        migrations.apply(db, stop_before=step)
+        row = {"sha256": "ab", "title": "old", "media_type": "text/plain", "text_bytes": 4, "characters": 4}
+        db.table("documents").insert(row | {"pages": "[]", "created_at": "then", "text": "zeal"})
+    with Store(older) as store:
+        assert store.documents.text("ab") == "zeal"
+        assert [hit.document.title for hit in store.documents.search("zeal")] == ["old"]
+        store.memories.put("ab", "aa", 0, 4, b"x")
+        assert store.memories.nbytes() == 1
+    assert schema(older) == schema(fresh)
+
+
+def test_a_step_that_fails_leaves_the_file_as_it_was(tmp_path, monkeypatch):
+    path = tmp_path / "half.db"
+    with Database(path, strict=True) as db:
+        migrations.apply(db, stop_before=STEPS[2])
+    before = schema(path)
+    broken = type(migrations)("ccf")
+    broken._migrations = list(migrations._migrations)
+
+    @broken()
+    def m999_broken(db):
+        db.execute("CREATE TABLE half (x)")
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("store.migrations.migrations", broken)
+    with pytest.raises(ZeroDivisionError):
+        Store(path)
+    assert schema(path) == before
+
+
+def test_tables_are_strict(path):
+    Store(path).close()
+    with Database(path) as db:
+        ours = [t for t in db.tables if not t.name.startswith(("documents_fts", "sqlite_"))]
+        assert {t.name for t in ours} >= {"documents", "memories", "memory_parts", "blobs", "chats", "runs"}
+        assert [t.name for t in ours if not t.strict] == []
+
+
+def test_upgrade_is_idempotent():
+    db = Database(memory=True, strict=True)
+    upgrade(db)
+    before = db.schema
+    upgrade(db)
+    assert db.schema == before
+    assert db.execute("PRAGMA user_version").fetchone() == (len(STEPS),)
