@@ -1,0 +1,34 @@
+"""What a user of the use cases can do wrong; every message is one sentence that says what to do.
+
+Errors of ``app.readers``, ``store`` and ``ccf_core`` pass through the use cases with their own sentences.
+"""
+
+from __future__ import annotations
+
+
+class WorkbenchError(RuntimeError):
+    """Root of the errors of the use cases."""
+
+
+class BadSetting(WorkbenchError):
+    """A setting from the environment or the command line cannot be used."""
+
+
+class ModelNotReady(WorkbenchError):
+    """The model could not be loaded, for a reason that is not the adapter's or the base's own."""
+
+
+class NoDocument(WorkbenchError):
+    """A question was asked, but of no document."""
+
+
+class DocumentTooLong(WorkbenchError):
+    """The document has more tokens than ``Settings.max_tokens``."""
+
+
+class NotAnswerable(WorkbenchError):
+    """The question, the ratio or the reader cannot be used with these documents."""
+
+
+class NoSegment(WorkbenchError):
+    """The document has no segment of that number."""

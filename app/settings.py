@@ -1,0 +1,73 @@
+"""Where things live and how much may be used: read once, from the environment, and never changed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from platformdirs import user_data_path
+
+from app.errors import BadSetting
+
+DEFAULT_ADAPTER = Path(__file__).resolve().parent.parent / "assets" / "adapter"
+
+
+def default_data_dir() -> Path:
+    """The platform's folder for the user's data."""
+    return user_data_path("ccf-workbench", appauthor=False)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of one workbench; the environment variable of each stands in parentheses.
+
+    data_dir : folder of the database (``CCF_DATA``).
+    adapter : folder of the trained adapter (``CCF_ADAPTER``).
+    base : folder or hub id of the base model, None for the default one (``CCF_BASE``).
+    device, dtype : where and in which dtype the model runs, None to choose (``CCF_DEVICE``, ``CCF_DTYPE``).
+    memory_cap_bytes : memories together; the least recently used are forgotten (``CCF_MEMORY_CAP_MB``, 10^6 bytes).
+    max_tokens : longest document that is taken (``CCF_MAX_TOKENS``).
+    allow_other_base : use an adapter on a base it was not trained on (``CCF_ALLOW_OTHER_BASE`` = 1).
+    """
+
+    data_dir: Path = field(default_factory=default_data_dir)
+    adapter: Path = DEFAULT_ADAPTER
+    base: str | None = None
+    device: str | None = None
+    dtype: str | None = None
+    memory_cap_bytes: int = 4_000_000_000
+    max_tokens: int = 200_000
+    allow_other_base: bool = False
+
+    @property
+    def database(self) -> Path:
+        return self.data_dir / "workbench.db"
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> Settings:
+        """Raises BadSetting for a number that is none. An empty variable counts as unset."""
+        given = {name: value for name, value in environ.items() if value.strip()}
+        return cls(
+            data_dir=_folder(given["CCF_DATA"]) if "CCF_DATA" in given else default_data_dir(),
+            adapter=_folder(given["CCF_ADAPTER"]) if "CCF_ADAPTER" in given else cls.adapter,
+            base=given.get("CCF_BASE"),
+            device=given.get("CCF_DEVICE"),
+            dtype=given.get("CCF_DTYPE"),
+            memory_cap_bytes=_number(given, "CCF_MEMORY_CAP_MB", cls.memory_cap_bytes // 1_000_000)
+            * 1_000_000,
+            max_tokens=_number(given, "CCF_MAX_TOKENS", cls.max_tokens),
+            allow_other_base=given.get("CCF_ALLOW_OTHER_BASE", "0") not in ("0", "false", "no"),
+        )
+
+
+def _folder(value: str) -> Path:
+    return Path(value).expanduser()
+
+
+def _number(environ: Mapping[str, str], name: str, default: int) -> int:
+    value = environ.get(name, str(default))
+    if not value.strip().isdecimal() or int(value) == 0:
+        raise BadSetting(f"{name} must be a whole number above 0, not {value!r}.")
+    return int(value)
