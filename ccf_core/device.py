@@ -1,0 +1,75 @@
+"""Where the model runs, and in which dtype."""
+
+from __future__ import annotations
+
+import os
+import platform
+
+import torch
+
+from ccf_core.errors import CCFError
+
+DTYPES = {
+    "bfloat16": torch.bfloat16,
+    "bf16": torch.bfloat16,
+    "float16": torch.float16,
+    "fp16": torch.float16,
+    "float32": torch.float32,
+    "fp32": torch.float32,
+}
+
+
+class DeviceUnavailable(CCFError):
+    """The device or dtype asked for is unknown, or not present on this machine."""
+
+
+def choose_device(device: str | torch.device | None = None) -> torch.device:
+    """The device asked for, else ``CCF_DEVICE``, else the first present of cuda, mps and cpu.
+
+    Raises DeviceUnavailable.
+    """
+    wanted = device or os.environ.get("CCF_DEVICE")
+    if not wanted:
+        return torch.device(next((name for name in ("cuda", "mps") if _present(name)), "cpu"))
+    try:
+        chosen = torch.device(wanted)
+    except RuntimeError as error:
+        raise DeviceUnavailable(f"{wanted} is not a device: use cuda, mps or cpu.") from error
+    if not _present(chosen.type):
+        raise DeviceUnavailable(f"This machine has no usable {chosen.type} device: use another, or cpu.")
+    return chosen
+
+
+def choose_dtype(device: torch.device, dtype: str | torch.dtype | None = None) -> torch.dtype:
+    """The dtype asked for, else ``CCF_DTYPE``, else bfloat16 where it is fast on ``device``, else float32.
+
+    Raises DeviceUnavailable.
+    """
+    wanted = dtype or os.environ.get("CCF_DTYPE")
+    if isinstance(wanted, torch.dtype):
+        return wanted
+    if wanted:
+        if wanted not in DTYPES:
+            raise DeviceUnavailable(f"{wanted} is not a dtype that can be used: choose {', '.join(DTYPES)}.")
+        return DTYPES[wanted]
+    fast = device.type in ("cuda", "mps") or (device.type == "cpu" and _cpu_multiplies_bfloat16())
+    return torch.bfloat16 if fast else torch.float32
+
+
+def _present(kind: str) -> bool:
+    if kind == "cuda":
+        return torch.cuda.is_available()
+    if kind == "mps":
+        return torch.backends.mps.is_available()
+    return kind == "cpu"
+
+
+def _cpu_multiplies_bfloat16() -> bool:
+    try:
+        supported = bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    except (AttributeError, RuntimeError):
+        return False
+    # On x86 plain AVX-512 may count as support, though it emulates bfloat16, slower than float32.
+    native = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    x86 = platform.machine().lower() in ("x86_64", "amd64")
+    return supported and (not x86 or any(getattr(torch.cpu, name, lambda: False)() for name in native))
