@@ -19,8 +19,7 @@ from .errors import StoreBusy, StoreUnavailable
 
 BUSY_TIMEOUT_S = 30.0
 
-# https://www.sqlite.org/fileformat.html#the_database_header
-_MAGIC, _HEADER_BYTES = b"SQLite format 3\0", 100
+_SMALLEST_BYTES = 512  # one page of the smallest size that SQLite knows
 
 _BUSY = "{path} is in use by another process; try again in a moment."
 _CANNOT_WRITE = "{path} cannot be written; make the file and its folder writable or choose another path."
@@ -152,16 +151,17 @@ class Connections:
         return db
 
     def _make_room(self) -> None:
-        """Make the folder; refuse what is no database, as SQLite takes a very short file for an empty one."""
+        """Make the folder; refuse a very short file, which SQLite would take for an empty database.
+
+        The file's size has to do: opening and closing the file here would drop this process's SQLite locks.
+        """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            if self.path.exists():
-                with self.path.open("rb") as file:
-                    start = file.read(_HEADER_BYTES)
-                if start and not (start.startswith(_MAGIC) and len(start) == _HEADER_BYTES):
-                    raise StoreUnavailable(_SENTENCES[sqlite3.SQLITE_NOTADB].format(path=self.path))
+            size = self.path.stat().st_size if self.path.exists() else 0
         except OSError as error:
             raise StoreUnavailable(_CANNOT_WRITE.format(path=self.path)) from error
+        if 0 < size < _SMALLEST_BYTES:
+            raise StoreUnavailable(_SENTENCES[sqlite3.SQLITE_NOTADB].format(path=self.path))
 
     def _use_wal(self) -> None:
         """Check that the file is ours, then switch it to write-ahead logging."""

@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 from sqlite_utils import Database
 
@@ -47,8 +49,7 @@ def test_a_step_that_fails_leaves_the_file_as_it_was(tmp_path, monkeypatch):
     with Database(path, strict=True) as db:
         migrations.apply(db, stop_before=STEPS[2])
     before = schema(path)
-    broken = type(migrations)("ccf")
-    broken._migrations = list(migrations._migrations)
+    broken = copy.deepcopy(migrations)
 
     @broken()
     def m999_broken(db):

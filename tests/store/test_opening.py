@@ -31,7 +31,9 @@ def test_an_empty_file_is_a_new_store(tmp_path):
         assert store.documents.list() == []
 
 
-@pytest.mark.parametrize("content", [b"%PDF-1.7\n" * 1000, b"x", b"SQLite format 3\0", b"\0" * 5000])
+@pytest.mark.parametrize(
+    "content", [b"%PDF-1.7\n" * 1000, b"x", b"x" * 511, b"x" * 512, b"SQLite format 3\0", b"\0" * 5000]
+)
 def test_a_file_that_is_not_a_database_is_refused(tmp_path, content):
     path = tmp_path / "notes.pdf"
     path.write_bytes(content)
