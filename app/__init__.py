@@ -1,0 +1,1 @@
+"""The application: the use cases of the workbench, its page and its command line."""

@@ -1,0 +1,59 @@
+"""One `ReadDocument` from a reader's draft: pages joined, characters normalised, offsets counted."""
+
+import re
+
+from .document import Draft, Limits, Page, ReadDocument
+from .errors import EmptyDocument
+from .normalise import characters, tidy, title
+from .sniff import BINARY_SUFFIXES, KIND_NAMES, suffix
+
+
+def assemble(draft: Draft, kind: str, media_type: str, filename: str, limits: Limits) -> ReadDocument:
+    """Raises `EmptyDocument` if no visible character is left, `DocumentTooLarge` if too many are."""
+    parts: list[str] = []
+    pages: list[Page] = []
+    length = 0
+    for number, raw in draft.pages:
+        page = tidy(characters(raw))
+        if not page.strip():
+            continue
+        if parts:
+            kept, joint = _seam(parts[-1], page)
+            length += len(kept) - len(parts[-1])
+            pages[-1] = Page(pages[-1].number, pages[-1].start, length)
+            parts[-1:] = [kept, joint]
+            length += len(joint)
+        parts.append(page)
+        pages.append(Page(number, length, length + len(page)))
+        length += len(page)
+        limits.check_characters(length)
+    if not parts:
+        raise EmptyDocument("The document holds no visible text; choose one that does.")
+    return ReadDocument(
+        title=title(draft.titles, filename),
+        text="".join(parts),
+        media_type=media_type,
+        pages=tuple(page for page in pages if page.number),
+        notes=(*_misnamed(kind, filename), *draft.notes),
+    )
+
+
+def _seam(before: str, after: str) -> tuple[str, str]:
+    """The earlier page without a dividing hyphen, and what joins it to the next: sentences run across."""
+    if not after[0].islower():
+        return before, "\n\n"
+    if re.search(r"[^\W\d_]{2}-\Z", before):
+        return before[:-1], ""
+    return before, " " if re.search(r"[\w,;\u2013-]\Z", before) else "\n\n"
+
+
+def _misnamed(kind: str, filename: str) -> tuple[str, ...]:
+    claimed = BINARY_SUFFIXES.get(suffix(filename))
+    actual = KIND_NAMES[kind]
+    if (
+        claimed == actual
+        or (claimed is None and actual not in BINARY_SUFFIXES.values())
+        or not suffix(filename)
+    ):
+        return ()
+    return (f"The file's name suggests another kind, but its content is {actual}; it was read as {actual}.",)

@@ -1,0 +1,55 @@
+"""Characters, blank lines and titles: what all kinds of text have in common."""
+
+import re
+import unicodedata
+
+TITLE_LENGTH = 120
+
+_LINE_END = re.compile("\r\n|[\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+_UNWANTED = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\u00ad\ufeff\ufffe\uffff]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_FORMAT = re.compile("[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e007f]")
+_PLACEHOLDER = re.compile(r"(untitled|document|title|word document|no title|slide|page)[\s_-]*\d*", re.I)
+_FILE_SUFFIX = re.compile(r"\.(docx?|odt|rtf|tex|dvi|indd|qxd|pdf|pages|html?|xml)$", re.I)
+
+
+def characters(text: str) -> str:
+    """Text in NFC, "\\n" for every kind of line end, without control characters but "\\n" and "\\t".
+
+    No-break spaces become spaces; soft hyphens and byte-order marks go; a lone surrogate, which no encoding
+    can store, becomes U+FFFD.
+    """
+    text = _LINE_END.sub("\n", text)
+    text = _SURROGATE.sub("\ufffd", _UNWANTED.sub("", text)).replace("\u00a0", " ")
+    return unicodedata.normalize("NFC", text)
+
+
+def tidy(text: str) -> str:
+    """No white space at line ends, no run of more than two newlines, no blank lines around the text."""
+    text = "\n".join(line.rstrip() for line in text.split("\n"))
+    return re.sub(r"\n{3,}", "\n\n", text).strip("\n")
+
+
+def title(candidates: tuple[str, ...], filename: str) -> str:
+    """The first candidate that says something, else the file's name without its suffix.
+
+    At most 120 characters on one line, without control, bidirectional or other invisible ones; not escaped.
+    """
+    stem = re.split(r"[\\/]", filename)[-1]
+    stem = re.sub(r"(?<=.)\.\w{1,10}$", "", stem)
+    for candidate in (*candidates, stem.replace("_", " "), stem):
+        line = _one_line(candidate)
+        line = re.sub(r"^Microsoft Word - ", "", line)
+        named_after_file = _FILE_SUFFIX.search(line) is not None
+        if any(c.isalnum() for c in line) and not named_after_file and not _PLACEHOLDER.fullmatch(line):
+            return line
+    return _one_line(stem) or "Untitled"
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(_FORMAT.sub("", characters(text[: 20 * TITLE_LENGTH])).split())
+    if len(line) <= TITLE_LENGTH:
+        return line
+    cut = line[: TITLE_LENGTH - 1]
+    head, _, _ = cut.rpartition(" ")
+    return (head if len(head) > TITLE_LENGTH // 2 else cut).rstrip() + "…"
