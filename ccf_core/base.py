@@ -22,7 +22,6 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 from transformers.utils import logging
 
 from ccf_core.default_base import (
-    BASE_ID,
     MANIFEST,
     BaseDamaged,
     BaseDownloadFailed,
@@ -35,7 +34,6 @@ from ccf_core.device import DeviceUnavailable, choose_device, choose_dtype
 from ccf_core.digests import remembered_sha256, tokenizer_sha256
 
 __all__ = [
-    "BASE_ID",
     "SUPPORTED",
     "Base",
     "BaseDamaged",

