@@ -27,7 +27,7 @@ class Settings:
     adapter : folder of the trained adapter (``CCF_ADAPTER``).
     base : folder or hub id of the base model, None for the default one (``CCF_BASE``).
     device, dtype : where and in which dtype the model runs, None to choose (``CCF_DEVICE``, ``CCF_DTYPE``).
-    memory_cap_bytes : memories together; the least recently used are forgotten (``CCF_MEMORY_CAP_MB``, 10^6 bytes).
+    memory_cap_bytes : of all memories together; the least recently used go first (``CCF_MEMORY_CAP_MB``, MB).
     max_tokens : longest document that is taken (``CCF_MAX_TOKENS``).
     allow_other_base : use an adapter on a base it was not trained on (``CCF_ALLOW_OTHER_BASE`` = 1).
     """

@@ -1,7 +1,7 @@
 """What the use cases return: plain values, ready to be shown or printed, that hold no model and no database.
 
-Sizes are bytes, times are seconds, offsets are characters of the document's text; ``notes`` are sentences for the
-user. Titles and texts come from users' files: escape them before they meet HTML.
+Sizes are bytes, times are seconds, offsets are characters of the document's text; ``notes`` are sentences for
+the user. Titles and texts come from users' files: escape them before they meet HTML.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from typing import Literal
 from ccf_core import KVMemory
 
 Reader = Literal["memory", "full", "truncated", "none"]
+DocumentState = Literal["unknown", "text", "compressing", "partial", "ready"]
 
 
 @dataclass(frozen=True)
 class ModelState:
-    """``fraction`` of loading done, 0 to 1; ``message`` says what is going on, or what to do about a failure."""
+    """``fraction`` of loading done, 0 to 1; ``message`` says what goes on, or what to do about a failure."""
 
     status: Literal["absent", "loading", "ready", "failed"]
     fraction: float
@@ -26,7 +27,7 @@ class ModelState:
 
 @dataclass(frozen=True)
 class IngestProgress:
-    """One step of an ingest. In the stage ``memory``, ``done`` and ``total`` count tokens; before it both are 0.
+    """One step of an ingest. ``done`` and ``total`` count tokens; both are 0 before the stage ``memory``.
 
     ``seconds_left`` is an estimate, None while there is nothing to estimate from.
     """
@@ -46,6 +47,8 @@ class IngestProgress:
 
 
 Progress = Callable[[IngestProgress], None]
+#: Told (fraction from 0 to 1, message) while the model is loaded.
+LoadProgress = Callable[[float, str], None]
 Cancelled = Callable[[], bool]
 
 
@@ -62,9 +65,10 @@ def never() -> bool:
 class DocumentView:
     """A document of the library.
 
-    ``state`` is that of its memory under the model in use: ``text`` (nothing compressed yet, or forgotten to stay under
-    the cap), ``compressing`` (in this process, now), ``partial`` (an ingest was interrupted), ``ready``, or
-    ``unknown`` until the model is loaded. ``stored_bytes`` counts the memories of all models.
+    ``state`` is that of its memory under the model in use: ``text`` (nothing is compressed, or it was forgotten
+    to stay under the cap), ``compressing`` (in this process, now), ``partial`` (an ingest was interrupted),
+    ``ready``, or ``unknown`` until the model is loaded. ``pages`` is 0 for kinds without pages;
+    ``compressed_segments`` is 0 while the state is unknown; ``stored_bytes`` counts the memories of all models.
     """
 
     sha256: str
@@ -77,7 +81,7 @@ class DocumentView:
     tokens: int | None
     segments: int | None
     compressed_segments: int
-    state: Literal["unknown", "text", "compressing", "partial", "ready"]
+    state: DocumentState
     stored_bytes: int
     created_at: str
 
@@ -138,7 +142,7 @@ class Recalled:
 
 @dataclass(frozen=True)
 class EvidenceView:
-    """A segment and its share of the attention that the answer paid to the memory; shares of all segments sum to 1."""
+    """A segment and its share of the attention that the answer paid to the memory; all shares sum to 1."""
 
     document: str
     title: str
@@ -152,7 +156,7 @@ class EvidenceView:
 
 @dataclass(frozen=True)
 class TimingsView:
-    """Seconds to get the memory from the database in place, from there to the first token; tokens a second after it."""
+    """Seconds until the memory (or text) is read, from there to the first token; tokens a second after it."""
 
     load_s: float
     first_token_s: float
@@ -161,9 +165,10 @@ class TimingsView:
 
 @dataclass(frozen=True)
 class AnswerView:
-    """An answer with its evidence (strongest first, the reader ``memory`` only) and its cost.
+    """An answer with its evidence (the strongest segments first; for the reader ``memory`` alone) and cost.
 
-    kv_bytes : held by the decoder for the documents while it answered.  full_kv_bytes : their plain cache in bf16.
+    kv_bytes : held by the decoder for the documents while it answered.
+    full_kv_bytes : the documents' plain cache in bf16.
     stored_bytes : what the database holds of their memories.  text_bytes : UTF-8 size of their texts.
     """
 
@@ -183,7 +188,7 @@ class AnswerView:
 
 @dataclass(frozen=True)
 class Word:
-    """A word of a reconstruction with the white space around it; ``probability`` is the product over its tokens."""
+    """A word of a reconstruction, white space included; ``probability`` is the product over its tokens."""
 
     text: str
     probability: float
@@ -193,8 +198,10 @@ class Word:
 class Reconstruction:
     """One segment beside what the decoder makes of its slots alone, greedily, with as many tokens.
 
-    rouge_l : longest common subsequence of token ids over the segment's tokens.  exact_token : share of equal positions.
-    words : their texts joined are ``text``.  kv_bytes : the segment's slots as the decoder holds them.
+    rouge_l : longest common subsequence of token ids, divided by the segment's tokens.
+    exact_token : share of positions with the same token.
+    words : their texts joined are ``text``.
+    kv_bytes : the segment's slots as the decoder holds them.
     """
 
     document: str

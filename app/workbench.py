@@ -1,6 +1,7 @@
 """The use cases, as plain Python: one door to models, documents and chats for the page and the command line.
 
-It knows nothing of gradio, does no tensor maths and writes no SQL. Every method may be called from any thread.
+It knows nothing of gradio, does no tensor maths and writes no SQL. Every method may be called from any
+thread.
 """
 
 from __future__ import annotations
@@ -10,15 +11,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from ccf_core import KVMemory
-from store import Chat, Store, StoreStats
-
+from app.asking import Asking
+from app.exporting import answer_from_dict, export_answer, export_memory
+from app.ingest import Intake
+from app.inspecting import Inspecting
+from app.library import Library
+from app.memories import Memories
+from app.model import Model
 from app.settings import Settings
 from app.views import (
     AnswerView,
     Cancelled,
     DocumentView,
     Ingested,
+    LoadProgress,
     MessageView,
     ModelState,
     Progress,
@@ -31,6 +37,8 @@ from app.views import (
     never,
     silent,
 )
+from ccf_core import CCFConfig, KVMemory
+from store import Chat, Store, StoreStats
 
 
 class Workbench:
@@ -45,6 +53,12 @@ class Workbench:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.store = Store(settings.database, memory_cap_bytes=settings.memory_cap_bytes)
+        self._model = Model(settings)
+        self._memories = Memories(self.store, self._model, settings.max_tokens)
+        self._library = Library(self.store, self._memories)
+        self._intake = Intake(self.store, self._memories, self._library)
+        self._asking = Asking(self.store, self._memories)
+        self._inspecting = Inspecting(self.store, self._memories)
 
     def close(self) -> None:
         """Close the database; nothing can be done with this object afterwards."""
@@ -62,10 +76,10 @@ class Workbench:
 
     def model_state(self) -> ModelState:
         """Never waits."""
-        raise NotImplementedError
+        return self._model.state
 
-    def load_model(self) -> None:
-        """Load the model unless it is there; wait if another thread does. Safe to call from a background thread.
+    def load_model(self, progress: LoadProgress | None = None) -> None:
+        """Load the model unless it is there; wait if another thread does. May be called from any thread.
 
         Failures are raised, kept in ``model_state`` and may be retried by calling again.
 
@@ -73,17 +87,21 @@ class Workbench:
             BaseModelError, AdapterError, MemoryMismatch: of ccf_core, with what to do.
             ModelNotReady: anything else that went wrong.
         """
-        raise NotImplementedError
+        self._model.load(progress)
 
     @property
     def ratios(self) -> tuple[int, ...]:
         """Ratios that the model serves, finest first; (4, 8, 16, 32) until it is loaded."""
-        raise NotImplementedError
+        ccf = self._model.ccf
+        return ccf.config.ratios if ccf else CCFConfig.ratios
 
     def info(self) -> dict[str, Any]:
-        """``version``, ``base``, ``adapter``, ``device``, ``dtype`` (None until the model is loaded), ``card``: the
-        adapter's card, a JSON object, {} if it has none."""
-        raise NotImplementedError
+        """``version``, ``base`` (id), ``adapter`` (fingerprint), ``device``, ``dtype``, ``card``.
+
+        The card is the adapter's, a JSON object, {} if it has none; all but it and the version are None until
+        the model is loaded.
+        """
+        return self._model.info()
 
     # Documents in
 
@@ -92,41 +110,41 @@ class Workbench:
     ) -> Ingested:
         """Bytes of a file -> text -> segments -> memory, stored as it comes.
 
-        Every encoded segment is stored at once, so an interrupted ingest goes on where it stopped, and what is
-        stored under the model in use is never encoded again.
+        Every encoded segment is stored at once, so an interrupted ingest goes on where it stopped, and what
+        is stored under the model in use is never encoded again.
 
         Raises:
             ReadError: the file cannot be read (app.readers).
             DocumentTooLong: nothing was stored.
             Cancelled: of ccf_core; text and segments finished so far are kept.
         """
-        raise NotImplementedError
+        return self._intake.ingest(data, filename, progress, cancelled)
 
     def ingest_file(self, path: Path, progress: Progress = silent, cancelled: Cancelled = never) -> Ingested:
-        """``ingest`` of a file, refused by its size before it is read. Raises OSError if it cannot be read."""
-        raise NotImplementedError
+        """``ingest`` of a file, refused by its size before it is read. Raises OSError too."""
+        return self._intake.ingest_file(path, progress, cancelled)
 
     def ingest_text(
         self, text: str, title: str = "", progress: Progress = silent, cancelled: Cancelled = never
     ) -> Ingested:
         """``ingest`` of pasted text; without a title the beginning of the text is one."""
-        raise NotImplementedError
+        return self._intake.ingest_text(text, title, progress, cancelled)
 
     def compress(
         self, sha256: str, progress: Progress = silent, cancelled: Cancelled = never, *, anew: bool = False
     ) -> Ingested:
         """Compress what is missing of a stored document; with ``anew`` all of it. Raises DocumentNotFound."""
-        raise NotImplementedError
+        return self._intake.compress(sha256, progress, cancelled, anew=anew)
 
     # The library
 
     def documents(self) -> list[DocumentView]:
         """The newest first. Never waits for the model."""
-        raise NotImplementedError
+        return self._library.documents()
 
     def document(self, sha256: str) -> DocumentView:
         """Raises DocumentNotFound."""
-        raise NotImplementedError
+        return self._library.document(sha256)
 
     def text(self, sha256: str) -> str:
         """The whole text of a document. Raises DocumentNotFound."""
@@ -134,15 +152,15 @@ class Workbench:
 
     def rename(self, sha256: str, title: str) -> DocumentView:
         """Raises DocumentNotFound."""
-        raise NotImplementedError
+        return self._library.rename(sha256, title)
 
     def delete(self, sha256: str) -> None:
         """Delete text, memories and what chats quote of it. Raises DocumentNotFound."""
-        raise NotImplementedError
+        self._library.delete(sha256)
 
     def search(self, query: str, limit: int = 20) -> list[SearchHit]:
         """Documents that hold all words of the query, the best first."""
-        raise NotImplementedError
+        return self._library.search(query, limit)
 
     def stats(self) -> StoreStats:
         """Sizes in bytes, and counts, of the whole database."""
@@ -164,10 +182,14 @@ class Workbench:
     ) -> Recalled:
         """The stored memory at ``ratio``, of all or of some segments; no level finer than ``ratio`` is read.
 
-        Parts that are missing, or that the database holds damaged, are compressed again from the text and noted; only
-        then is ``progress`` called. Raises DocumentNotFound, NotAnswerable (ratio), NoSegment, Cancelled.
+        Parts that are missing, or that the database holds damaged, are compressed again from the text and
+        noted; only then is ``progress`` called.
+
+        Raises:
+            DocumentNotFound, Cancelled: of store, of ccf_core.
+            NotAnswerable, NoSegment: there is no such ratio, no such segment.
         """
-        raise NotImplementedError
+        return self._memories.recall(sha256, ratio, segments, progress, cancelled)
 
     def memory(self, sha256: str, ratio: int) -> KVMemory:
         """``recall(sha256, ratio).memory``."""
@@ -187,51 +209,56 @@ class Workbench:
     ) -> Iterator[str | AnswerView]:
         """Pieces of the answer as they come, then the AnswerView; errors are raised at the first step.
 
-        From stored memory the encoder never runs; ``progress`` is called only if something has to be compressed
-        again. Several documents are read one after the other, in the order given. When ``cancelled`` turns true while
-        the answer is being written, it ends there, and a note says so. Closing the iterator stops the model. With
+        From stored memory the encoder never runs; ``progress`` is called only if something has to be
+        compressed again. Several documents are read one after the other, in the order given. When
+        ``cancelled`` turns true while the answer is being written, it ends there, and a note says so. Closing
+        the iterator stops the model; nobody else can use the model until it is exhausted or closed. With
         ``chat``, question and answer are appended to it.
 
         Raises:
             NoDocument: no document, though the reader is not ``none``.
-            NotAnswerable: no question, one that is too long, an unknown ratio or reader, a text too long to be read in
-                full.
+            NotAnswerable: no question, one that is too long, an unknown ratio or reader, or a text that is
+                too long to be read in full.
             DocumentNotFound, ChatNotFound: of store.
             Cancelled: of ccf_core, before the answer began.
         """
-        raise NotImplementedError
+        return self._asking.ask(question, documents, ratio, reader, max_new_tokens, chat, progress, cancelled)
 
     # Looking into memories
 
     def segments(self, sha256: str) -> list[SegmentView]:
         """In the order of the text. Needs the tokenizer, so it waits for the model."""
-        raise NotImplementedError
+        return self._inspecting.segments(sha256)
 
     def reconstruct(
         self, sha256: str, segment: int, ratio: int, *, cancelled: Cancelled = never
     ) -> Reconstruction:
-        """One segment, decoded from its own slots alone. Raises DocumentNotFound, NoSegment, NotAnswerable."""
-        raise NotImplementedError
+        """One segment, decoded from its own slots alone.
+
+        Raises DocumentNotFound, NoSegment, NotAnswerable (no such ratio), Cancelled (while waiting).
+        """
+        return self._inspecting.reconstruct(sha256, segment, ratio, cancelled)
 
     def reconstruct_all(
         self, sha256: str, ratio: int, *, cancelled: Cancelled = never
     ) -> Iterator[Reconstruction]:
         """Every segment in the order of the text, as batches get ready."""
-        raise NotImplementedError
+        return self._inspecting.reconstruct_all(sha256, ratio, cancelled)
 
     def savings(self, sha256: str) -> Savings:
         """Sizes of a document as text, full cache, memory and stored memory. Raises DocumentNotFound."""
-        raise NotImplementedError
+        return self._inspecting.savings(sha256)
 
     # Taking things out
 
     def export_memory(self, sha256: str, ratio: int, out: Path) -> Path:
         """Write the memory file; in a folder ``out`` it is named after the document. Returns its path."""
-        raise NotImplementedError
+        document = self.store.documents.get(sha256)
+        return export_memory(self.memory(sha256, ratio), document.title, out)
 
     def export_answer(self, answer: AnswerView, form: Literal["markdown", "json"] = "markdown") -> str:
         """An answer with settings, costs and evidence as one text."""
-        raise NotImplementedError
+        return export_answer(answer, form)
 
     # Chats
 
@@ -245,7 +272,15 @@ class Workbench:
 
     def messages(self, chat: int) -> list[MessageView]:
         """Oldest first. Raises ChatNotFound."""
-        raise NotImplementedError
+        return [
+            MessageView(
+                role="assistant" if message.role == "assistant" else "user",
+                content=message.content,
+                created_at=message.created_at,
+                answer=answer_from_dict(message.meta) if message.meta else None,
+            )
+            for message in self.store.chats.messages(chat)
+        ]
 
     def rename_chat(self, chat: int, title: str) -> Chat:
         """Raises ChatNotFound."""

@@ -1,0 +1,220 @@
+"""A question to stored documents: checked, answered in pieces, with its evidence and its cost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import cast, get_args
+
+from app.errors import NoDocument, NotAnswerable
+from app.exporting import answer_to_dict
+from app.library import page_at
+from app.memories import Memories
+from app.views import AnswerView, Cancelled, EvidenceView, Progress, Reader, TimingsView
+from ccf_core import CCF, Answer, KVMemory
+from ccf_core.answer import question_prompt
+from ccf_core.segment import Segmented
+from store import Document, Store
+
+MAX_EVIDENCE = 8
+HARDLY_COMPRESSED = 32
+
+
+@dataclass(frozen=True)
+class Question:
+    """What was asked, of what, and how."""
+
+    text: str
+    documents: tuple[Document, ...]
+    ratio: int
+    reader: Reader
+    max_new_tokens: int
+
+
+class Asking:
+    def __init__(self, store: Store, memories: Memories) -> None:
+        self.store = store
+        self.memories = memories
+
+    def ask(
+        self,
+        question: str,
+        documents: Sequence[str],
+        ratio: int,
+        reader: Reader,
+        max_new_tokens: int,
+        chat: int | None,
+        progress: Progress,
+        cancelled: Cancelled,
+    ) -> Iterator[str | AnswerView]:
+        """See ``Workbench.ask``."""
+        asked = self._check(question, documents, ratio, reader, max_new_tokens, chat)
+        ccf = self.memories.model.load(cancelled=cancelled)
+        started = time.perf_counter()
+        texts = [self.memories.segmented(document.sha256, cancelled) for document in asked.documents]
+        memory, notes = None, list[str]()
+        if reader in ("memory", "truncated"):
+            recalled = [
+                self.memories.recall(d.sha256, ratio, None, progress, cancelled) for d in asked.documents
+            ]
+            memory = KVMemory.join([r.memory for r in recalled])
+            notes = [note for r in recalled for note in r.notes]
+        input_ids = [token for text in texts for token in text.input_ids]
+        with self.memories.model.turn(cancelled):
+            _check_room(ccf, asked, memory, len(input_ids))
+        loaded = time.perf_counter() - started
+        answer: Answer | None = None
+        stopped = False
+
+        def stop() -> bool:
+            nonlocal stopped
+            stopped = stopped or cancelled()
+            return stopped
+
+        with self.memories.model.turn(cancelled):
+            pieces = cast(
+                Generator[str | Answer],
+                ccf.answer(
+                    asked.text,
+                    memory,
+                    max_new_tokens,
+                    stream=True,
+                    reader=reader,
+                    input_ids=input_ids,
+                    cancelled=stop,
+                ),
+            )
+            # A reader that leaves early must stop the model before the next one gets it.
+            with closing(pieces):
+                for piece in pieces:
+                    if isinstance(piece, Answer):
+                        answer = piece
+                    else:
+                        yield piece
+        assert answer is not None
+        notes += _notes(asked, ccf.decoder.window, texts, answer, stopped)
+        view = self._view(asked, answer, memory, loaded, notes)
+        if chat is not None:
+            self._remember(chat, view)
+        yield view
+
+    def _check(
+        self,
+        question: str,
+        documents: Sequence[str],
+        ratio: int,
+        reader: Reader,
+        max_new_tokens: int,
+        chat: int | None,
+    ) -> Question:
+        if not question.strip():
+            raise NotAnswerable("There is no question; write one.")
+        if reader not in get_args(Reader):
+            raise NotAnswerable(f"The reader must be one of {', '.join(get_args(Reader))}, not {reader!r}.")
+        if not documents and reader != "none":
+            raise NoDocument("There is no document to ask; add one or choose one from the library.")
+        if chat is not None:
+            self.store.chats.get(chat)
+        found = tuple(self.store.documents.get(sha256) for sha256 in dict.fromkeys(documents))
+        return Question(question.strip(), found, ratio, reader, max_new_tokens)
+
+    def _view(
+        self, asked: Question, answer: Answer, memory: KVMemory | None, loaded: float, notes: Sequence[str]
+    ) -> AnswerView:
+        return AnswerView(
+            question=asked.text,
+            text=answer.text,
+            reader=asked.reader,
+            ratio=asked.ratio,
+            documents=tuple(document.sha256 for document in asked.documents),
+            evidence=self._evidence(asked, answer, memory),
+            timings=TimingsView(
+                loaded + answer.timings.load_s, answer.timings.first_token_s, answer.timings.tokens_per_s
+            ),
+            kv_bytes=answer.kv_bytes,
+            full_kv_bytes=answer.full_kv_bytes,
+            stored_bytes=sum(
+                self.store.memories.nbytes(document.sha256, self.memories.model.key)
+                for document in asked.documents
+            ),
+            text_bytes=sum(document.text_bytes for document in asked.documents),
+            notes=tuple(notes),
+        )
+
+    def _evidence(self, asked: Question, answer: Answer, memory: KVMemory | None) -> tuple[EvidenceView, ...]:
+        if memory is None:
+            return ()
+        by_sha = {document.sha256: document for document in asked.documents}
+        views = []
+        for found in answer.evidence[:MAX_EVIDENCE]:
+            span = memory.spans[found.segment]
+            document = by_sha[span.document]
+            views.append(
+                EvidenceView(
+                    document=document.sha256,
+                    title=document.title,
+                    segment=span.index,
+                    score=found.score,
+                    start=span.char_start,
+                    end=span.char_end,
+                    page=page_at(document, span.char_start),
+                    text=self.store.documents.text(document.sha256)[span.char_start : span.char_end],
+                )
+            )
+        return tuple(views)
+
+    def _remember(self, chat: int, view: AnswerView) -> None:
+        """Append question and answer to a chat, without quotes from documents that were deleted meanwhile."""
+        with self.store.transaction():
+            kept = tuple(e for e in view.evidence if self.store.documents.find(e.document) is not None)
+            self.store.chats.append(chat, "user", view.question)
+            self.store.chats.append(
+                chat, "assistant", view.text, answer_to_dict(replace(view, evidence=kept))
+            )
+
+
+def _room(window: int) -> int:
+    """Tokens of the window that are left for documents: its last eighth is kept for question and answer."""
+    return window - window // 8
+
+
+def _check_room(ccf: CCF, asked: Question, memory: KVMemory | None, tokens: int) -> None:
+    """Raises NotAnswerable if the question, or a text read in full, does not fit the base model's window."""
+    room = _room(ccf.decoder.window)
+    reserve = ccf.decoder.window - room
+    if not 1 <= asked.max_new_tokens <= reserve:
+        raise NotAnswerable(f"An answer can have 1 to {reserve:,} tokens, not {asked.max_new_tokens:,}.")
+    length = len(question_prompt(ccf.tokenizer, asked.text))
+    if length > reserve:
+        raise NotAnswerable(f"The question has {length:,} tokens and the limit is {reserve:,}; shorten it.")
+    read = {"full": tokens, "truncated": memory.slots if memory else 0}.get(asked.reader, 0)
+    if read > room:
+        raise NotAnswerable(
+            f"The base model reads at most {room:,} tokens of plain text and these are {read:,}; "
+            "ask the memory instead, or fewer documents."
+        )
+
+
+def _notes(
+    asked: Question, window: int, texts: Sequence[Segmented], answer: Answer, stopped: bool
+) -> list[str]:
+    notes = []
+    if asked.reader == "memory":
+        for document, text in zip(asked.documents, texts, strict=True):
+            if len(text.input_ids) < HARDLY_COMPRESSED:
+                notes.append(
+                    f"“{document.title}” has only {len(text.input_ids)} tokens: it is hardly compressed."
+                )
+        total = sum(len(text.input_ids) for text in texts)
+        if total > _room(window):
+            notes.append(
+                f"{total:,} tokens are more than the {_room(window):,} positions that the model has for them; "
+                f"they are placed {total / _room(window):.1f} times closer together, which costs accuracy."
+            )
+    if stopped:
+        notes.append("The answer was stopped before its end.")
+    elif not answer.text:
+        notes.append("The model ended its answer without writing anything.")
+    return notes

@@ -1,0 +1,106 @@
+"""A document comes in: bytes -> text -> segments -> memory, each stored as soon as it is there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from app.errors import DocumentTooLong
+from app.library import Library, one_line
+from app.memories import Memories
+from app.readers import Limits, Page, read
+from app.views import Cancelled, Ingested, IngestProgress, Progress
+from ccf_core.segment import Span, text_sha256
+from store import Store
+
+PASTED_TITLE = 60
+
+
+class Intake:
+    def __init__(self, store: Store, memories: Memories, library: Library) -> None:
+        self.store = store
+        self.memories = memories
+        self.library = library
+
+    def ingest_file(self, path: Path, progress: Progress, cancelled: Cancelled) -> Ingested:
+        """See ``Workbench.ingest_file``."""
+        Limits().check_size(path.stat().st_size)
+        return self.ingest(path.read_bytes(), path.name, progress, cancelled)
+
+    def ingest_text(self, text: str, title: str, progress: Progress, cancelled: Cancelled) -> Ingested:
+        """See ``Workbench.ingest_text``."""
+        title = one_line(title) or one_line(text[:300])[:PASTED_TITLE]
+        # Lone surrogates are passed on: the reader has the sentence for them.
+        return self.ingest(text.encode("utf-8", "surrogatepass"), "pasted.txt", progress, cancelled, title)
+
+    def ingest(
+        self, data: bytes, filename: str, progress: Progress, cancelled: Cancelled, title: str = ""
+    ) -> Ingested:
+        """See ``Workbench.ingest``."""
+        started = time.perf_counter()
+        progress(IngestProgress("received"))
+        progress(IngestProgress("text"))
+        document = read(data, filename)
+        known = self.store.documents.find(text_sha256(document.text)) is not None
+        stored = self.store.documents.add(
+            document.text,
+            title=title or document.title,
+            media_type=document.media_type,
+            pages=_every_page(document.pages),
+            source_bytes=len(data),
+        )
+        reading = time.perf_counter() - started
+        try:
+            done = self.compress(stored.sha256, progress, cancelled)
+        except DocumentTooLong:
+            if not known:
+                self.library.delete(stored.sha256)
+            raise
+        return replace(done, seconds=done.seconds + reading, notes=document.notes)
+
+    def compress(
+        self, sha256: str, progress: Progress, cancelled: Cancelled, *, anew: bool = False
+    ) -> Ingested:
+        """See ``Workbench.compress``."""
+        self.store.documents.get(sha256)
+        progress(IngestProgress("segments"))
+        ccf = self.memories.model.load(
+            lambda _, message: progress(IngestProgress("segments", message=message)), cancelled
+        )
+        started = time.perf_counter()
+        document = self.memories.segmented(sha256, cancelled)
+        encoding = time.perf_counter()
+        encoded = self.memories.complete(document, progress, cancelled, anew=anew)
+        ended = time.perf_counter()
+        tokens = len(document.input_ids)
+        progress(IngestProgress("stored", tokens, tokens, 0.0))
+        return Ingested(
+            document=self.library.document(sha256),
+            tokens=tokens,
+            segments=len(document.spans),
+            encoded_segments=len(encoded),
+            slots={ratio: document_slots(document.spans, ratio) for ratio in ccf.config.ratios},
+            seconds=ended - started,
+            tokens_per_s=sum(len(document.spans[i]) for i in encoded) / (ended - encoding)
+            if encoded
+            else 0.0,
+            stored_bytes=self.store.memories.nbytes(sha256, self.memories.model.key),
+            from_cache=not encoded,
+        )
+
+
+def document_slots(spans: Sequence[Span], ratio: int) -> int:
+    """Slots of a document at a ratio: ceil(tokens / ratio) for each of its segments."""
+    return sum(-(-len(span) // ratio) for span in spans)
+
+
+def _every_page(pages: Sequence[Page]) -> list[tuple[int, int]]:
+    """Offsets of pages 1, 2, 3, …: those without text, which readers leave out, are empty ranges."""
+    ranges: list[tuple[int, int]] = []
+    for page in pages:
+        end = ranges[-1][1] if ranges else 0
+        ranges += [(end, end)] * (page.number - len(ranges) - 1)
+        ranges.append((page.start, page.end))
+    return ranges

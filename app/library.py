@@ -1,0 +1,86 @@
+"""The documents on the shelf: what they are, in what state, on which page something stands."""
+
+from __future__ import annotations
+
+from app.memories import Memories
+from app.views import DocumentState, DocumentView, SearchHit
+from store import Document, Store
+
+MAX_TITLE = 120
+
+
+class Library:
+    def __init__(self, store: Store, memories: Memories) -> None:
+        self.store = store
+        self.memories = memories
+
+    def documents(self) -> list[DocumentView]:
+        """See ``Workbench.documents``."""
+        return [self._view(document) for document in self.store.documents.list()]
+
+    def document(self, sha256: str) -> DocumentView:
+        """Raises DocumentNotFound."""
+        return self._view(self.store.documents.get(sha256))
+
+    def rename(self, sha256: str, title: str) -> DocumentView:
+        """Raises DocumentNotFound. A blank title leaves the old one."""
+        line = one_line(title)
+        documents = self.store.documents
+        return self._view(documents.rename(sha256, line) if line else documents.get(sha256))
+
+    def delete(self, sha256: str) -> None:
+        """See ``Workbench.delete``."""
+        self.store.documents.delete(sha256)
+        self.memories.forget()
+
+    def search(self, query: str, limit: int) -> list[SearchHit]:
+        """See ``Workbench.search``."""
+        return [
+            SearchHit(
+                self._view(hit.document), hit.snippet, hit.start, hit.marks, page_at(hit.document, place)
+            )
+            for hit in self.store.documents.search(query, limit)
+            for place in [hit.start + (hit.marks[0][0] if hit.marks else 0)]
+        ]
+
+    def _view(self, document: Document) -> DocumentView:
+        state, compressed = self._state(document)
+        return DocumentView(
+            sha256=document.sha256,
+            title=document.title,
+            media_type=document.media_type,
+            source_bytes=document.source_bytes,
+            text_bytes=document.text_bytes,
+            characters=document.characters,
+            pages=len(document.pages),
+            tokens=document.tokens,
+            segments=document.segments,
+            compressed_segments=compressed,
+            state=state,
+            stored_bytes=document.memory_bytes,
+            created_at=document.created_at,
+        )
+
+    def _state(self, document: Document) -> tuple[DocumentState, int]:
+        if self.memories.model.ccf is None:
+            return "unknown", 0
+        segments = document.segments or 0
+        compressed = segments - len(self.memories.missing(document.sha256, segments))
+        if self.memories.busy(document.sha256):
+            return "compressing", compressed
+        if not compressed:
+            return "text", 0
+        return ("ready" if compressed == segments else "partial"), compressed
+
+
+def one_line(title: str) -> str:
+    """At most 120 visible characters on one line, without control or bidirectional ones; not escaped."""
+    return " ".join("".join(c if c.isprintable() else " " for c in title).split())[:MAX_TITLE]
+
+
+def page_at(document: Document, offset: int) -> int | None:
+    """Number, from 1, of the page on which the character at ``offset`` stands; None without pages."""
+    numbers = [
+        number for number, (start, end) in enumerate(document.pages, 1) if start <= offset and start < end
+    ]
+    return numbers[-1] if numbers else None

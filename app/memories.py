@@ -1,0 +1,178 @@
+"""Documents to stored memories and back.
+
+What is stored is never encoded again, what is damaged is never served.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from functools import lru_cache
+
+from app.errors import DocumentTooLong, NoSegment, NotAnswerable
+from app.model import Model
+from app.turns import KeyedTurns
+from app.views import Cancelled, IngestProgress, Progress, Recalled, never, silent
+from ccf_core import CCF, Block, DamagedMemory, KVMemory
+from ccf_core import Cancelled as WasCancelled
+from ccf_core.memory_file import block_from_bytes, block_to_bytes
+from ccf_core.segment import Segmented
+from store import Store
+
+Blocks = dict[tuple[int, int], Block]
+
+
+class Memories:
+    """Memories of the documents in ``store``, made and read by ``model``."""
+
+    def __init__(self, store: Store, model: Model, max_tokens: int) -> None:
+        self.store = store
+        self.model = model
+        self.max_tokens = max_tokens
+        self._making = KeyedTurns()
+        self._segmented = lru_cache(maxsize=16)(self._segment)
+
+    def segmented(self, sha256: str, cancelled: Cancelled = never) -> Segmented:
+        """A stored document's tokens and segments; the last few documents are remembered.
+
+        Raises DocumentNotFound, DocumentTooLong.
+        """
+        stored = self.store.documents.get(sha256)
+        ccf = self.model.load(cancelled=cancelled)
+        with self.model.turn(cancelled):
+            document = self._segmented(sha256, ccf)
+        if (stored.tokens, stored.segments) != (len(document.input_ids), len(document.spans)):
+            self.store.documents.set_tokens(sha256, len(document.input_ids), len(document.spans))
+        if len(document.input_ids) > self.max_tokens:
+            raise DocumentTooLong(
+                f"The document has {len(document.input_ids):,} tokens and the limit is {self.max_tokens:,}; "
+                "split it into parts."
+            )
+        return document
+
+    def _segment(self, sha256: str, ccf: CCF) -> Segmented:
+        return ccf.segment(self.store.documents.text(sha256))
+
+    def forget(self) -> None:
+        """Keep no text's tokens in the process."""
+        self._segmented.cache_clear()
+
+    def busy(self, sha256: str) -> bool:
+        """Whether the document is being compressed in this process."""
+        return self._making.busy(sha256)
+
+    def missing(self, sha256: str, segments: int) -> list[int]:
+        """Segments that lack a level under the model in use, which must be loaded."""
+        ratios = self.model.load().config.ratios
+        return self.store.memories.missing(sha256, self.model.key, segments, ratios)
+
+    def complete(
+        self, document: Segmented, progress: Progress, cancelled: Cancelled, *, anew: bool = False
+    ) -> list[int]:
+        """Encode and store the segments that lack a level, or all of them; returns which these were.
+
+        If another thread is at it, waits for that one. Raises Cancelled; what was stored until then is kept.
+        """
+        with self._making.turn(document.sha256, cancelled):
+            if anew:
+                self.store.memories.delete(document.sha256, self.model.key)
+            missing = self.missing(document.sha256, len(document.spans))
+            self._encode(document, missing, progress, cancelled)
+            return missing
+
+    def _encode(
+        self, document: Segmented, segments: Sequence[int], progress: Progress, cancelled: Cancelled
+    ) -> None:
+        ccf = self.model.load()
+        total = len(document.input_ids)
+        at_start = done = total - sum(len(document.spans[i]) for i in segments)
+        progress(IngestProgress("memory", done, total))
+        started = time.perf_counter()
+        encoded = ccf.encode(document, segments)
+        for _ in segments:
+            if cancelled():
+                raise WasCancelled("Compression was cancelled; the segments that were finished are kept.")
+            with self.model.turn(cancelled):
+                index, blocks = next(encoded)
+            parts = [(index, level, block_to_bytes(block.quantize())) for level, block in blocks.items()]
+            self.store.memories.put_many(document.sha256, self.model.key, parts)
+            done += len(document.spans[index])
+            seconds_a_token = (time.perf_counter() - started) / (done - at_start)
+            progress(IngestProgress("memory", done, total, (total - done) * seconds_a_token))
+
+    def recall(
+        self,
+        sha256: str,
+        ratio: int,
+        segments: Sequence[int] | None = None,
+        progress: Progress = silent,
+        cancelled: Cancelled = never,
+    ) -> Recalled:
+        """See ``Workbench.recall``."""
+        document = self.segmented(sha256, cancelled)
+        ccf = self.model.load()
+        wanted = list(range(len(document.spans)) if segments is None else segments)
+        for index in wanted:
+            if index not in range(len(document.spans)):
+                raise NoSegment(
+                    f"The document has no segment {index}; choose one from 0 to {len(document.spans) - 1}."
+                )
+        try:
+            levels = ccf.config.levels(ratio)
+        except ValueError as error:
+            raise NotAnswerable(f"{str(error)[0].upper()}{str(error)[1:]}.") from error
+        blocks, damaged = self._read(document, wanted, levels)
+        absent = _absent(blocks, wanted, levels)
+        if absent:
+            with self._making.turn(sha256, cancelled):
+                # Whoever held the turn before may have made them.
+                blocks, more = self._read(document, wanted, levels)
+                damaged |= more
+                absent = _absent(blocks, wanted, levels)
+                self._encode(document, absent, progress, cancelled)
+            blocks |= self._read(document, absent, levels)[0]
+            if _absent(blocks, wanted, levels):
+                raise DamagedMemory("The database does not keep what is written to it: check its disk.")
+        memory = KVMemory(
+            ccf.header,
+            tuple(document.spans[i] for i in wanted),
+            tuple({level: blocks[i, level] for level in levels} for i in wanted),
+            ratio,
+        )
+        return Recalled(memory, self._notes(sha256, wanted, absent, damaged))
+
+    def _read(
+        self, document: Segmented, segments: Sequence[int], levels: Sequence[int]
+    ) -> tuple[Blocks, set[int]]:
+        """Sound blocks by (segment, level), and the segments that had an unsound one."""
+        header = self.model.load().header
+        parts = self.store.memories.get(document.sha256, self.model.key, segments, levels)
+        damaged = {segment for segment, _ in parts.corrupted}
+        blocks: Blocks = {}
+        for (segment, level), data in parts.items():
+            try:
+                blocks[segment, level] = block_from_bytes(data, header, len(document.spans[segment]), level)
+            except DamagedMemory:
+                damaged.add(segment)
+        return blocks, damaged
+
+    def _notes(
+        self, sha256: str, wanted: Sequence[int], encoded: Sequence[int], damaged: set[int]
+    ) -> tuple[str, ...]:
+        title = self.store.documents.get(sha256).title
+        of = f"of {len(wanted)} segments of “{title}”"
+        mended = len(damaged)
+        new = len(set(encoded) - damaged)
+        notes = []
+        if mended:
+            notes.append(
+                f"The database held {mended} {of} damaged; {'it was' if mended == 1 else 'they were'} "
+                "compressed again from the text."
+            )
+        if new:
+            notes.append(f"The database did not hold {new} {of}; compressed now, from the text.")
+        return tuple(notes)
+
+
+def _absent(blocks: Blocks, segments: Sequence[int], levels: Sequence[int]) -> list[int]:
+    return [i for i in segments if any((i, level) not in blocks for level in levels)]

@@ -1,0 +1,105 @@
+"""The model of a workbench: loaded once, on demand, and used by one thread at a time."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import ccf_core
+from app.errors import ModelNotReady
+from app.settings import Settings
+from app.turns import Turns
+from app.views import Cancelled, LoadProgress, ModelState, never
+from ccf_core import CCF, CCFError
+from ccf_core.memory_file import VERSION
+
+CARD = "card.json"
+
+logger = logging.getLogger(__name__)
+
+
+class Model:
+    """Holds the ``CCF`` of ``settings``; its state can be asked for at any time."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.state = ModelState("absent", 0.0, "The model is not loaded yet.")
+        #: None until it is loaded.
+        self.ccf: CCF | None = None
+        #: See ``model_key``; "" until it is loaded.
+        self.key = ""
+        self._loading = Turns()
+        self._using = Turns()
+
+    def load(self, progress: LoadProgress | None = None, cancelled: Cancelled = never) -> CCF:
+        """The model, loaded unless it is there; waits if another thread loads it.
+
+        Raises CCFError, with what to do; ModelNotReady for what nobody foresaw; Cancelled while waiting. The
+        failure stays in ``state``, and the next call tries again.
+        """
+        if self.ccf is None:
+            with self._loading.turn(cancelled):
+                if self.ccf is None:
+                    self._load(progress)
+        assert self.ccf is not None
+        return self.ccf
+
+    @contextmanager
+    def turn(self, cancelled: Cancelled = never) -> Iterator[None]:
+        """Hold the model: no part of a ``CCF``, not even its tokenizer, may be used by two threads at once."""
+        with self._using.turn(cancelled):
+            yield
+
+    def info(self) -> dict[str, Any]:
+        """See ``Workbench.info``."""
+        ccf = self.ccf
+        card = self.settings.adapter / CARD
+        return {
+            "version": ccf_core.__version__,
+            "base": ccf and ccf.base.id,
+            "adapter": ccf and ccf.adapter_fingerprint,
+            "device": ccf and str(ccf.model.device),
+            "dtype": ccf and str(ccf.model.dtype).removeprefix("torch."),
+            "card": json.loads(card.read_text(encoding="utf-8")) if card.is_file() else {},
+        }
+
+    def _load(self, progress: LoadProgress | None) -> None:
+        def report(fraction: float, message: str) -> None:
+            self.state = ModelState("loading", fraction, message)
+            if progress:
+                progress(fraction, message)
+
+        report(0.0, "Loading the model")
+        s = self.settings
+        try:
+            ccf = CCF.from_pretrained(
+                s.adapter, s.base, s.device, s.dtype, progress=report, allow_other_base=s.allow_other_base
+            )
+            self.key = model_key(ccf)
+        except BaseException as error:
+            message = str(error)
+            if not isinstance(error, CCFError):
+                message = (
+                    f"The model could not be loaded ({type(error).__name__}: {error}); mend that, try again."
+                )
+            self.state = ModelState("failed", 0.0, message)
+            if isinstance(error, CCFError) or not isinstance(error, Exception):
+                raise
+            logger.exception("The model could not be loaded.")
+            raise ModelNotReady(message) from error
+        self.ccf = ccf
+        self.state = ModelState("ready", 1.0, f"{ccf.base.id} on {ccf.model.device}")
+
+
+def model_key(ccf: CCF) -> str:
+    """Names a model in the store: SHA-256 over all that makes its memories what they are.
+
+    The dtype of the computation is left out: a memory made in float32 serves a bfloat16 decoder as its own.
+    """
+    facts = dataclasses.asdict(ccf.header) | {"stored": "int8", "version": VERSION}
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
