@@ -32,7 +32,7 @@ MANIFEST = "ccf_base.json"
 
 @dataclass(frozen=True)
 class Pin:
-    """A wheel of the package index with a GGUF model inside, and the digests of wheel, model and conversion."""
+    """A wheel with a GGUF model inside, and the digests of wheel, model and conversion."""
 
     id: str
     requirement: str

@@ -1,6 +1,6 @@
 """What every room's tests share: tiny random models, the real base model, and who may be skipped.
 
-Tests marked ``model`` and ``browser`` are skipped, and listed as skipped, where the model cannot be fetched or
+Tests marked ``model`` and ``browser`` are skipped, and listed as such, where the model cannot be fetched or
 there is no Chromium. ``CCF_REQUIRE_MODEL=1`` and ``CCF_REQUIRE_BROWSER=1`` turn those skips into failures.
 """
 
@@ -101,10 +101,10 @@ def tokenizer() -> PreTrainedTokenizerFast:
 
 @pytest.fixture(scope="session")
 def tiny_model() -> Callable[..., PreTrainedModel]:
-    """``tiny_model(family, seed, **config)``: float32, two layers, all parameters random, biases and norms too.
+    """``tiny_model(family, seed, **config)``: float32, two layers, every parameter random, norms too.
 
-    Families are transformers' model types: llama, mistral, qwen2 (query, key and value biases), qwen3 (query and
-    key norms; its head_dim is not hidden / heads).
+    Families are transformers' model types: llama, mistral, qwen2 (query, key and value biases), qwen3 (query
+    and key norms; its head_dim is not hidden / heads).
     """
     numbers = {
         "vocab_size": 320,
