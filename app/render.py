@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
-NOTICES = {"info": "ⓘ", "success": "✓", "warning": "▲", "error": "✕"}
+NOTICES = {"info": "i", "success": "✓", "warning": "▲", "error": "✕"}
 """Kinds of notice and the sign that tells them apart without colour."""
 
-MAX_DIFF_WORDS = 1_500
-"""Words compared on each side; a diff takes time that grows faster than its length."""
+MAX_DIFF_WORDS = 600
+"""Words compared on each side, twice what a segment holds: the time of a diff may grow with their cube."""
 
 PROBABILITY_BANDS = (0.5, 0.8, 0.95)
 """A word of the reconstruction is marked by the first of these bounds that its probability is under."""
