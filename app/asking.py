@@ -210,7 +210,7 @@ def _notes(
         total = sum(len(text.input_ids) for text in texts)
         if total > _room(window):
             notes.append(
-                f"{total:,} tokens are more than the {_room(window):,} positions that the model has for them; "
+                f"{total:,} tokens are more than the {_room(window):,} positions that the model has; "
                 f"they are placed {total / _room(window):.1f} times closer together, which costs accuracy."
             )
     if stopped:

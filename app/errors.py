@@ -32,3 +32,11 @@ class NotAnswerable(WorkbenchError):
 
 class NoSegment(WorkbenchError):
     """The document has no segment of that number."""
+
+
+class CannotExport(WorkbenchError):
+    """The file cannot be written there."""
+
+
+class NothingIngested(WorkbenchError):
+    """A folder holds nothing that could be taken in."""

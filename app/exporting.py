@@ -11,6 +11,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
+from safetensors import SafetensorError
+
+from app.errors import CannotExport
 from app.views import AnswerView, EvidenceView, TimingsView
 from ccf_core import KVMemory
 
@@ -62,6 +65,8 @@ def export_memory(memory: KVMemory, title: str, out: Path) -> Path:
     try:
         memory.save(partial)
         partial.replace(path)
+    except (OSError, SafetensorError) as error:
+        raise CannotExport(f"{path} cannot be written ({error}); choose another folder or name.") from error
     finally:
         partial.unlink(missing_ok=True)
     return path

@@ -46,13 +46,16 @@ class Inspecting:
         """See ``Workbench.reconstruct``."""
         return self._reconstruct(sha256, [segment], ratio, cancelled)[0]
 
-    def reconstruct_all(self, sha256: str, ratio: int, cancelled: Cancelled) -> Iterator[Reconstruction]:
+    def reconstruct_all(
+        self, sha256: str, ratio: int, segments: Sequence[int] | None, cancelled: Cancelled
+    ) -> Iterator[Reconstruction]:
         """See ``Workbench.reconstruct_all``."""
-        count = len(self.memories.segmented(sha256, cancelled).spans)
-        for start in range(0, count, BATCH):
+        spans = self.memories.segmented(sha256, cancelled).spans
+        wanted = range(len(spans)) if segments is None else segments
+        for start in range(0, len(wanted), BATCH):
             if cancelled():
                 raise WasCancelled("Reconstruction was cancelled.")
-            yield from self._reconstruct(sha256, range(start, min(start + BATCH, count)), ratio, cancelled)
+            yield from self._reconstruct(sha256, wanted[start : start + BATCH], ratio, cancelled)
 
     def _reconstruct(
         self, sha256: str, segments: Sequence[int], ratio: int, cancelled: Cancelled

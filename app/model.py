@@ -51,7 +51,7 @@ class Model:
 
     @contextmanager
     def turn(self, cancelled: Cancelled = never) -> Iterator[None]:
-        """Hold the model: no part of a ``CCF``, not even its tokenizer, may be used by two threads at once."""
+        """Hold the model: no part of it, not even its tokenizer, may be used by two threads at once."""
         with self._using.turn(cancelled):
             yield
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from ccf_core import KVMemory
+if TYPE_CHECKING:
+    from ccf_core import KVMemory
 
 Reader = Literal["memory", "full", "truncated", "none"]
 DocumentState = Literal["unknown", "text", "compressing", "partial", "ready"]
@@ -65,10 +66,10 @@ def never() -> bool:
 class DocumentView:
     """A document of the library.
 
-    ``state`` is that of its memory under the model in use: ``text`` (nothing is compressed, or it was forgotten
-    to stay under the cap), ``compressing`` (in this process, now), ``partial`` (an ingest was interrupted),
-    ``ready``, or ``unknown`` until the model is loaded. ``pages`` is 0 for kinds without pages;
-    ``compressed_segments`` is 0 while the state is unknown; ``stored_bytes`` counts the memories of all models.
+    ``state`` is that of its memory under the model in use: ``text`` (nothing is compressed, or was
+    forgotten to stay under the cap), ``compressing`` (in this process, now), ``partial`` (an ingest was
+    interrupted), ``ready``, or ``unknown`` until the model is loaded. ``pages`` is 0 for kinds without pages;
+    ``compressed_segments`` is 0 while the state is unknown; ``stored_bytes`` counts memories of all models.
     """
 
     sha256: str

@@ -240,10 +240,15 @@ class Workbench:
         return self._inspecting.reconstruct(sha256, segment, ratio, cancelled)
 
     def reconstruct_all(
-        self, sha256: str, ratio: int, *, cancelled: Cancelled = never
+        self,
+        sha256: str,
+        ratio: int,
+        segments: Sequence[int] | None = None,
+        *,
+        cancelled: Cancelled = never,
     ) -> Iterator[Reconstruction]:
-        """Every segment in the order of the text, as batches get ready."""
-        return self._inspecting.reconstruct_all(sha256, ratio, cancelled)
+        """Every segment, or these, in order, as batches get ready; raises what ``reconstruct`` raises."""
+        return self._inspecting.reconstruct_all(sha256, ratio, segments, cancelled)
 
     def savings(self, sha256: str) -> Savings:
         """Sizes of a document as text, full cache, memory and stored memory. Raises DocumentNotFound."""

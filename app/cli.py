@@ -1,0 +1,122 @@
+"""``python -m app compress | reconstruct | ask | ingest``: the use cases without a browser, on the same data.
+
+With ``--json`` stdout holds one JSON object, otherwise words for people; progress and notes go to stderr. Exit
+code 2 and one sentence on stderr for what the caller can mend, 130 after Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, get_args
+
+from app.errors import WorkbenchError
+from app.meter import Meter
+from app.settings import Settings
+from app.views import Reader
+
+if TYPE_CHECKING:
+    from app.commands import Result
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose complaint is one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{message[:1].upper()}{message[1:]}; see {self.prog} --help.\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    args = _parser().parse_args(argv)
+    meter = Meter(sys.stderr)
+    try:
+        result = _run(args, meter)
+    except KeyboardInterrupt:
+        meter.say("Interrupted; what was stored until now is kept, and the same command goes on from there.")
+        return 130
+    if isinstance(result, str):
+        meter.say(result)
+        return 2
+    for note in result.notes:
+        meter.say(note)
+    print(json.dumps(result.data, indent=2) if args.json else result.text)
+    return 0
+
+
+def _run(args: argparse.Namespace, meter: Meter) -> Result | str:
+    """The outcome of a command, or the sentence that says what to mend."""
+    # Help and wrong arguments are answered without waiting for torch.
+    from app import commands
+    from app.readers import ReadError
+    from app.workbench import Workbench
+    from ccf_core import CCFError
+    from store import StoreError
+
+    given = {name: getattr(args, name) for name in ("data_dir", "adapter", "base", "device", "dtype")}
+    try:
+        settings = dataclasses.replace(
+            Settings.from_env(), **{name: value for name, value in given.items() if value is not None}
+        )
+        with Workbench(settings) as workbench:
+            return getattr(commands, args.command)(workbench, args, meter)
+    except OSError as error:
+        return f"{error.filename}: {error.strerror}." if error.filename and error.strerror else str(error)
+    except (WorkbenchError, ReadError, StoreError, CCFError) as error:
+        return str(error)
+    finally:
+        meter.clear()
+
+
+def _parser() -> Parser:
+    common = Parser(add_help=False)
+    common.add_argument("--json", action="store_true", help="print one JSON object")
+    common.add_argument("--data-dir", type=_path, metavar="DIR", help="folder of the database (CCF_DATA)")
+    common.add_argument("--adapter", type=_path, metavar="DIR", help="adapter folder (CCF_ADAPTER)")
+    common.add_argument("--base", help="folder or hub id of the base model (CCF_BASE)")
+    common.add_argument("--device", help="cpu, cuda or mps (CCF_DEVICE)")
+    common.add_argument("--dtype", help="bfloat16, float16 or float32 (CCF_DTYPE)")
+
+    parser = Parser(prog="python -m app", description="Compress documents into memories, and ask them.")
+    commands = parser.add_subparsers(dest="command", required=True, parser_class=Parser, metavar="COMMAND")
+
+    def command(name: str, about: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, parents=[common], help=about, description=f"{about.capitalize()}.")
+
+    compress = command("compress", "compress a file into a stored memory")
+    compress.add_argument("file", type=_path, metavar="FILE")
+    compress.add_argument(
+        "--out", type=_path, metavar="F", help="also write the memory, every level, to this file"
+    )
+
+    reconstruct = command("reconstruct", "decode a file's segments from their memory and compare")
+    reconstruct.add_argument("file", type=_path, metavar="FILE")
+    _ratio(reconstruct)
+    reconstruct.add_argument(
+        "--segments", type=int, nargs="+", metavar="N", help="only these, counted from 0"
+    )
+
+    ask = command("ask", "ask a question about a file")
+    ask.add_argument("file", type=_path, metavar="FILE")
+    ask.add_argument("question", metavar="QUESTION")
+    _ratio(ask)
+    ask.add_argument("--reader", default="memory", choices=get_args(Reader), help="default: memory")
+    ask.add_argument(
+        "--max-new-tokens", type=int, default=64, metavar="N", help="longest answer (default 64)"
+    )
+
+    ingest = command("ingest", "compress every file of a folder and of the folders in it")
+    ingest.add_argument("dir", type=_path, metavar="DIR")
+    return parser
+
+
+def _ratio(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--ratio", type=int, default=8, metavar="R", help="text tokens a slot (default 8)")
+
+
+def _path(value: str) -> Path:
+    return Path(value).expanduser()

@@ -1,0 +1,175 @@
+"""What each command of the command line does, and prints."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from app.errors import NotAnswerable, NothingIngested, WorkbenchError
+from app.meter import Meter
+from app.readers import ReadError
+from app.views import AnswerView
+from app.workbench import Workbench
+from ccf_core import NothingToCompress
+from store import InvalidText
+
+
+@dataclass(frozen=True)
+class Result:
+    """``data`` for ``--json``, ``text`` for people, ``notes`` for stderr."""
+
+    data: dict[str, Any]
+    text: str
+    notes: tuple[str, ...] = ()
+
+
+def compress(workbench: Workbench, args: argparse.Namespace, meter: Meter) -> Result:
+    done = workbench.ingest_file(args.file, meter.step)
+    notes = done.notes
+    if args.out:
+        written = workbench.export_memory(done.document.sha256, workbench.ratios[0], args.out)
+        notes += (f"The memory was written to {written}.",)
+    data = {
+        "document_sha256": done.document.sha256,
+        "tokens": done.tokens,
+        "segments": done.segments,
+        "slots": {str(ratio): slots for ratio, slots in done.slots.items()},
+        "seconds": done.seconds,
+        "tokens_per_s": done.tokens_per_s,
+        "stored_bytes": done.stored_bytes,
+        "from_cache": done.from_cache,
+    }
+    slots = ", ".join(f"{count:,} at {ratio}x" for ratio, count in done.slots.items())
+    how = "was stored already" if done.from_cache else f"compressed at {done.tokens_per_s:,.0f} tokens/s"
+    text = (
+        f"{done.document.title}\n{done.tokens:,} tokens in {done.segments:,} segments, {how}, "
+        f"{done.seconds:.1f} s in all\nslots: {slots}\nstored: {done.stored_bytes:,} bytes "
+        f"(the text itself: {done.document.text_bytes:,})"
+    )
+    return Result(data, text, notes)
+
+
+def reconstruct(workbench: Workbench, args: argparse.Namespace, meter: Meter) -> Result:
+    _require_ratio(workbench, args.ratio, meter)
+    done = workbench.ingest_file(args.file, meter.step)
+    found = []
+    for one in workbench.reconstruct_all(done.document.sha256, args.ratio, args.segments):
+        found.append(one)
+        meter.count("reconstructing", len(found), len(args.segments or range(done.segments)))
+    rouge_l = sum(one.rouge_l * one.tokens for one in found) / sum(one.tokens for one in found)
+    segments = [
+        {"index": one.segment, "text": one.original, "reconstruction": one.text, "rouge_l": one.rouge_l}
+        for one in found
+    ]
+    parts = [
+        f"segment {one.segment}, {one.slots} slots for {one.tokens} tokens, ROUGE-L {one.rouge_l:.3f}\n"
+        f"--- text\n{one.original.strip()}\n--- reconstruction\n{one.text.strip()}\n"
+        for one in found
+    ]
+    text = "\n".join([*parts, f"ROUGE-L {rouge_l:.3f} at {args.ratio}x over {len(found)} segments"])
+    notes = tuple(dict.fromkeys(note for one in found for note in one.notes))
+    return Result(
+        {"ratio": args.ratio, "rouge_l": rouge_l, "segments": segments}, text, (*done.notes, *notes)
+    )
+
+
+def ask(workbench: Workbench, args: argparse.Namespace, meter: Meter) -> Result:
+    _require_ratio(workbench, args.ratio, meter)
+    done = workbench.ingest_file(args.file, meter.step)
+    meter.clear()
+    pieces = workbench.ask(
+        args.question,
+        [done.document.sha256],
+        args.ratio,
+        args.reader,
+        max_new_tokens=args.max_new_tokens,
+        progress=meter.step,
+    )
+    for answer in pieces:
+        if isinstance(answer, str) and not args.json:
+            print(answer, end="", flush=True)
+    assert isinstance(answer, AnswerView)
+    fields = ("segment", "score", "start", "end", "page", "text")
+    data = {
+        "answer": answer.text,
+        "reader": answer.reader,
+        "ratio": answer.ratio,
+        "evidence": [{field: getattr(item, field) for field in fields} for item in answer.evidence],
+        "timings": asdict(answer.timings),
+        "kv_bytes": answer.kv_bytes,
+        "full_kv_bytes": answer.full_kv_bytes,
+    }
+    evidence = [
+        f"  {item.score:.0%} segment {item.segment}" + (f", page {item.page}" if item.page else "")
+        for item in answer.evidence[:3]
+    ]
+    waited = answer.timings.load_s + answer.timings.first_token_s
+    # The answer itself is on the screen by now.
+    text = "\n".join(
+        [
+            "\n",
+            *(["what the answer looked at:"] if evidence else []),
+            *evidence,
+            f"{answer.kv_bytes:,} bytes of cache held, {answer.full_kv_bytes:,} in full; "
+            f"first token after {waited:.2f} s, then {answer.timings.tokens_per_s:.1f} tokens/s",
+        ]
+    )
+    return Result(data, text, (*done.notes, *answer.notes))
+
+
+def ingest(workbench: Workbench, args: argparse.Namespace, meter: Meter) -> Result:
+    started = time.perf_counter()
+    files = _files(args.dir)
+    # A model that cannot be loaded is no fault of the files.
+    workbench.load_model(meter.loading)
+    ingested, failed = [], []
+    for number, path in enumerate(files, 1):
+        name = os.fsencode(path.relative_to(args.dir)).decode("utf-8", "replace")
+        meter.title = f"{number}/{len(files)} {name}"
+        try:
+            ingested.append(workbench.ingest_file(path, meter.step))
+        except (ReadError, WorkbenchError, NothingToCompress, InvalidText) as error:
+            failed.append({"file": name, "reason": str(error)})
+        except OSError as error:
+            failed.append({"file": name, "reason": f"{error.strerror or error}."})
+    if not ingested:
+        reasons = "; ".join(f"{item['file']}: {item['reason']}" for item in failed[:3])
+        raise NothingIngested(f"None of the {len(files)} files in {args.dir} could be taken ({reasons})")
+    data = {
+        "documents": len({one.document.sha256 for one in ingested}),
+        "tokens": sum(one.tokens for one in ingested),
+        "cached": sum(one.from_cache for one in ingested),
+        "failed": failed,
+        "seconds": time.perf_counter() - started,
+    }
+    lines = [
+        f"{data['documents']} documents, {data['tokens']:,} tokens, {data['cached']} of them stored already, "
+        f"{data['seconds']:.1f} s",
+        *(f"not taken: {item['file']}: {item['reason']}" for item in failed),
+    ]
+    return Result(data, "\n".join(lines))
+
+
+def _require_ratio(workbench: Workbench, ratio: int, meter: Meter) -> None:
+    """Complain before a long file is compressed in vain."""
+    workbench.load_model(meter.loading)
+    if ratio not in workbench.ratios:
+        raise NotAnswerable(f"The ratio must be one of {', '.join(map(str, workbench.ratios))}, not {ratio}.")
+
+
+def _files(folder: Path) -> list[Path]:
+    """Files below ``folder`` by name, without hidden ones and those in hidden folders."""
+    if not folder.is_dir():
+        raise NothingIngested(f"{folder} is no folder; name one that holds documents.")
+    found = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
+    if not found:
+        raise NothingIngested(f"There are no files in {folder}; name a folder that holds documents.")
+    return found
