@@ -123,8 +123,9 @@ class CCF:
             yield from zip(indices, self.encoder.encode([document.segment(i) for i in indices], finest), strict=True)
 
     def memory(self, document: Segmented, blocks: dict[int, dict[int, Block]], ratio: int) -> KVMemory:
-        """Put encoded segments (all of them, by index) together."""
-        ordered = tuple(blocks[i] for i in range(len(document.spans)))
+        """Put encoded segments (all of them, by index) together, whatever finer levels they hold besides."""
+        levels = self.config.levels(ratio)
+        ordered = tuple({level: blocks[i][level] for level in levels} for i in range(len(document.spans)))
         return KVMemory(self.header, document.spans, ordered, ratio)
 
     def compress(

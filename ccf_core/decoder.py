@@ -147,16 +147,20 @@ class Decoder:
         """Greedy continuation of each prompt after its prefix; ends with an end token, which is cut off.
 
         exactly : produce ``max_new_tokens`` tokens whatever comes (end tokens are barred).
-        kwargs : anything that ``generate`` takes: a streamer, stopping criteria, sampling.
+        kwargs : anything that ``generate`` takes: a streamer, stopping criteria, sampling, beams.
         """
         ends = list(eos) or _end_tokens(self.model)
         given = self.inputs(prefixes, prompts)
+        copies = max(int(kwargs.get(name) or 1) for name in ("num_beams", "num_return_sequences"))  # type: ignore[call-overload]
+        if copies > 1 and "past_key_values" in given:
+            # ``generate`` repeats every row of its inputs but not of a cache.
+            given["past_key_values"].batch_repeat_interleave(copies)  # type: ignore[attr-defined]
         out = self.model.generate(
             **given,
             max_new_tokens=max_new_tokens,
             min_new_tokens=max_new_tokens if exactly else None,
-            eos_token_id=ends,
-            pad_token_id=ends[0],
+            eos_token_id=ends or None,
+            pad_token_id=ends[0] if ends else self.config.repeat_token,
             suppress_tokens=[self.config.repeat_token],
             **({"do_sample": False} | kwargs),
         )
@@ -174,6 +178,8 @@ class Decoder:
 def _end_tokens(model: PreTrainedModel) -> list[int]:
     configured = model.generation_config.eos_token_id
     configured = model.config.eos_token_id if configured is None else configured
+    if configured is None:
+        return []
     return list(configured) if isinstance(configured, list | tuple) else [configured]
 
 

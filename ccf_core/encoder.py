@@ -29,9 +29,17 @@ class Encoder:
         self.model = model
         self.embedding = model.get_input_embeddings().weight
         self.level_embeddings = adapter.tensors[LEVELS].to(self.embedding)
+        # Most segments of a document share their length; a cache of the module's own would keep the model alive.
+        self._plan = lru_cache(maxsize=64)(self._make_plan)
 
-    def _plan(self, tokens: int, finest: int) -> tuple[layout.SlotLayout, Tensor, Tensor, Tensor, Tensor, Tensor | None]:
-        return _plan(self.model, self.config, tokens, finest, self.embedding.dtype, self.embedding.device)
+    def _make_plan(self, tokens: int, finest: int) -> tuple[layout.SlotLayout, Tensor, Tensor, Tensor, Tensor | None]:
+        """What depends on the length alone: layout, pooling matrix, cos, sin and mask."""
+        dtype, device = self.embedding.dtype, self.embedding.device
+        slots = layout.slot_layout(tokens, finest, self.config.ratios)
+        pool = layout.pooling_matrix(slots, self.config.slot_window).to(device, dtype)
+        cos, sin = rotary_table(self.model, layout.encoder_positions(slots).to(device), dtype)
+        whole = self.config.mask == "whole"
+        return slots, pool, cos, sin, None if whole else layout.encoder_mask(slots, self.config.mask).to(device)
 
     def embed(self, input_ids: Tensor, finest: int) -> Tensor:
         """(batch, tokens) ids -> (batch, tokens + slots, hidden): text, then each slot's level and pooled window."""
@@ -42,9 +50,13 @@ class Encoder:
 
     @torch.inference_mode()
     def encode(self, segments: Sequence[Sequence[int]], finest: int) -> list[dict[int, Block]]:
-        """Slots of segments of one and the same length, for each a block a level, coarse to fine, on the CPU."""
+        """Slots of segments of one and the same length, for each a block a level, coarse to fine, on the CPU.
+
+        Raises ValueError for a ratio that is not one of the configuration's.
+        """
+        order = self.config.levels(finest)
         tokens = len(segments[0])
-        slots, _, cos, sin, _, mask = self._plan(tokens, finest)
+        slots, _, cos, sin, mask = self._plan(tokens, finest)
         input_ids = torch.tensor(segments, device=self.embedding.device)
         hidden = self.embed(input_ids, finest)
         attend = attend_with(mask)
@@ -55,24 +67,11 @@ class Encoder:
             values.append(v[:, tokens:])
         # (layers, batch, slots, kv_heads, head_dim) -> (batch, layers, kv_heads, slots, head_dim)
         k, v = (torch.stack(kept).permute(1, 0, 3, 2, 4).cpu() for kept in (keys, values))
-        sizes = [slots.count(level) for level in self.config.levels(finest)]
+        sizes = [slots.count(level) for level in order]
         return [
             {
                 level: Block(bk.contiguous(), bv.contiguous())
-                for level, bk, bv in zip(
-                    self.config.levels(finest), ks.split(sizes, dim=2), vs.split(sizes, dim=2), strict=True
-                )
+                for level, bk, bv in zip(order, ks.split(sizes, dim=2), vs.split(sizes, dim=2), strict=True)
             }
             for ks, vs in zip(k, v, strict=True)
         ]
-
-
-@lru_cache(maxsize=64)
-def _plan(model, config, tokens, finest, dtype, device):  # type: ignore[no-untyped-def]
-    """What depends on the length alone: most segments of a document share it."""
-    slots = layout.slot_layout(tokens, finest, config.ratios)
-    pool = layout.pooling_matrix(slots, config.slot_window).to(device, dtype)
-    positions = layout.encoder_positions(slots).to(device)
-    cos, sin = rotary_table(model, positions, dtype)
-    mask = None if config.mask == "whole" else layout.encoder_mask(slots, config.mask).to(device)
-    return slots, pool, cos, sin, positions, mask

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load as load_bytes
 from safetensors.torch import save as save_bytes
 from safetensors.torch import save_file
+from torch import Tensor
 
 from ccf_core.errors import DamagedMemory
 from ccf_core.layout import slots_of_level
@@ -43,11 +44,18 @@ def _check_shape(block: Block, header: MemoryHeader, tokens: int, level: int) ->
     shape = (header.layers, header.kv_heads, slots_of_level(tokens, level, header.ratios), header.head_dim)
     if tuple(block.k.shape) != shape or tuple(block.v.shape) != shape:
         raise DamagedMemory(f"A memory block has shape {tuple(block.k.shape)}, not {shape}: compress the text again.")
+    scales = [None if s is None else (tuple(s.shape), s.dtype) for s in (block.k_scale, block.v_scale)]
+    coded = block.k.dtype == torch.int8
+    if block.v.dtype != block.k.dtype or not (coded or block.k.is_floating_point()):
+        raise DamagedMemory(f"A memory block holds {block.k.dtype} and {block.v.dtype}: compress the text again.")
+    if scales != [((*shape[:3], 1), torch.float16) if coded else None] * 2:
+        raise DamagedMemory("The scales of a memory block do not fit its codes: compress the text again.")
 
 
 def save(memory: KVMemory, path: Path) -> None:
     tensors = {
-        f"s{index}.l{level}.{name}": tensor.contiguous().cpu()
+        # Copies: the same segment may be there twice, and safetensors refuses tensors that share storage.
+        f"s{index}.l{level}.{name}": tensor.cpu().clone(memory_format=torch.contiguous_format)
         for index, level, block in memory.parts()
         for name, tensor in block.tensors().items()
     }
@@ -68,11 +76,16 @@ def load(path: Path) -> KVMemory:
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT or int(metadata.get("version", 0)) != VERSION:
+            if metadata.get("format") != FORMAT or metadata.get("version") != str(VERSION):
                 raise DamagedMemory(f"{path.name} is not a memory file of version {VERSION}: export the memory again.")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
+        return _memory(metadata, tensors)
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise DamagedMemory(f"{path.name} is not a readable memory file: export the memory again.") from error
+
+
+def _memory(metadata: Mapping[str, str], tensors: dict[str, Tensor]) -> KVMemory:
+    """Anything missing or misshapen raises DamagedMemory, KeyError, TypeError or ValueError."""
     kinds = {f.name: int if f.type == "int" else str for f in dataclasses.fields(MemoryHeader)}
     fields = {name: kind(metadata[name]) for name, kind in kinds.items() if name != "ratios"}
     header = MemoryHeader(**fields, ratios=tuple(json.loads(metadata["ratios"])))
@@ -80,12 +93,15 @@ def load(path: Path) -> KVMemory:
     rows = tensors["offsets"].tolist()
     spans = tuple(Span(doc, *row) for doc, row in zip(documents, rows, strict=True))
     ratio = int(metadata["ratio"])
+    if ratio not in header.ratios or any(len(span) < 1 for span in spans):
+        raise ValueError("a memory has a ratio of its own list and segments of at least one token")
+    names = [f.name for f in dataclasses.fields(Block)]
     blocks = []
     for index, span in enumerate(spans):
         levels = {}
         for level in sorted((r for r in header.ratios if r >= ratio), reverse=True):
             prefix = f"s{index}.l{level}."
-            block = Block(**{n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)})
+            block = Block(**{name: tensors[prefix + name] for name in names if prefix + name in tensors})
             _check_shape(block, header, len(span), level)
             levels[level] = block
         blocks.append(levels)
