@@ -52,8 +52,8 @@ def read(data: bytes, limits: Limits) -> Draft:
         raise NoTextInDocument(
             "The PDF holds pictures of pages but no text; run text recognition (OCR) on it and retry."
         )
-    first_line = texts[numbers[0]].strip().partition("\n")[0]
     pages, running = drop_running_lines([texts[number] for number in numbers])
+    first_line = pages[0].strip().partition("\n")[0]
     notes = []
     if b"%%EOF" not in data[-2048:]:
         notes.append("The file does not end as a PDF should; pages may be missing.")
@@ -113,7 +113,7 @@ def _clean(text: str) -> str:
 
 def _metadata_title(reader: PdfReader) -> str:
     try:
-        return str((reader.metadata or {}).get("/Title") or "")
+        return (reader.metadata.title or "") if reader.metadata else ""
     except Exception:  # see _open; there are other sources of a title
         return ""
 

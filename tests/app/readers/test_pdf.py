@@ -66,7 +66,7 @@ def test_running_headers_and_page_numbers_are_left_out(build_pdf):
     ]
     document = read(build_pdf(pages), "report.pdf")
     assert document.text == "Chapter one begins.\n\nChapter two begins.\n\nChapter three begins."
-    assert document.title == "Annual Report 1911"
+    assert document.title == "Chapter one begins."
     assert document.notes == ("Repeated headers and footers were left out.",)
 
 
@@ -100,6 +100,15 @@ def test_pages_without_text_are_named(build_pdf):
     document = read(build_pdf([["One."], [], ["Three."], [], []]), "mixed.pdf")
     assert [page.number for page in document.pages] == [1, 3]
     assert document.notes == ("Pages 2, 4 to 5 hold no text (perhaps a scan).",)
+
+
+def test_a_page_that_cannot_be_read_costs_only_itself(build_pdf):
+    data = build_pdf([["One."], ["Two."], ["Three."]])
+    head, stream, tail = data.rpartition(b">>\nstream\n")
+    filters = b"/Filter [" + b"/FlateDecode " * 20 + b"]"  # more than pypdf agrees to undo
+    document = read(head + filters + stream + tail, "mixed.pdf")
+    assert [page.number for page in document.pages] == [1, 2]
+    assert document.notes == ("Page 3 could not be read.",)
 
 
 def test_cut_off_is_damaged_or_says_so(build_pdf):
