@@ -52,6 +52,7 @@ class Asking:
         """See ``Workbench.ask``."""
         asked = self._check(question, documents, ratio, reader, max_new_tokens, chat)
         ccf = self.memories.model.load(cancelled=cancelled)
+        self.memories.levels(ratio)
         started = time.perf_counter()
         texts = [self.memories.segmented(document.sha256, cancelled) for document in asked.documents]
         memory, notes = None, list[str]()

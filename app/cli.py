@@ -1,7 +1,7 @@
 """``python -m app compress | reconstruct | ask | ingest``: the use cases without a browser, on the same data.
 
-With ``--json`` stdout holds one JSON object, otherwise words for people; progress and notes go to stderr. Exit
-code 2 and one sentence on stderr for what the caller can mend, 130 after Ctrl-C.
+With ``--json`` stdout holds one JSON object, otherwise words for people; progress and notes go to stderr.
+Exit code 2 and one sentence on stderr for what the caller can mend, 130 after Ctrl-C.
 """
 
 from __future__ import annotations

@@ -66,6 +66,15 @@ class Memories:
         ratios = self.model.load().config.ratios
         return self.store.memories.missing(sha256, self.model.key, segments, ratios)
 
+    def levels(self, ratio: int) -> tuple[int, ...]:
+        """Levels of a memory at ``ratio``, coarse to fine. Raises NotAnswerable for an unknown ratio."""
+        config = self.model.load().config
+        if ratio not in config.ratios:
+            raise NotAnswerable(
+                f"The ratio must be one of {', '.join(map(str, config.ratios))}, not {ratio}."
+            )
+        return config.levels(ratio)
+
     def complete(
         self, document: Segmented, progress: Progress, cancelled: Cancelled, *, anew: bool = False
     ) -> list[int]:
@@ -117,10 +126,7 @@ class Memories:
                 raise NoSegment(
                     f"The document has no segment {index}; choose one from 0 to {len(document.spans) - 1}."
                 )
-        try:
-            levels = ccf.config.levels(ratio)
-        except ValueError as error:
-            raise NotAnswerable(f"{str(error)[0].upper()}{str(error)[1:]}.") from error
+        levels = self.levels(ratio)
         blocks, damaged = self._read(document, wanted, levels)
         absent = _absent(blocks, wanted, levels)
         if absent:

@@ -1,0 +1,264 @@
+"""Questions are answered from stored memories, with evidence and measured costs."""
+
+from __future__ import annotations
+
+import json
+import threading
+
+import pytest
+
+from app.errors import NoDocument, NotAnswerable
+from app.settings import Settings
+from app.views import AnswerView
+from app.workbench import Workbench
+from ccf_core import CCF, Cancelled
+from store import ChatNotFound, DocumentNotFound
+
+QUESTION = "Where were the ships?"
+
+
+@pytest.fixture
+def documents(workbench: Workbench, prose, encoded: list[int]) -> list[str]:
+    done = [workbench.ingest_text(prose(200 + 40 * seed, seed), f"Log {seed}") for seed in (1, 2)]
+    encoded.clear()
+    return [one.document.sha256 for one in done]
+
+
+def final(pieces) -> AnswerView:
+    *_, answer = pieces
+    assert isinstance(answer, AnswerView)
+    return answer
+
+
+def test_pieces_then_the_answer_and_the_encoder_rests(workbench: Workbench, documents, encoded) -> None:
+    *pieces, answer = workbench.ask(f"  {QUESTION}\n", documents[:1], 8)
+    assert all(isinstance(piece, str) for piece in pieces)
+    assert "".join(pieces).strip() == answer.text
+    assert answer.text
+    assert (answer.question, answer.reader, answer.ratio) == (QUESTION, "memory", 8)
+    assert answer.documents == (documents[0],)
+    assert encoded == []
+
+
+@pytest.mark.parametrize("ratio", [4, 8, 16, 32])
+def test_the_answer_is_the_models_own_from_that_memory(
+    workbench: Workbench, settings: Settings, documents, ratio: int
+) -> None:
+    ccf = CCF.from_pretrained(settings.adapter, settings.base, settings.device, settings.dtype)
+    memory = ccf.compress(workbench.text(documents[0])).quantize().at(ratio)
+    expected = ccf.answer(QUESTION, memory)
+    answer = final(workbench.ask(QUESTION, documents[:1], ratio))
+    assert answer.text == expected.text
+    assert (answer.kv_bytes, answer.full_kv_bytes) == (expected.kv_bytes, expected.full_kv_bytes)
+    assert [item.segment for item in answer.evidence] == [item.segment for item in expected.evidence][:8]
+
+
+def test_costs_agree_with_savings(workbench: Workbench, documents) -> None:
+    savings = workbench.savings(documents[0])
+    for row in savings.ratios:
+        answer = final(workbench.ask(QUESTION, documents[:1], row.ratio))
+        assert answer.kv_bytes == row.kv_bytes
+        assert (answer.full_kv_bytes, answer.stored_bytes, answer.text_bytes) == (
+            savings.full_kv_bytes,
+            savings.stored_bytes,
+            savings.text_bytes,
+        )
+
+
+def test_evidence_quotes_the_text_it_stands_for(workbench: Workbench, documents) -> None:
+    answer = final(workbench.ask(QUESTION, documents, 8))
+    assert len(answer.evidence) == 8
+    assert {item.document for item in answer.evidence} == set(documents)
+    scores = [item.score for item in answer.evidence]
+    assert scores == sorted(scores, reverse=True)
+    assert 0 < sum(scores) <= 1.0001
+    for item in answer.evidence:
+        segment = workbench.segments(item.document)[item.segment]
+        assert (item.start, item.end, item.page) == (segment.start, segment.end, segment.page)
+        assert item.text == workbench.text(item.document)[item.start : item.end]
+        assert item.title == workbench.document(item.document).title
+
+
+def test_evidence_knows_its_page_though_one_holds_only_a_picture(workbench: Workbench, prose, pdf) -> None:
+    done = workbench.ingest(pdf(prose(60, 1), "", prose(60, 2)), "book.pdf")
+    text = workbench.text(done.document.sha256)
+    third = text.index("Log 2.")
+    assert done.document.pages == 3
+    answer = final(workbench.ask(QUESTION, [done.document.sha256], 32))
+    assert {item.page for item in answer.evidence} == {1, 3}
+    assert all(item.page == (3 if item.start >= third else 1) for item in answer.evidence)
+
+
+def test_several_documents_are_read_in_the_order_given(workbench: Workbench, documents) -> None:
+    one, two = (final(workbench.ask(QUESTION, [sha256], 8)) for sha256 in documents)
+    both = final(workbench.ask(QUESTION, [*documents, documents[0]], 8))
+    assert both.documents == tuple(documents)
+    assert both.kv_bytes == one.kv_bytes + two.kv_bytes
+    assert both.full_kv_bytes == one.full_kv_bytes + two.full_kv_bytes
+    assert both.stored_bytes == one.stored_bytes + two.stored_bytes
+    assert both.text_bytes == one.text_bytes + two.text_bytes
+
+
+@pytest.mark.parametrize("reader", ["full", "truncated", "none"])
+def test_other_readers_for_comparison(
+    workbench: Workbench, settings: Settings, documents, reader, encoded
+) -> None:
+    ccf = CCF.from_pretrained(settings.adapter, settings.base, settings.device, settings.dtype)
+    segmented = ccf.segment(workbench.text(documents[0]))
+    memory = workbench.memory(documents[0], 8)
+    expected = ccf.answer(QUESTION, memory, reader=reader, input_ids=segmented.input_ids)
+    answer = final(workbench.ask(QUESTION, documents[:1], 8, reader))
+    assert answer.text == expected.text
+    assert (answer.kv_bytes, answer.full_kv_bytes) == (expected.kv_bytes, expected.full_kv_bytes)
+    assert (answer.evidence, encoded) == ((), [])
+
+
+def test_the_reader_none_needs_no_document(workbench: Workbench) -> None:
+    answer = final(workbench.ask(QUESTION, [], reader="none"))
+    assert (answer.documents, answer.kv_bytes, answer.full_kv_bytes) == ((), 0, 0)
+
+
+def test_questions_that_cannot_be_asked(workbench: Workbench, documents) -> None:
+    with pytest.raises(NoDocument, match="no document"):
+        next(workbench.ask(QUESTION, []))
+    for question in ("", " \n"):
+        with pytest.raises(NotAnswerable, match="no question"):
+            next(workbench.ask(question, documents))
+    with pytest.raises(NotAnswerable, match="shorten"):
+        next(workbench.ask("ships and fog " * 40, documents))
+    with pytest.raises(NotAnswerable, match="4, 8, 16, 32"):
+        next(workbench.ask(QUESTION, documents, 5))
+    with pytest.raises(NotAnswerable, match="4, 8, 16, 32"):
+        next(workbench.ask(QUESTION, documents, 5, "full"))
+    with pytest.raises(NotAnswerable, match="reader"):
+        next(workbench.ask(QUESTION, documents, 8, "guess"))  # type: ignore[arg-type]
+    with pytest.raises(NotAnswerable, match="1 to 128"):
+        next(workbench.ask(QUESTION, documents, max_new_tokens=0))
+    with pytest.raises(DocumentNotFound):
+        next(workbench.ask(QUESTION, ["0" * 64]))
+    with pytest.raises(ChatNotFound):
+        next(workbench.ask(QUESTION, documents, chat=7))
+
+
+def test_a_deleted_document_cannot_be_asked(workbench: Workbench, documents) -> None:
+    final(workbench.ask(QUESTION, documents))
+    workbench.delete(documents[0])
+    for reader in ("memory", "full", "truncated", "none"):
+        with pytest.raises(DocumentNotFound):
+            next(workbench.ask(QUESTION, documents, 8, reader))
+    with pytest.raises(DocumentNotFound):
+        workbench.memory(documents[0], 8)
+    assert final(workbench.ask(QUESTION, documents[1:])).documents == (documents[1],)
+
+
+def test_text_longer_than_the_window_is_asked_through_memory_only(workbench: Workbench, prose) -> None:
+    done = workbench.ingest_text(prose(900), "Long")
+    with pytest.raises(NotAnswerable, match="896"):
+        next(workbench.ask(QUESTION, [done.document.sha256], 8, "full"))
+    answer = final(workbench.ask(QUESTION, [done.document.sha256], 8))
+    assert len(answer.notes) == 1
+    assert "closer together" in answer.notes[0]
+
+
+def test_a_text_of_three_tokens_is_said_to_be_hardly_compressed(workbench: Workbench) -> None:
+    done = workbench.ingest_text("xyz")
+    answer = final(workbench.ask(QUESTION, [done.document.sha256], 32))
+    assert answer.notes == ("“xyz” has only 3 tokens: it is hardly compressed.",)
+    assert answer.kv_bytes > 0
+
+
+def test_stopping_an_answer_keeps_what_was_written(workbench: Workbench, documents) -> None:
+    whole = final(workbench.ask(QUESTION, documents[:1]))
+    asked = 0
+
+    def cancelled() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked > 5
+
+    part = final(workbench.ask(QUESTION, documents[:1], cancelled=cancelled))
+    assert "The answer was stopped before its end." in part.notes
+    assert len(part.text) < len(whole.text)
+    assert whole.text.startswith(part.text)
+
+
+def test_leaving_early_frees_the_model(workbench: Workbench, documents) -> None:
+    pieces = workbench.ask(QUESTION, documents[:1])
+    next(pieces)
+    pieces.close()
+    assert final(workbench.ask(QUESTION, documents[:1])).text
+
+
+def test_a_question_waits_for_its_turn_and_can_be_cancelled_there(workbench: Workbench, documents) -> None:
+    busy = workbench.ask(QUESTION, documents[:1])
+    next(busy)
+    with pytest.raises(Cancelled, match="waiting"):
+        next(workbench.ask(QUESTION, documents[1:], cancelled=lambda: True))
+    answers: list[AnswerView] = []
+    waiting = threading.Thread(
+        target=lambda: answers.append(final(workbench.ask(QUESTION, documents[1:]))), daemon=True
+    )
+    waiting.start()
+    final(busy)
+    waiting.join()
+    assert answers[0].documents == (documents[1],)
+
+
+def test_chats_remember_questions_and_answers(workbench: Workbench, settings: Settings, documents) -> None:
+    chat = workbench.new_chat("Ships", documents)
+    first = final(workbench.ask(QUESTION, documents, chat=chat.id))
+    workbench.close()
+    with Workbench(settings) as later:
+        assert [c.title for c in later.chats()] == ["Ships"]
+        asked, answered = later.messages(chat.id)
+        assert (asked.role, asked.content, asked.answer) == ("user", QUESTION, None)
+        assert (answered.role, answered.content, answered.answer) == ("assistant", first.text, first)
+        later.rename_chat(chat.id, "Fog")
+        assert later.chats()[0].title == "Fog"
+        later.delete_chat(chat.id)
+        assert later.chats() == []
+
+
+def test_a_chat_keeps_nothing_quoted_from_a_deleted_document(workbench: Workbench, documents) -> None:
+    chat = workbench.new_chat("Ships", documents)
+    final(workbench.ask(QUESTION, documents, chat=chat.id))
+    workbench.delete(documents[0])
+    answer = workbench.messages(chat.id)[1].answer
+    assert answer is not None
+    assert {item.document for item in answer.evidence} == {documents[1]}
+
+
+def test_a_document_deleted_during_the_answer_leaves_no_quotes(
+    workbench: Workbench, documents, monkeypatch
+) -> None:
+    chat = workbench.new_chat("Ships", documents)
+    append = workbench.store.transaction
+
+    def delete_first():
+        monkeypatch.undo()
+        workbench.delete(documents[0])
+        return append()
+
+    # The narrowest moment: the answer is complete, but not yet in the chat.
+    monkeypatch.setattr(workbench.store, "transaction", delete_first)
+    final(workbench.ask(QUESTION, documents, chat=chat.id))
+    answer = workbench.messages(chat.id)[1].answer
+    assert answer is not None
+    assert {item.document for item in answer.evidence} == {documents[1]}
+
+
+def test_answers_export_as_json_and_markdown(workbench: Workbench, prose) -> None:
+    done = workbench.ingest_text(prose(40) + "\n# <script>alert(1)</script> ![x](http://host/x.png)", "*Log*")
+    answer = final(workbench.ask("Which *ships*?", [done.document.sha256], 32))
+    data = json.loads(workbench.export_answer(answer, "json"))
+    assert (data["text"], data["kv_bytes"], data["question"]) == (
+        answer.text,
+        answer.kv_bytes,
+        "Which *ships*?",
+    )
+    assert [item["text"] for item in data["evidence"]] == [item.text for item in answer.evidence]
+    markdown = workbench.export_answer(answer)
+    assert markdown.startswith("# Which \\*ships\\*?\n")
+    assert "<script>" not in markdown
+    assert "](" not in markdown
+    assert f"{answer.kv_bytes:,}" in markdown

@@ -1,0 +1,87 @@
+"""The shelf: states, names, search, deletion."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from app.settings import Settings
+from app.views import IngestProgress
+from app.workbench import Workbench
+from store import DocumentNotFound
+
+
+def test_states_from_unknown_to_ready(workbench: Workbench, settings: Settings, prose) -> None:
+    seen: list[str] = []
+
+    def look(step: IngestProgress) -> None:
+        seen.extend(document.state for document in workbench.documents())
+
+    done = workbench.ingest_text(prose(), "Log", look)
+    assert list(dict.fromkeys(seen)) == ["unknown", "compressing", "ready"]
+    with Workbench(settings) as later:
+        assert later.document(done.document.sha256).state == "unknown"
+        later.load_model()
+        assert later.document(done.document.sha256).state == "ready"
+
+
+def test_the_newest_document_comes_first(workbench: Workbench, prose) -> None:
+    for seed in range(3):
+        workbench.ingest_text(prose(20, seed), f"Log {seed}")
+    assert [d.title for d in workbench.documents()] == ["Log 2", "Log 1", "Log 0"]
+
+
+def test_renaming_keeps_titles_to_one_visible_line(workbench: Workbench, prose) -> None:
+    sha256 = workbench.ingest_text(prose(), "Log").document.sha256
+    assert workbench.rename(sha256, " Ship's\n log\u202e \x07 2 ").title == "Ship's log 2"
+    assert workbench.rename(sha256, " \t ").title == "Ship's log 2"
+    assert len(workbench.rename(sha256, "x" * 500).title) == 120
+    with pytest.raises(DocumentNotFound):
+        workbench.rename("0" * 64, "x")
+
+
+def test_search_finds_words_and_their_page(workbench: Workbench, pdf, prose) -> None:
+    workbench.ingest(pdf(prose(60, 1), "", "The lighthouse keeper slept. " + prose(60, 2)), "book.pdf")
+    workbench.ingest_text(prose(60, 3), "Log")
+    (hit,) = workbench.search("lighthouses")
+    assert hit.page == 3
+    ((start, end),) = hit.marks
+    assert hit.snippet[start:end] == "lighthouse"
+    assert workbench.text(hit.document.sha256)[hit.start :].startswith(hit.snippet)
+    assert workbench.search("") == workbench.search('"') == []
+
+
+def test_deletion_leaves_nothing_behind(workbench: Workbench, prose, sql) -> None:
+    done = workbench.ingest_text(prose(), "Log")
+    workbench.delete(done.document.sha256)
+    assert (workbench.documents(), workbench.search("fog")) == ([], [])
+    assert (workbench.stats().blobs, workbench.stats().memory_bytes) == (0, 0)
+    with pytest.raises(DocumentNotFound):
+        workbench.text(done.document.sha256)
+    with pytest.raises(DocumentNotFound):
+        workbench.delete(done.document.sha256)
+    workbench.vacuum()
+    workbench.close()
+    assert b"harbour" not in workbench.store.path.read_bytes()
+
+
+def test_a_document_may_come_back_after_deletion(workbench: Workbench, prose, encoded) -> None:
+    first = workbench.ingest_text(prose(), "Log")
+    workbench.delete(first.document.sha256)
+    encoded.clear()
+    again = workbench.ingest_text(prose(), "Log")
+    assert len(encoded) == again.segments
+    assert (again.document.tokens, again.document.state) == (first.tokens, "ready")
+
+
+def test_reading_the_shelf_does_not_wait_for_a_busy_model(workbench: Workbench, prose) -> None:
+    sha256 = workbench.ingest_text(prose(), "Log").document.sha256
+    pieces = workbench.ask("Where?", [sha256])
+    next(pieces)
+    states: list[str] = []
+    reader = threading.Thread(target=lambda: states.append(workbench.documents()[0].state), daemon=True)
+    reader.start()
+    reader.join(timeout=60)
+    pieces.close()
+    assert states == ["ready"]

@@ -1,0 +1,135 @@
+"""Settings, and a model that is loaded once, in the background, by whoever needs it first."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import ccf_core
+from app.errors import BadSetting, ModelNotReady
+from app.settings import DEFAULT_ADAPTER, Settings, default_data_dir
+from app.views import ModelState
+from app.workbench import Workbench
+from ccf_core import CCF, AdapterError, MemoryMismatch
+from store import StoreUnavailable
+
+
+def test_loading_is_told_and_done_once(workbench: Workbench, monkeypatch) -> None:
+    made: list[CCF] = []
+    init = CCF.__init__
+    monkeypatch.setattr(CCF, "__init__", lambda self, *a, **k: (made.append(self), init(self, *a, **k))[1])
+    assert workbench.model_state().status == "absent"
+    states: list[ModelState] = []
+    with ThreadPoolExecutor(4) as pool:
+        for future in [
+            pool.submit(workbench.load_model, lambda *_: states.append(workbench.model_state()))
+            for _ in range(4)
+        ]:
+            future.result()
+    assert len(made) == 1
+    assert {state.status for state in states} == {"loading"}
+    assert [state.fraction for state in states] == sorted(state.fraction for state in states)
+    assert workbench.model_state().status == "ready"
+    assert workbench.model_state().fraction == 1.0
+
+
+def test_a_failure_is_kept_and_may_be_retried(workbench: Workbench, settings: Settings, tmp_path) -> None:
+    adapter = tmp_path / "adapter"
+    with Workbench(replace(settings, adapter=adapter)) as opened:
+        with pytest.raises(AdapterError) as caught:
+            opened.load_model()
+        assert opened.model_state() == ModelState("failed", 0.0, str(caught.value))
+        ccf_core.Adapter.load(settings.adapter).save(adapter)
+        opened.load_model()
+        assert opened.model_state().status == "ready"
+
+
+def test_unforeseen_failures_become_a_sentence(workbench: Workbench, monkeypatch) -> None:
+    def fail(*args: object, **kwargs: object) -> None:
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(CCF, "__init__", fail)
+    with pytest.raises(ModelNotReady, match="MemoryError: no room"):
+        workbench.load_model()
+    assert "try again" in workbench.model_state().message
+
+
+def test_an_adapter_of_another_base_is_refused_unless_allowed(settings: Settings, tiny_folder) -> None:
+    base = tiny_folder(seed=1)
+    adapter = ccf_core.Adapter.load(settings.adapter)
+    trained = settings.data_dir.parent / "trained"
+    replace(adapter, config=replace(adapter.config, base="0" * 64)).save(trained)
+    other = replace(settings, base=str(base), adapter=trained)
+    with Workbench(other) as workbench, pytest.raises(MemoryMismatch, match="other weights"):
+        workbench.load_model()
+    with Workbench(replace(other, allow_other_base=True)) as workbench:
+        workbench.load_model()
+        assert workbench.model_state().status == "ready"
+
+
+def test_info_before_and_after_loading(workbench: Workbench) -> None:
+    before = workbench.info()
+    assert before == {
+        "version": ccf_core.__version__,
+        "base": None,
+        "adapter": None,
+        "device": None,
+        "dtype": None,
+        "card": {},
+    }
+    workbench.load_model()
+    after = workbench.info()
+    assert (after["device"], after["dtype"]) == ("cpu", "float32")
+    assert len(after["adapter"]) == 64
+    assert after["base"]
+
+
+def test_ratios_are_the_adapters(workbench: Workbench, settings: Settings, tmp_path) -> None:
+    assert workbench.ratios == (4, 8, 16, 32)
+    adapter = ccf_core.Adapter.load(settings.adapter)
+    replace(adapter, config=replace(adapter.config, ratios=(2, 4, 8, 16))).save(tmp_path / "finer")
+    with Workbench(replace(settings, adapter=tmp_path / "finer")) as finer:
+        done = finer.ingest_text("fog " * 100)
+        assert finer.ratios == tuple(done.slots) == (2, 4, 8, 16)
+
+
+def test_a_file_that_is_no_database_is_left_alone(settings: Settings) -> None:
+    settings.data_dir.mkdir()
+    settings.database.write_bytes(b"something else entirely" * 100)
+    with pytest.raises(StoreUnavailable):
+        Workbench(settings)
+    assert settings.database.read_bytes().startswith(b"something else")
+
+
+def test_settings_come_from_the_environment() -> None:
+    settings = Settings.from_env(
+        {
+            "CCF_DATA": "/some/where",
+            "CCF_ADAPTER": "/an/adapter",
+            "CCF_BASE": "org/model",
+            "CCF_DEVICE": "cpu",
+            "CCF_DTYPE": "float32",
+            "CCF_MEMORY_CAP_MB": "12",
+            "CCF_MAX_TOKENS": "345",
+            "CCF_ALLOW_OTHER_BASE": "1",
+        }
+    )
+    assert settings == Settings(
+        Path("/some/where"), Path("/an/adapter"), "org/model", "cpu", "float32", 12_000_000, 345, True
+    )
+
+
+def test_settings_have_defaults() -> None:
+    settings = Settings.from_env({"CCF_BASE": " ", "CCF_ALLOW_OTHER_BASE": "0"})
+    assert settings == Settings()
+    assert (settings.data_dir, settings.adapter) == (default_data_dir(), DEFAULT_ADAPTER)
+    assert settings.base is None
+
+
+@pytest.mark.parametrize("value", ["0", "-3", "many", "1.5"])
+def test_settings_that_are_no_numbers_get_a_sentence(value: str) -> None:
+    with pytest.raises(BadSetting, match="CCF_MAX_TOKENS"):
+        Settings.from_env({"CCF_MAX_TOKENS": value})

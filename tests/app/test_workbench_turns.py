@@ -1,0 +1,105 @@
+"""Turns: one at a time, first come first served, given up when cancelled."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from app.turns import KeyedTurns, Turns
+from ccf_core import Cancelled
+
+
+def queued(turns: Turns, name: str, order: list[str]) -> threading.Thread:
+    """A thread that has asked for its turn by the time this returns."""
+    asked = threading.Event()
+
+    def look() -> bool:
+        asked.set()
+        return False
+
+    def work() -> None:
+        with turns.turn(look):
+            order.append(name)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    assert asked.wait(60)
+    return thread
+
+
+def test_turns_come_in_the_order_of_asking() -> None:
+    turns, order = Turns(), list[str]()
+    with turns.turn():
+        threads = [queued(turns, name, order) for name in "abcd"]
+        assert order == []
+    # Whoever has just had a turn stands at the end.
+    with turns.turn():
+        order.append("again")
+    for thread in threads:
+        thread.join(60)
+    assert order == ["a", "b", "c", "d", "again"]
+
+
+def test_one_holder_at_a_time() -> None:
+    turns, inside, most = Turns(), 0, 0
+
+    def work() -> None:
+        nonlocal inside, most
+        for _ in range(50):
+            with turns.turn():
+                inside += 1
+                most = max(most, inside)
+                inside -= 1
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (inside, most) == (0, 1)
+
+
+def test_waiting_can_be_given_up() -> None:
+    turns = Turns()
+    with turns.turn(), pytest.raises(Cancelled), turns.turn(lambda: True):
+        pytest.fail("the turn was taken")
+    with turns.turn(lambda: True):
+        pass  # nobody to wait for
+    with turns.turn():
+        assert True
+
+
+def test_an_error_inside_ends_the_turn() -> None:
+    turns = Turns()
+    with pytest.raises(KeyError), turns.turn():
+        raise KeyError
+    order: list[str] = []
+    with turns.turn():
+        order.append("next")
+    assert order == ["next"]
+
+
+def test_a_turn_may_end_in_another_thread() -> None:
+    turns = Turns()
+    turn = turns.turn()
+    turn.__enter__()
+    thread = threading.Thread(target=lambda: turn.__exit__(None, None, None))
+    thread.start()
+    thread.join()
+    order: list[str] = []
+    with turns.turn():
+        order.append("next")
+    assert order == ["next"]
+
+
+def test_keys_do_not_wait_for_each_other() -> None:
+    turns = KeyedTurns()
+    with turns.turn("a"):
+        assert (turns.busy("a"), turns.busy("b")) == (True, False)
+        with turns.turn("b"):
+            assert turns.busy("b")
+        with pytest.raises(Cancelled), turns.turn("a", lambda: True):
+            pytest.fail("the turn was taken")
+        assert turns.busy("a")
+    assert not turns.busy("a")
