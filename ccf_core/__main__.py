@@ -1,0 +1,73 @@
+"""``python -m ccf_core train | evaluate | bench | info``: no database, one JSON object on stdout, logs on stderr."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from ccf_core.errors import CCFError
+
+#: Command -> (module with ``add_arguments`` and ``main``, help). Imported only when called.
+COMMANDS = {
+    "train": ("ccf_core.training.cli", "train an adapter"),
+    "evaluate": ("ccf_core.evaluation.cli", "measure an adapter on rows of text or questions"),
+    "bench": ("ccf_core.evaluation.bench", "time compression, answering and decoding on this machine"),
+    "info": ("ccf_core.evaluation.info", "what would be used: base, adapter, device, dtype"),
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose complaint is one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{message[:1].upper()}{message[1:]}: see {self.prog} --help.\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit code 2, and one sentence on stderr, for anything that the caller can mend."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    parser = Parser(prog="python -m ccf_core", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, parser_class=Parser)
+    for name, (module, about) in COMMANDS.items():
+        subparser = commands.add_parser(name, help=about, description=about)
+        # Only the command that is called is imported: training and evaluation each bring much with them.
+        if name in argv[:1]:
+            importlib.import_module(module).add_arguments(subparser)
+            if name != "train":
+                _common(subparser)
+    args = parser.parse_args(argv)
+    run = importlib.import_module(COMMANDS[args.command][0]).main
+    try:
+        if args.command == "train":
+            return int(run(args))
+        if args.out and not args.out.parent.is_dir():
+            parser.error(f"there is no folder for {args.out.name}, make it first")
+        printed = json.dumps(run(args), indent=2, ensure_ascii=False)
+    except CCFError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(printed)
+    if args.out:
+        args.out.write_text(printed + "\n", encoding="utf-8")
+    return 0
+
+
+def _common(parser: argparse.ArgumentParser) -> None:
+    default = os.environ.get("CCF_ADAPTER") or "assets/adapter"
+    parser.add_argument("--adapter", default=default, help=f"adapter folder ({default})")
+    parser.add_argument(
+        "--base", default=os.environ.get("CCF_BASE") or None, help="folder or hub id of the base"
+    )
+    parser.add_argument("--device", help="cuda, mps or cpu")
+    parser.add_argument("--dtype", help="bfloat16 or float32")
+    parser.add_argument("--out", type=Path, help="also write the JSON to this file")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

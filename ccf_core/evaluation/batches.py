@@ -1,0 +1,148 @@
+"""Many memories, generations and scores at once: batches that waste little padding and fit the device."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ccf_core.codec import CCF
+from ccf_core.decoder import Decoder, Prefix
+from ccf_core.memory import Block, KVMemory
+from ccf_core.segment import Segmented, Span
+
+Report = Callable[[str], None]
+
+#: dtypes in which a memory can be held between encoder and decoder.
+MEMORY_DTYPES = ("int8", "bfloat16")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One row for the decoder: a prefix, made when its batch comes, of ``cached`` tokens or slots, then ``prompt``.
+
+    ``new`` tokens are generated, or ``target`` is scored.
+    """
+
+    prefix: Callable[[], Prefix | None]
+    cached: int
+    prompt: Sequence[int]
+    new: int = 0
+    target: Sequence[int] = ()
+
+    @property
+    def length(self) -> int:
+        return self.cached + len(self.prompt) + max(self.new, len(self.target))
+
+
+def on_gpu(decoder: Decoder) -> bool:
+    return decoder.model.device.type != "cpu"
+
+
+def batches(jobs: Sequence[Job], rows: int, tokens: int) -> Iterator[list[int]]:
+    """Indices of jobs, alike in length, at most ``rows`` and (padding included) ``tokens`` a batch; longest first,
+    so that a device too small fails at once."""
+    batch: list[int] = []
+    widest = (0, 0, 0)
+    for index in sorted(range(len(jobs)), key=lambda i: (jobs[i].new, jobs[i].length), reverse=True):
+        job = jobs[index]
+        size = (job.cached, len(job.prompt), max(job.new, len(job.target)))
+        wider = (max(widest[0], size[0]), max(widest[1], size[1]), max(widest[2], size[2]))
+        if batch and (len(batch) == rows or sum(wider) * (len(batch) + 1) > tokens):
+            yield batch
+            batch, wider = [], size
+        batch.append(index)
+        widest = wider
+    if batch:
+        yield batch
+
+
+def generate(
+    decoder: Decoder, jobs: Sequence[Job], report: Report, *, rows: int | None = None, exactly: bool = False
+) -> list[list[int]]:
+    """Greedy tokens of every job, at most (``exactly``: just) its ``new``."""
+    rows = rows or (512 if on_gpu(decoder) else 16)
+    result: list[list[int]] = [[] for _ in jobs]
+    done = 0
+    for batch in batches(jobs, rows, 262_144 if on_gpu(decoder) else 32_768):
+        chosen = [jobs[i] for i in batch]
+        out = decoder.generate(
+            [job.prefix() for job in chosen],
+            [job.prompt for job in chosen],
+            max_new_tokens=max(job.new for job in chosen),
+            exactly=exactly,
+        )
+        for index, job, ids in zip(batch, chosen, out, strict=True):
+            result[index] = ids[: job.new]
+        done += len(batch)
+        report(f"{done} of {len(jobs)} generated")
+    return result
+
+
+@torch.inference_mode()
+def score(
+    decoder: Decoder, jobs: Sequence[Job], report: Report, *, rows: int | None = None
+) -> list[tuple[Tensor, Tensor]]:
+    """Teacher-forced, for each job: (log-probabilities in nats float32, whether it is the likeliest token bool) of
+    each target token, both (targets,) on the CPU."""
+    rows = rows or (128 if on_gpu(decoder) else 8)
+    head = decoder.model.get_output_embeddings()
+    result: list[tuple[Tensor, Tensor]] = [(torch.empty(0), torch.empty(0, dtype=torch.bool)) for _ in jobs]
+    done = 0
+    for batch in batches(jobs, rows, 131_072 if on_gpu(decoder) else 16_384):
+        chosen = [jobs[i] for i in batch]
+        given = decoder.inputs(
+            [job.prefix() for job in chosen], [[*job.prompt, *job.target[:-1]] for job in chosen]
+        )
+        hidden = decoder.model.model(**given).last_hidden_state
+        for index, job, states in zip(batch, chosen, hidden, strict=True):
+            # Rows are padded on the left, so the states that see a target's past are the last ones.
+            logits = head(states[-len(job.target) :]).float()
+            target = torch.tensor(job.target, device=logits.device)
+            chances = logits.log_softmax(-1).gather(1, target[:, None])[:, 0]
+            result[index] = (chances.cpu(), (logits.argmax(-1) == target).cpu())
+        done += len(batch)
+        report(f"{done} of {len(jobs)} scored")
+    return result
+
+
+def single_segment(document: Segmented, index: int) -> Segmented:
+    """One segment of a document as a document of its own: what the encoder makes of it is the same."""
+    span = document.spans[index]
+    alone = Span(span.document, 0, 0, len(span), 0, span.char_end - span.char_start)
+    return Segmented(document.sha256, document.segment(index), (alone,))
+
+
+def compress_all(
+    ccf: CCF, documents: Sequence[Segmented], finest: int, memory_dtype: str, report: Report
+) -> list[KVMemory]:
+    """Memories of many documents; segments of one length are encoded together, whichever document they are of."""
+    by_length: dict[int, list[tuple[int, int]]] = {}
+    for number, document in enumerate(documents):
+        for index, span in enumerate(document.spans):
+            by_length.setdefault(len(span), []).append((number, index))
+    rows = 128 if on_gpu(ccf.decoder) else 8
+    blocks: list[dict[int, dict[int, Block]]] = [{} for _ in documents]
+    done, total = 0, sum(map(len, by_length.values()))
+    for wanted in by_length.values():
+        for at in range(0, len(wanted), rows):
+            batch = wanted[at : at + rows]
+            encoded = ccf.encoder.encode(
+                [documents[number].segment(index) for number, index in batch], finest
+            )
+            for (number, index), levels in zip(batch, encoded, strict=True):
+                blocks[number][index] = {
+                    level: held_as(block, memory_dtype) for level, block in levels.items()
+                }
+            done += len(batch)
+            report(f"{done} of {total} segments encoded")
+    return [ccf.memory(document, own, finest) for document, own in zip(documents, blocks, strict=True)]
+
+
+def held_as(block: Block, memory_dtype: str) -> Block:
+    if memory_dtype == "int8":
+        return block.quantize()
+    return dataclasses.replace(block, k=block.k.to(torch.bfloat16), v=block.v.to(torch.bfloat16))

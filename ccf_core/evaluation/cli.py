@@ -1,0 +1,86 @@
+"""``python -m ccf_core evaluate``: one JSON object with what was measured, on what, and how."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+import time
+from pathlib import Path
+from types import ModuleType
+
+from ccf_core.evaluation import perplexity, qa, reconstruct
+from ccf_core.evaluation.batches import MEMORY_DTYPES
+from ccf_core.evaluation.data import EvaluationError, choose, load_rows, sha256_of
+from ccf_core.evaluation.subject import Options, Subject
+
+TASKS: dict[str, ModuleType] = {"reconstruct": reconstruct, "qa": qa, "perplexity": perplexity}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("task", choices=TASKS)
+    parser.add_argument("--data", type=Path, required=True, help="JSON lines: plain, .gz or .xz")
+    parser.add_argument("--ratio", type=int, nargs="+", default=[4, 8, 16, 32])
+    parser.add_argument("--limit", type=_positive, help="rows (segments of each kind, questions) at most")
+    parser.add_argument("--seed", type=int, default=0, help="of the sample and of the bootstrap")
+    parser.add_argument("--half", choices=("A", "B"), help="documents whose SHA-256 is even (A) or odd (B)")
+    parser.add_argument("--sources", nargs="+", default=[], help="only rows of these sources")
+    parser.add_argument("--reader", nargs="+", default=[], help="only these readers")
+    parser.add_argument("--memory-dtype", choices=MEMORY_DTYPES, default="int8", help="how memories are held")
+    parser.add_argument("--batch-size", type=_positive, help="rows decoded at once")
+
+
+def _positive(value: str) -> int:
+    number = int(value)
+    if number < 1:
+        raise ValueError(value)
+    return number
+
+
+def main(args: argparse.Namespace) -> dict:
+    """Run a task; EvaluationError or another CCFError for what the caller can mend."""
+    task = TASKS[args.task]
+    for reader in args.reader:
+        if reader not in task.READERS:
+            raise EvaluationError(
+                f"{args.task} has no reader {reader!r}: choose from {', '.join(task.READERS)}."
+            )
+    rows = choose(load_rows(args.data, task.FIELDS), args.half, args.sources)
+    subject = Subject.load(args.adapter, args.base, args.device, args.dtype)
+    ratios = tuple(dict.fromkeys(args.ratio))
+    for ratio in ratios:
+        if ratio not in subject.ccf.config.ratios:
+            known = ", ".join(map(str, subject.ccf.config.ratios))
+            raise EvaluationError(f"The adapter has no ratio {ratio}: choose from {known}.")
+    options = Options(
+        ratios, args.limit, args.seed, tuple(args.reader), args.memory_dtype, args.batch_size, report
+    )
+    started = time.perf_counter()
+    n, measured = task.evaluate(subject, rows, options)
+    return {
+        "task": args.task,
+        "data": {"name": args.data.name, "sha256": sha256_of(args.data)},
+        "half": args.half,
+        "n": n,
+        "seed": args.seed,
+        **subject.described(),
+        "memory_dtype": args.memory_dtype,
+        "decoding": "greedy",
+        "seconds": round(time.perf_counter() - started, 1),
+        "command": command(sys.argv[1:]),
+        "rows": measured,
+    }
+
+
+def report(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
+
+
+def command(arguments: list[str]) -> str:
+    """The command as typed, less the folders of this machine."""
+    return shlex.join(["python", "-m", "ccf_core", *(_without_folders(a) for a in arguments)])
+
+
+def _without_folders(argument: str) -> str:
+    path = Path(argument)
+    return path.name if path.is_absolute() or ".." in path.parts else argument

@@ -1,0 +1,100 @@
+"""Rows of an evaluation: read, halved by document, sampled evenly over sources."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import random
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from ccf_core.errors import CCFError
+from ccf_core.training.data import read_rows
+
+Row = dict[str, Any]
+Half = Literal["A", "B"]
+T = TypeVar("T")
+
+
+class EvaluationError(CCFError):
+    """An evaluation cannot run as asked; the message says what to change."""
+
+
+def load_rows(path: Path, fields: Sequence[str]) -> list[Row]:
+    """Rows of a JSON lines file (plain, .gz or .xz), each with ``fields``; EvaluationError otherwise.
+
+    A row that asks several questions of one context ({"context", "qas": […]}) becomes one row a question.
+    """
+    if not path.is_file():
+        raise EvaluationError(
+            f"There is no file {path.name}: give JSON lines, plain or packed as .gz or .xz."
+        )
+    try:
+        rows = [single for row in read_rows(path) for single in _unfolded(row)]
+    except (ValueError, OSError, EOFError) as error:
+        raise EvaluationError(
+            f"{path.name} is not readable as JSON lines ({error}): check the file."
+        ) from error
+    for number, row in enumerate(rows, 1):
+        missing = [field for field in fields if field not in row]
+        if missing:
+            raise EvaluationError(
+                f"Row {number} of {path.name} has no {missing[0]!r}: give rows with {_and(fields)}."
+            )
+    return rows
+
+
+def _unfolded(row: Row) -> Iterable[Row]:
+    if not isinstance(row, dict):
+        raise ValueError("a line is not an object")
+    shared = {name: value for name, value in row.items() if name != "qas"}
+    return [shared | asked for asked in row["qas"]] if "qas" in row else [row]
+
+
+def _and(fields: Sequence[str]) -> str:
+    return " and ".join(map(repr, fields))
+
+
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def half_of(row: Row) -> Half:
+    """A if the SHA-256 of the row's title, else context, else text is an even number, B if it is odd."""
+    name = row.get("title") or row.get("context") or row.get("text") or json.dumps(row, sort_keys=True)
+    return "B" if hashlib.sha256(str(name).encode()).digest()[-1] % 2 else "A"
+
+
+def choose(rows: Sequence[Row], half: Half | None, sources: Sequence[str]) -> list[Row]:
+    """Rows of one half and of some sources (all, if none are named); EvaluationError if none are left."""
+    known = {source_of(row) for row in rows}
+    for source in sources:
+        if source not in known:
+            raise EvaluationError(f"There is no source {source!r}: choose from {', '.join(sorted(known))}.")
+    kept = [
+        row
+        for row in rows
+        if (not half or half_of(row) == half) and (not sources or source_of(row) in sources)
+    ]
+    if not kept:
+        raise EvaluationError("No rows are left to evaluate: give more data, or both halves.")
+    return kept
+
+
+def source_of(row: Row) -> str:
+    return str(row.get("source", "unnamed"))
+
+
+def stratified(items: Sequence[T], source: Callable[[T], str], limit: int | None, seed: int) -> list[T]:
+    """At most ``limit`` items, one source after the other in turn until each has no more; seeded within a source."""
+    groups: dict[str, list[T]] = {}
+    for item in items:
+        groups.setdefault(source(item), []).append(item)
+    for name, group in groups.items():
+        random.Random(f"{seed}:{name}").shuffle(group)
+    rounds = itertools.zip_longest(*(groups[name] for name in sorted(groups)))
+    taken = (item for turn in rounds for item in turn if item is not None)
+    return list(itertools.islice(taken, limit))

@@ -1,0 +1,86 @@
+"""Nats on the k-th segment, given what the reader keeps of the k − 1 segments before it."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from ccf_core.errors import NothingToCompress
+from ccf_core.evaluation import batches, metrics
+from ccf_core.evaluation.batches import Job
+from ccf_core.evaluation.data import EvaluationError, Row, source_of, stratified
+from ccf_core.evaluation.subject import Options, Subject
+from ccf_core.segment import Segmented
+
+FIELDS = ("text",)
+#: ``base_…`` are the same by the untouched base.
+READERS = ("memory", "full", "none", "base_full", "base_none")
+#: k, counted from 1.
+SEGMENTS = 4
+
+Nats = dict[tuple[str, int | None], list[metrics.Pair]]
+
+
+def windows(
+    subject: Subject, rows: list[Row], options: Options
+) -> list[tuple[str, Segmented, tuple[int, ...]]]:
+    """(source, k − 1 segments as a document, the k-th segment): documents cut every k whole segments."""
+    length = subject.ccf.config.segment_length
+    found = []
+    for row in rows:
+        try:
+            ids = subject.ccf.segment(row["text"]).input_ids
+        except NothingToCompress:
+            continue
+        for start in range(0, len(ids) - SEGMENTS * length + 1, SEGMENTS * length):
+            target = start + (SEGMENTS - 1) * length
+            found.append(
+                (source_of(row), subject.ccf.segment(ids[start:target]), ids[target : target + length])
+            )
+    return stratified(found, lambda window: window[0], options.limit, options.seed)
+
+
+def evaluate(subject: Subject, rows: list[Row], options: Options) -> tuple[int, list[dict]]:
+    """(windows measured, result rows): ``nats`` a token and ``gain_kept`` for each reader and ratio.
+
+    The segment's first token is given, so that every reader is scored on the same ones. ``gain_kept`` is
+    (none − memory) ÷ (none − full); none and full are the lower of the adapted decoder's and the untouched base's.
+    """
+    chosen = windows(subject, rows, options)
+    if not chosen:
+        raise EvaluationError(f"No text is {SEGMENTS} segments long: give longer documents.")
+    ccf, report = subject.ccf, options.report
+    memories = batches.compress_all(
+        ccf, [before for _, before, _ in chosen], min(options.ratios), options.memory_dtype, report
+    )
+    nats: Nats = {}
+    for reader in [r for r in READERS if r in (options.readers or READERS)]:
+        decoder = subject.decoder(reader)
+        for ratio in options.ratios if reader == "memory" else (None,):
+            report(f"reader {reader}" + (f" at {ratio}x" if ratio else ""))
+            jobs = []
+            for (_, before, after), memory in zip(chosen, memories, strict=True):
+                if ratio:
+                    read, cached = partial(decoder.prefix, memory.at(ratio)), memory.at(ratio).slots
+                elif reader.endswith("full"):
+                    read, cached = partial(decoder.read_text, before.input_ids), len(before.input_ids)
+                else:
+                    read, cached = (lambda: None), 0
+                jobs.append(Job(read, cached, after[:1], target=after[1:]))
+            scored = batches.score(decoder, jobs, report, rows=options.batch_size)
+            nats[reader, ratio] = [(-float(chances.sum()), float(len(chances))) for chances, _ in scored]
+    return len(chosen), [
+        {"reader": reader, "ratio": ratio, "k": SEGMENTS, "n": len(chosen)}
+        | metrics.summarise({"nats": pairs, "gain_kept": _gain_kept(nats, pairs)}, options.seed)
+        for (reader, ratio), pairs in nats.items()
+    ]
+
+
+def _gain_kept(nats: Nats, pairs: list[metrics.Pair]) -> list[metrics.Pair]:
+    def best(name: str) -> list[metrics.Pair]:
+        measured = [nats[reader, None] for reader in (name, f"base_{name}") if (reader, None) in nats]
+        return min(measured, key=lambda p: metrics.pooled(p) or 0.0, default=[])
+
+    return [
+        (nothing - own, nothing - full)
+        for (own, _), (nothing, _), (full, _) in zip(pairs, best("none"), best("full"), strict=False)
+    ]

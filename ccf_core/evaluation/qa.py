@@ -1,0 +1,136 @@
+"""Questions: the base's chat template after what the reader reads, greedy, scored against the accepted answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from ccf_core.answer import question_prompt
+from ccf_core.errors import NothingToCompress
+from ccf_core.evaluation import batches, metrics
+from ccf_core.evaluation.batches import Job
+from ccf_core.evaluation.data import EvaluationError, Row, source_of, stratified
+from ccf_core.evaluation.subject import Options, Subject
+from ccf_core.memory import KVMemory
+from ccf_core.segment import Segmented
+
+FIELDS = ("context", "question", "answers")
+#: ``base_full`` is full context read by the untouched base.
+READERS = ("memory", "full", "truncated", "none", "base_full")
+ANSWER_TOKENS, LONG_ANSWER_TOKENS = 32, 64
+
+Scores = dict[str, list[metrics.Pair]]
+
+
+def evaluate(subject: Subject, rows: list[Row], options: Options) -> tuple[int, list[dict]]:
+    """(questions asked, result rows): one row for each reader, ratio and source, and for all sources together.
+
+    ``kept`` is f1 ÷ the better f1 of ``full`` and ``base_full``, told where one of them was run; ``kept_rouge_l``
+    the same for long answers. A context longer than the window is read by ``full`` as far as it fits.
+    """
+    asked, documents = _sample(subject, rows, options)
+    settings = _settings(options)
+    memories = {}
+    if any(reader in ("memory", "truncated") for reader, _ in settings):
+        made = batches.compress_all(
+            subject.ccf, list(documents.values()), min(options.ratios), options.memory_dtype, options.report
+        )
+        memories = dict(zip(documents, made, strict=True))
+    prompts = [question_prompt(subject.ccf.tokenizer, row["question"]) for row in asked]
+    scores: dict[tuple[str, int | None], list[Scores]] = {}
+    for reader, ratio in settings:
+        options.report(f"reader {reader}" + (f" at {ratio}x" if ratio else ""))
+        jobs = [
+            _job(subject, reader, documents[row["context"]], memories.get(row["context"]), ratio, prompt, row)
+            for row, prompt in zip(asked, prompts, strict=True)
+        ]
+        rows_a_batch = options.batch_size or (256 if batches.on_gpu(subject.ccf.decoder) else 8)
+        written = batches.generate(subject.decoder(reader), jobs, options.report, rows=rows_a_batch)
+        texts = [subject.ccf.tokenizer.decode(ids, skip_special_tokens=True).strip() for ids in written]
+        scores[reader, ratio] = [
+            _scores(row["answers"], text) for row, text in zip(asked, texts, strict=True)
+        ]
+    sources = sorted({source_of(row) for row in asked})
+    result = []
+    for source in ["all", *(sources if len(sources) > 1 else [])]:
+        which = [i for i, row in enumerate(asked) if source in ("all", source_of(row))]
+        result += _table(scores, which, source, options.seed)
+    return len(asked), result
+
+
+def _sample(subject: Subject, rows: list[Row], options: Options) -> tuple[list[Row], dict[str, Segmented]]:
+    """Questions, and the document of each of their contexts; contexts without a token are left out."""
+    asked, documents = [], {}
+    for row in stratified(rows, source_of, options.limit, options.seed):
+        try:
+            if row["context"] not in documents:
+                documents[row["context"]] = subject.ccf.segment(row["context"])
+            asked.append(row)
+        except NothingToCompress:
+            continue
+    if not asked:
+        raise EvaluationError("The contexts hold no tokens: give rows with a context to ask about.")
+    return asked, documents
+
+
+def _settings(options: Options) -> list[tuple[str, int | None]]:
+    readers = options.readers or READERS
+    return [
+        (reader, ratio)
+        for reader in READERS
+        if reader in readers
+        for ratio in (options.ratios if reader in ("memory", "truncated") else (None,))
+    ]
+
+
+def _job(
+    subject: Subject,
+    reader: str,
+    document: Segmented,
+    memory: KVMemory | None,
+    ratio: int | None,
+    prompt: Sequence[int],
+    row: Row,
+) -> Job:
+    new = LONG_ANSWER_TOKENS if row["answers"] and metrics.is_long(row["answers"]) else ANSWER_TOKENS
+    decoder = subject.decoder(reader)
+    if reader == "none":
+        return Job(lambda: None, 0, prompt, new)
+    if reader == "memory":
+        assert memory is not None and ratio is not None
+        at_ratio = memory.at(ratio)
+        return Job(partial(decoder.prefix, at_ratio), at_ratio.slots, prompt, new)
+    ids = document.input_ids[: decoder.window - len(prompt) - new]
+    if reader == "truncated":
+        assert memory is not None and ratio is not None
+        ids = ids[: memory.at(ratio).slots]
+    return Job(partial(decoder.read_text, ids), len(ids), prompt, new)
+
+
+def _scores(answers: Sequence[str], text: str) -> Scores:
+    if not answers:
+        return {"abstain_f1": [(float(metrics.abstains(text)), 1.0)]}
+    if metrics.is_long(answers):
+        return {"rouge_l": [(metrics.rouge_l_words(answers, text), 1.0)]}
+    return {"f1": [(metrics.f1(answers, text), 1.0)], "em": [(metrics.exact_match(answers, text), 1.0)]}
+
+
+def _table(
+    scores: dict[tuple[str, int | None], list[Scores]], which: Sequence[int], source: str, seed: int
+) -> list[dict]:
+    def column(setting: tuple[str, int | None], metric: str) -> list[metrics.Pair]:
+        return [pair for i in which for pair in scores[setting][i].get(metric, [])]
+
+    result = []
+    for reader, ratio in scores:
+        told = {name: column((reader, ratio), name) for name in ("f1", "em", "rouge_l", "abstain_f1")}
+        for kept, metric in (("kept", "f1"), ("kept_rouge_l", "rouge_l")):
+            whole = [column(s, metric) for s in scores if s[0] in ("full", "base_full")]
+            best = max(whole, key=lambda pairs: metrics.pooled(pairs) or 0.0, default=[])
+            pairs = zip(told[metric], best, strict=False)
+            told[kept] = [(own, full) for (own, _), (full, _) in pairs]
+        result.append(
+            {"reader": reader, "ratio": ratio, "source": source, "n": len(which)}
+            | metrics.summarise(told, seed)
+        )
+    return result

@@ -1,0 +1,66 @@
+"""What is measured: an adapter on its base, beside the base as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ccf_core.adapter import Adapter
+from ccf_core.base import load_base
+from ccf_core.codec import CCF, untouched
+from ccf_core.decoder import Decoder
+
+
+@dataclass(frozen=True)
+class Subject:
+    """``ccf`` is the base with the adapter; ``plain`` reads with the base's own weights."""
+
+    ccf: CCF
+    plain: Decoder
+
+    @classmethod
+    def load(
+        cls,
+        adapter: str | Path,
+        base: str | Path | None = None,
+        device: str | torch.device | None = None,
+        dtype: str | torch.dtype | None = None,
+    ) -> Subject:
+        trained = Adapter.load(adapter)
+        loaded = load_base(base, device=device, dtype=dtype)
+        plain = Decoder(untouched(loaded).model, trained.config)
+        return cls(CCF(loaded, trained), plain)
+
+    def decoder(self, reader: str) -> Decoder:
+        """Readers named ``base_…`` are the untouched base."""
+        return self.plain if reader.startswith("base_") else self.ccf.decoder
+
+    def described(self) -> dict[str, object]:
+        """Keys that every result of ``ccf_core`` carries."""
+        model = self.ccf.model
+        return {
+            "adapter": self.ccf.adapter_fingerprint,
+            "base": {"id": self.ccf.base.id, "fingerprint": self.ccf.base.fingerprint},
+            "dtype": str(model.dtype).removeprefix("torch."),
+            "device": device_name(model.device),
+        }
+
+
+def device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a task is run. ``readers`` empty means all of the task's; ``batch_size`` None means the device's."""
+
+    ratios: tuple[int, ...]
+    limit: int | None = None
+    seed: int = 0
+    readers: tuple[str, ...] = ()
+    memory_dtype: str = "int8"
+    batch_size: int | None = None
+    report: Callable[[str], None] = lambda message: None
