@@ -1,0 +1,196 @@
+"""The adapter: what it adds, what its file keeps, what its fingerprint notices, and what is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+
+import pytest
+import torch
+
+from ccf_core import Adapter, AdapterError, CCFConfig
+from ccf_core.adapter import LEVELS, REPEAT, SIDES, merge_into, merged_layers
+from ccf_core.config import TARGETS
+from ccf_core.transformer import layer_weights
+
+
+@pytest.fixture(scope="module")
+def model(tiny_model):
+    return tiny_model()
+
+
+@pytest.fixture(scope="module")
+def adapter(model, make_adapter):
+    return make_adapter(model)
+
+
+@pytest.fixture
+def saved(adapter, tmp_path):
+    adapter.save(tmp_path / "adapter")
+    return tmp_path / "adapter"
+
+
+def equal(one: Adapter, other: Adapter) -> bool:
+    same_names = one.tensors.keys() == other.tensors.keys()
+    return same_names and all(torch.equal(t, other.tensors[name]) for name, t in one.tensors.items())
+
+
+def test_merging_adds_scale_times_b_a_to_every_layer(tiny_model, model, adapter):
+    adapted = tiny_model()
+    encoder = merged_layers(adapted, adapter)
+    merge_into(adapted, adapter)
+    for side, layers in (("encoder", encoder), ("decoder", layer_weights(adapted))):
+        for index, (merged, plain) in enumerate(zip(layers, layer_weights(model), strict=True)):
+            for name, weight in plain.items():
+                target = name.removesuffix(".weight")
+                if target in TARGETS:
+                    a, b = (adapter.tensors[f"{side}.{target}.{part}"][index] for part in "ab")
+                    weight = weight + adapter.config.lora_scale * b @ a
+                torch.testing.assert_close(merged[name], weight, atol=1e-6, rtol=1e-6)
+
+
+def test_the_repeat_token_is_embedded_as_learned_and_no_other(tiny_model, model, adapter, text_ids):
+    adapted = tiny_model()
+    merge_into(adapted, adapter)
+    ids = torch.tensor([[adapter.config.repeat_token, *text_ids(9)]])
+    embedded = adapted.get_input_embeddings()(ids)[0]
+    torch.testing.assert_close(embedded[0], adapter.tensors[REPEAT])
+    assert torch.equal(embedded[1:], model.get_input_embeddings()(ids)[0, 1:])
+
+
+def test_a_zero_adapter_changes_nothing(tiny_model, model, make_adapter):
+    adapted = tiny_model()
+    zero = make_adapter(adapted, zero=True)
+    for merged, plain in zip(merged_layers(adapted, zero), layer_weights(model), strict=True):
+        assert all(torch.equal(merged[name], weight) for name, weight in plain.items())
+    merge_into(adapted, zero)
+    for (name, ours), theirs in zip(adapted.named_parameters(), model.parameters(), strict=True):
+        assert torch.equal(ours, theirs), name
+
+
+def test_float32_shards_keep_every_bit(adapter, tmp_path):
+    adapter.save(tmp_path, "float32")
+    loaded = Adapter.load(tmp_path)
+    assert equal(loaded, adapter)
+    assert loaded.config == adapter.config
+    assert loaded.fingerprint == adapter.fingerprint
+
+
+def test_bfloat16_shards_keep_bfloat16(adapter, tmp_path):
+    adapter.save(tmp_path, "bfloat16")
+    for name, tensor in Adapter.load(tmp_path).tensors.items():
+        kept = adapter.tensors[name] if name in (LEVELS, REPEAT) else adapter.tensors[name].bfloat16().float()
+        assert torch.equal(tensor, kept)
+
+
+def test_int8_shards_are_off_by_half_a_scale_at_most(adapter, saved):
+    loaded = Adapter.load(saved)
+    for name, tensor in adapter.tensors.items():
+        if name in (LEVELS, REPEAT):
+            assert torch.equal(loaded.tensors[name], tensor)
+            continue
+        # One scale for each layer and rank component; it is rounded to 8 bits, hence the last factor.
+        peak = tensor.abs().amax(2 if name.endswith(".a") else 1, keepdim=True)
+        assert ((loaded.tensors[name] - tensor).abs() <= peak / 127 / 2 * (1 + 2**-8)).all(), name
+
+
+def test_saving_what_was_loaded_changes_no_value(saved, tmp_path):
+    """An adapter keeps its identity through its file, or memories made with it would be refused after."""
+    loaded = Adapter.load(saved)
+    loaded.save(tmp_path / "again")
+    again = Adapter.load(tmp_path / "again")
+    assert equal(again, loaded)
+    assert again.fingerprint == loaded.fingerprint
+
+
+def test_shards_of_the_default_size_fit_in_a_repository(tmp_path):
+    """SmolLM2-135M: 30 layers, hidden 576, feed-forward 1,536, 3 key-value heads of 64; ranks 64 and 32."""
+    shapes = dict.fromkeys(TARGETS, (576, 576)) | {"k_proj": (192, 576), "v_proj": (192, 576)}
+    shapes |= {"gate_proj": (1536, 576), "up_proj": (1536, 576), "down_proj": (576, 1536)}
+    config = CCFConfig()
+    tensors = {LEVELS: torch.ones(4, 576), REPEAT: torch.ones(576)}
+    for side, rank in zip(SIDES, (config.encoder_rank, config.decoder_rank), strict=True):
+        for target, (out, width) in shapes.items():
+            tensors[f"{side}.{target}.a"] = torch.ones(1, 1, 1).expand(30, rank, width)
+            tensors[f"{side}.{target}.b"] = torch.ones(1, 1, 1).expand(30, out, rank)
+    Adapter(config, tensors).save(tmp_path)
+    sizes = [shard.stat().st_size for shard in tmp_path.glob("adapter-*.safetensors")]
+    assert len(sizes) > 1
+    assert max(sizes) < 9_000_000
+    assert sum(sizes) < 25_000_000
+
+
+def test_saving_replaces_older_shards(saved, adapter):
+    (saved / "adapter-02-of-02.safetensors").write_bytes(b"old")
+    adapter.save(saved, "float32")
+    assert equal(Adapter.load(saved), adapter)
+
+
+def test_fingerprint_changes_with_any_value_and_with_the_configuration(adapter):
+    seen = {adapter.fingerprint}
+    for name, tensor in adapter.tensors.items():
+        changed = tensor.clone()
+        changed.view(-1)[-1] += 1e-6
+        seen.add(dataclasses.replace(adapter, tensors=adapter.tensors | {name: changed}).fingerprint)
+    for change in ({"mask": "prefix"}, {"segment_length": 31}, {"slot_window": 4}, {"lora_scale": 2.5}):
+        seen.add(
+            dataclasses.replace(adapter, config=dataclasses.replace(adapter.config, **change)).fingerprint
+        )
+    assert len(seen) == 1 + len(adapter.tensors) + 4
+    same = dataclasses.replace(adapter, tensors={n: t.clone() for n, t in reversed(adapter.tensors.items())})
+    assert same.fingerprint == adapter.fingerprint
+
+
+def test_an_incomplete_folder_is_refused(saved, tmp_path):
+    shard = next(saved.glob("adapter-*.safetensors"))
+    with pytest.raises(AdapterError, match=r"no adapter in .*nowhere"):
+        Adapter.load(tmp_path / "nowhere")
+    shutil.copytree(saved, tmp_path / "unconfigured")
+    (tmp_path / "unconfigured" / "ccf.json").unlink()
+    with pytest.raises(AdapterError, match="no adapter"):
+        Adapter.load(tmp_path / "unconfigured")
+    shard.rename(saved / "adapter-01-of-03.safetensors")
+    with pytest.raises(AdapterError, match="1 of 3 shards"):
+        Adapter.load(saved)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "empty", "not json", "unknown key", "no scales", "odd name"])
+def test_a_damaged_folder_is_refused(saved, damage):
+    shard, config = next(saved.glob("adapter-*.safetensors")), saved / "ccf.json"
+    data = shard.read_bytes()
+    if damage == "truncated":
+        shard.write_bytes(data[:-100])
+    elif damage == "empty":
+        shard.write_bytes(b"")
+    elif damage == "no scales":
+        shard.write_bytes(data.replace(b".scale", b".scalp"))
+    elif damage == "odd name":
+        shard.rename(saved / "adapter-copy.safetensors")
+    elif damage == "not json":
+        config.write_text("{", encoding="utf-8")
+    else:
+        config.write_text(json.dumps(json.loads(config.read_text()) | {"colour": 1}), encoding="utf-8")
+    with pytest.raises(AdapterError, match="cop"):
+        Adapter.load(saved)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"hidden_size": 48, "head_dim": 12},
+        {"num_hidden_layers": 3},
+        {"num_key_value_heads": 4},
+        {"intermediate_size": 64},
+        {"vocab_size": 3},
+    ],
+)
+def test_a_base_of_another_size_is_refused(adapter, tiny_model, other):
+    with pytest.raises(AdapterError):
+        adapter.check(tiny_model(**other))
+
+
+def test_levels_that_do_not_match_the_configuration_are_refused(adapter, model):
+    fewer = dataclasses.replace(adapter, config=dataclasses.replace(adapter.config, ratios=(4, 8)))
+    with pytest.raises(AdapterError, match="levels"):
+        fewer.check(model)
