@@ -1,4 +1,4 @@
-"""``python -m ccf_core train | evaluate | bench | info``: no database, one JSON object on stdout, logs on stderr."""
+"""``python -m ccf_core train | evaluate | bench | info``: one JSON object on stdout, logs on stderr."""
 
 from __future__ import annotations
 
@@ -61,9 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _common(parser: argparse.ArgumentParser) -> None:
     default = os.environ.get("CCF_ADAPTER") or "assets/adapter"
     parser.add_argument("--adapter", default=default, help=f"adapter folder ({default})")
-    parser.add_argument(
-        "--base", default=os.environ.get("CCF_BASE") or None, help="folder or hub id of the base"
-    )
+    parser.add_argument("--base", default=os.environ.get("CCF_BASE") or None, help="folder or hub id of the base")
     parser.add_argument("--device", help="cuda, mps or cpu")
     parser.add_argument("--dtype", help="bfloat16 or float32")
     parser.add_argument("--out", type=Path, help="also write the JSON to this file")

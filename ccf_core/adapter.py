@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 from transformers import PreTrainedModel
@@ -83,7 +83,11 @@ class Adapter:
             shards[-1].update(group)
             filled += size
         for index, shard in enumerate(shards, 1):
-            save_file(shard, folder / f"adapter-{index:02d}-of-{len(shards):02d}.safetensors", {"format": "ccf-adapter"})
+            save_file(
+                shard,
+                folder / f"adapter-{index:02d}-of-{len(shards):02d}.safetensors",
+                {"format": "ccf-adapter"},
+            )
         self.config.save(folder / "ccf.json")
 
     def _packed(self, dtype: str) -> list[dict[str, Tensor]]:
@@ -94,7 +98,8 @@ class Adapter:
                 names = [f"{side}.{target}.{part}" for part in "ab"]
                 if dtype == "int8":
                     for name, tensor, dim in ((names[0], a, 2), (names[1], b, 1)):
-                        scale = (tensor.abs().amax(dim, keepdim=True) / 127).clamp_min(1e-12)
+                        # With few bits in the scale, code · scale is exact, and packing again gives the same bytes.
+                        scale = (tensor.abs().amax(dim, keepdim=True) / 127).clamp_min(1e-12).bfloat16().float()
                         codes = (tensor / scale).round().to(torch.int8).contiguous()
                         groups.append({name: codes, f"{name}.scale": scale.contiguous()})
                 else:
@@ -108,20 +113,31 @@ class Adapter:
         folder = Path(folder)
         shards = sorted(folder.glob("adapter-*.safetensors"))
         if not shards or not (folder / "ccf.json").exists():
-            raise AdapterError(f"There is no adapter in {folder}: point to a folder with ccf.json and adapter-*.safetensors.")
-        if len(shards) != int(shards[0].stem.rsplit("-", 1)[1]):
-            raise AdapterError(f"{folder} holds {len(shards)} of {shards[0].stem.rsplit('-', 1)[1]} shards: copy all.")
+            raise AdapterError(
+                f"There is no adapter in {folder}: point to a folder with ccf.json and adapter-*.safetensors."
+            )
+        count = shards[0].stem.rsplit("-", 1)[1].lstrip("0")
+        if str(len(shards)) != count:
+            raise AdapterError(
+                f"{folder} holds {len(shards)} of {count} shards: copy all of one adapter, and only those."
+            )
         raw: dict[str, Tensor] = {}
-        for shard in shards:
-            with safe_open(shard, "pt") as file:
-                raw.update({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
-        tensors = {
-            name: tensor.float() * raw[f"{name}.scale"] if tensor.dtype == torch.int8 else tensor.float()
-            for name, tensor in raw.items()
-            if not name.endswith(".scale")
+        try:
+            for shard in shards:
+                with safe_open(shard, "pt") as file:
+                    raw.update({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+            tensors = {
+                name: tensor.float() * raw[f"{name}.scale"] if tensor.dtype == torch.int8 else tensor.float()
+                for name, tensor in raw.items()
+                if not name.endswith(".scale")
+            }
+            config = CCFConfig.load(folder / "ccf.json")
+        except (SafetensorError, ValueError, TypeError, KeyError) as error:
+            raise AdapterError(f"The adapter in {folder} is damaged: copy the folder again.") from error
+        wanted = {f"{side}.{target}.{part}" for side in SIDES for target in TARGETS for part in "ab"} | {
+            LEVELS,
+            REPEAT,
         }
-        config = CCFConfig.load(folder / "ccf.json")
-        wanted = {f"{side}.{target}.{part}" for side in SIDES for target in TARGETS for part in "ab"} | {LEVELS, REPEAT}
         if wanted - tensors.keys():
             raise AdapterError(f"{folder} lacks {sorted(wanted - tensors.keys())[0]}: copy the folder again.")
         return cls(config, tensors)
@@ -134,17 +150,30 @@ class Adapter:
                 a, b = (self.tensors[f"{side}.{target}.{part}"] for part in "ab")
                 if (len(a), b.shape[1], a.shape[2]) != (model.config.num_hidden_layers, *shape):
                     raise AdapterError("The adapter was trained for a base model of another size: choose that base.")
+        vocabulary, hidden = model.get_input_embeddings().weight.shape
+        wanted = {LEVELS: (len(self.config.ratios), hidden), REPEAT: (hidden,)}
+        fits = all(tuple(self.tensors[name].shape) == shape for name, shape in wanted.items())
+        if not fits or self.config.repeat_token >= vocabulary:
+            raise AdapterError("The adapter's embeddings fit neither its levels nor this base: copy its folder again.")
 
 
 @torch.no_grad()
 def merge_into(model: PreTrainedModel, adapter: Adapter) -> None:
-    """Turn ``model`` into the adapted decoder, in place: W + scale · B·A, and the repeat token's embedding."""
+    """Turn ``model`` into the adapted decoder, in place: W + scale · B·A, and the repeat token's embedding.
+
+    The embedding is put in on the way through, not into the table: an output head may share that.
+    """
     weights = layer_weights(model)
     for target in TARGETS:
         for w, delta in zip(weights, adapter.delta("decoder", target), strict=True):
             weight = w[f"{target}.weight"]
             weight.copy_(weight.float() + delta.to(weight.device))
-    model.get_input_embeddings().weight[adapter.config.repeat_token] = adapter.tensors[REPEAT].to(model.dtype)
+    repeat = adapter.tensors[REPEAT].to(model.device, model.dtype)
+
+    def with_repeat(_: torch.nn.Module, args: tuple[Tensor, ...], embedded: Tensor) -> Tensor:
+        return torch.where((args[0] == adapter.config.repeat_token)[..., None], repeat, embedded)
+
+    model.get_input_embeddings().register_forward_hook(with_repeat)
 
 
 @torch.no_grad()

@@ -164,26 +164,18 @@ def _check_family(config: Path) -> None:
     content = _read_json(config)
     family = content.get("model_type")
     if family not in SUPPORTED:
-        raise UnsupportedBase(
-            f"A {family} model cannot be a base: choose one of the families {', '.join(SUPPORTED)}."
-        )
+        raise UnsupportedBase(f"A {family} model cannot be a base: choose one of the families {', '.join(SUPPORTED)}.")
     if "quantization_config" in content:
-        raise UnsupportedBase(
-            "The weights are quantised: choose the model's bfloat16, float16 or float32 version."
-        )
+        raise UnsupportedBase("The weights are quantised: choose the model's bfloat16, float16 or float32 version.")
 
 
 def _check_files(folder: Path) -> None:
     config = folder / "config.json"
     if not config.is_file():
-        raise BaseNotFound(
-            f"{folder} holds no config.json: give the folder of a model saved by transformers."
-        )
+        raise BaseNotFound(f"{folder} holds no config.json: give the folder of a model saved by transformers.")
     _check_family(config)
     if not any(folder.glob("*.safetensors")):
-        raise UnsupportedBase(
-            f"{folder} holds no safetensors weights: convert the model with save_pretrained first."
-        )
+        raise UnsupportedBase(f"{folder} holds no safetensors weights: convert the model with save_pretrained first.")
     if not (folder / "tokenizer.json").is_file():
         raise UnsupportedBase(f"{folder} holds no tokenizer.json: save its fast tokenizer there first.")
 
@@ -233,9 +225,7 @@ def _load_model(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
             model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
         # safetensors raises an error of its own, which is a plain Exception.
         except Exception as error:
-            raise BaseDamaged(
-                f"The weights in {folder} cannot be loaded ({error}): fetch the model again."
-            ) from error
+            raise BaseDamaged(f"The weights in {folder} cannot be loaded ({error}): fetch the model again.") from error
     return cast(PreTrainedModel, model)
 
 
@@ -244,9 +234,7 @@ def _load_tokenizer(folder: Path, end_token: str | None) -> PreTrainedTokenizerB
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     # tokenizers raises plain Exceptions.
     except Exception as error:
-        raise BaseDamaged(
-            f"The tokenizer in {folder} cannot be loaded ({error}): fetch the model again."
-        ) from error
+        raise BaseDamaged(f"The tokenizer in {folder} cannot be loaded ({error}): fetch the model again.") from error
     if tokenizer.eos_token_id is None or tokenizer.eos_token != (end_token or tokenizer.eos_token):
         raise BaseDamaged(
             f"The tokenizer in {folder} ends with {tokenizer.eos_token}, not with {end_token or 'a token'}: "

@@ -78,7 +78,9 @@ class CCF:
         """Load an adapter folder on a base (a folder, a hub id, or the default one); see ``load_base``."""
         loaded = Adapter.load(adapter)
         return cls(
-            load_base(base, device=device, dtype=dtype, progress=progress), loaded, allow_other_base=allow_other_base
+            load_base(base, device=device, dtype=dtype, progress=progress),
+            loaded,
+            allow_other_base=allow_other_base,
         )
 
     def save_pretrained(self, folder: str | Path) -> None:

@@ -30,9 +30,9 @@ class CCFConfig:
     segment_length: int = 256
     ratios: tuple[int, ...] = (4, 8, 16, 32)
     mask: Mask = "whole"
-    slot_window: int | None = None
-    encoder_rank: int = 64
-    decoder_rank: int = 32
+    slot_window: int | None = 4
+    encoder_rank: int = 56
+    decoder_rank: int = 24
     lora_scale: float = 2.0
     repeat_token: int = 3
     base: str = ""

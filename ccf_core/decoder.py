@@ -99,7 +99,11 @@ class Decoder:
             position_ids[row, pad:] = torch.arange(first, first + len(prompt), device=device)
             mask[row, slots - (prefix.length if prefix else 0) : slots] = 1
             mask[row, slots + pad :] = 1
-        given: dict[str, object] = {"input_ids": input_ids, "attention_mask": mask, "position_ids": position_ids}
+        given: dict[str, object] = {
+            "input_ids": input_ids,
+            "attention_mask": mask,
+            "position_ids": position_ids,
+        }
         if slots:
             given["past_key_values"] = self._cache(prefixes, slots)
         return given

@@ -39,7 +39,13 @@ class Encoder:
         pool = layout.pooling_matrix(slots, self.config.slot_window).to(device, dtype)
         cos, sin = rotary_table(self.model, layout.encoder_positions(slots).to(device), dtype)
         whole = self.config.mask == "whole"
-        return slots, pool, cos, sin, None if whole else layout.encoder_mask(slots, self.config.mask).to(device)
+        return (
+            slots,
+            pool,
+            cos,
+            sin,
+            None if whole else layout.encoder_mask(slots, self.config.mask).to(device),
+        )
 
     def embed(self, input_ids: Tensor, finest: int) -> Tensor:
         """(batch, tokens) ids -> (batch, tokens + slots, hidden): text, then each slot's level and pooled window."""

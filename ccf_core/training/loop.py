@@ -9,6 +9,7 @@ import json
 import math
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -112,7 +113,7 @@ def train(
         for turn in range(run.accumulate):
             batch = next(batches).to(device)
             last = turn == run.accumulate - 1
-            with accelerator.no_sync(wrapped) if not last else _nothing():
+            with accelerator.no_sync(wrapped) if not last else nullcontext():
                 loss, record = wrapped(batch)
                 accelerator.backward(loss / run.accumulate)
             totals += record.detach()
@@ -120,15 +121,17 @@ def train(
         norm = accelerator.clip_grad_norm_(model.trainable.parameters(), run.clip)
         optimizer.step()
         optimizer.zero_grad()
+        out_of_time = False
         if (step + 1) % run.log_every == 0 or step + 1 == run.steps:
             summed, seen = accelerator.reduce(totals), accelerator.reduce(tokens)
+            now = time.perf_counter()
             if accelerator.is_main_process:
-                now = time.perf_counter()
                 _log(folder, step + 1, summed, int(seen), now - since, float(norm), run.rate(step))
-                since = now
+            since = now
             totals.zero_()
             tokens.zero_()
-        out_of_time = bool(accelerator.reduce(torch.tensor(float(time.perf_counter() - began > max_seconds), device=device)))
+            late = torch.tensor(float(now - began > max_seconds), device=device)
+            out_of_time = bool(accelerator.reduce(late))  # all processes have to agree
         if (step + 1) % run.save_every == 0 or step + 1 == run.steps or out_of_time:
             if accelerator.is_main_process:
                 _save(folder, model, optimizer, step + 1)
@@ -136,12 +139,6 @@ def train(
         if out_of_time:
             break
     return model.adapter()
-
-
-class _nothing:
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *_: object) -> None: ...
 
 
 def _batches(
@@ -163,7 +160,10 @@ def _log(folder: Path, step: int, totals: torch.Tensor, tokens: int, seconds: fl
     for kind in Kind:
         nats, hits, count = totals[kind].tolist()
         if count:
-            row |= {f"{kind.name.lower()}_nats": round(nats / count, 4), f"{kind.name.lower()}_acc": round(hits / count, 4)}
+            row |= {
+                f"{kind.name.lower()}_nats": round(nats / count, 4),
+                f"{kind.name.lower()}_acc": round(hits / count, 4),
+            }
     with (folder / "log.jsonl").open("a") as log:
         log.write(json.dumps(row) + "\n")
     print(json.dumps(row), flush=True)
@@ -190,9 +190,9 @@ def _resume(folder: Path, model: TrainingModel, optimizer: torch.optim.Optimizer
     with torch.no_grad():
         for name, p in model.trainable.items():
             p.copy_(weights[name])
-            state = {key: moments[f"{name}.{key}"] for key in ("exp_avg", "exp_avg_sq", "step")}
+            fused = optimizer.param_groups[0]["fused"]
             optimizer.state[p] = {
-                key: value.reshape(()).to(torch.float32) if key == "step" else value.to(p.device)
-                for key, value in state.items()
+                "step": moments[f"{name}.step"].reshape(()).to(p.device if fused else "cpu"),
+                **{key: moments[f"{name}.{key}"].to(p.device) for key in ("exp_avg", "exp_avg_sq")},
             }
     return int(json.loads((folder / "state.json").read_text())["step"])

@@ -24,7 +24,9 @@ class _Chunked(torch.autograd.Function):
     @staticmethod
     def forward(ctx, hidden, head, targets, weights, compiled):  # type: ignore[no-untyped-def]
         step = torch.compile(_chunk, dynamic=False) if compiled else _chunk
-        pieces = [step(h, head, t, w) for h, t, w in zip(*(x.split(CHUNK) for x in (hidden, targets, weights)), strict=True)]
+        pieces = [
+            step(h, head, t, w) for h, t, w in zip(*(x.split(CHUNK) for x in (hidden, targets, weights)), strict=True)
+        ]
         loss, correct, gradient = (torch.cat(parts) for parts in zip(*pieces, strict=True))
         ctx.save_for_backward(gradient)
         ctx.mark_non_differentiable(loss, correct)

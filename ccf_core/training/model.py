@@ -15,24 +15,34 @@ from transformers import PreTrainedModel
 from ccf_core.adapter import LEVELS, REPEAT, SIDES, Adapter
 from ccf_core.config import TARGETS
 from ccf_core.training.losses import chunked_cross_entropy
-from ccf_core.training.packing import Batch
-from ccf_core.transformer import StackSpec, Weights, finish, layer_weights, project, rms_norm, rotary_table, rotate
+from ccf_core.training.packing import LONGEST, PAD_RUN, Batch
+from ccf_core.transformer import (
+    StackSpec,
+    Weights,
+    finish,
+    layer_weights,
+    project,
+    rms_norm,
+    rotary_table,
+    rotate,
+)
 
-LONGEST = 4096
-
-#: (q, k, v, query bounds, key bounds) -> like q; streams (tokens, heads, head_dim), causal at the lower right
-StreamAttention = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
+#: (q, k, v, query bounds, key bounds, longest) -> like q; streams (tokens, heads, head_dim), causal at the lower right
+StreamAttention = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, int], Tensor]
 
 
-def flash_attention(q: Tensor, k: Tensor, v: Tensor, query_bounds: Tensor, key_bounds: Tensor) -> Tensor:
-    """Variable-length flash attention: no mask, no padding; bf16 or fp16 on CUDA."""
-    out = torch.ops.aten._flash_attention_forward(
-        q, k, v, query_bounds, key_bounds, LONGEST, LONGEST, 0.0, True, False
-    )
+def flash_attention(q: Tensor, k: Tensor, v: Tensor, query_bounds: Tensor, key_bounds: Tensor, longest: int) -> Tensor:
+    """Variable-length flash attention: no mask, no padding; bf16 or fp16 on CUDA.
+
+    ``longest`` bounds the sequences; the kernel starts blocks for that many tokens of each, so it should be tight.
+    """
+    out = torch.ops.aten._flash_attention_forward(q, k, v, query_bounds, key_bounds, longest, longest, 0.0, True, False)
     return out[0]
 
 
-def plain_attention(q: Tensor, k: Tensor, v: Tensor, query_bounds: Tensor, key_bounds: Tensor) -> Tensor:
+def plain_attention(
+    q: Tensor, k: Tensor, v: Tensor, query_bounds: Tensor, key_bounds: Tensor, longest: int = 0
+) -> Tensor:
     """The same, sequence by sequence: the reference, and what runs on a CPU."""
     pieces = []
     queries, keys = query_bounds.tolist(), key_bounds.tolist()
@@ -43,6 +53,15 @@ def plain_attention(q: Tensor, k: Tensor, v: Tensor, query_bounds: Tensor, key_b
             out = F.scaled_dot_product_attention(*sequence, attn_mask=mask, enable_gqa=q.shape[1] != k.shape[1])
             pieces.append(out[0].transpose(0, 1))
     return torch.cat(pieces)
+
+
+def _window_means(x: Tensor, start: Tensor, end: Tensor, longest: int) -> Tensor:
+    """Mean of x[start:end] for each window of at most ``longest`` rows, summed in float32."""
+    total = x.new_zeros((len(start), x.shape[1]), dtype=torch.float32)
+    for offset in range(longest):
+        inside = (start + offset < end)[:, None]
+        total += torch.where(inside, x[torch.minimum(start + offset, end - 1)].float(), 0)
+    return (total / (end - start)[:, None]).to(x.dtype)
 
 
 class _Take(torch.autograd.Function):
@@ -79,7 +98,7 @@ def encoder_layer(
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     """Hidden stream, and the slots' keys (before rotary) and values (S, kv_heads, head_dim)."""
     q, k, raw, v = project(spec, w, hidden, cos, sin)
-    out = finish(spec, w, hidden, attention(q, k, v, bounds, bounds))
+    out = finish(spec, w, hidden, attention(q, k, v, bounds, bounds, PAD_RUN))
     return out, _Take.apply(raw, slot_at), _Take.apply(v, slot_at)
 
 
@@ -89,10 +108,8 @@ def decoder_layer(
 ) -> Tensor:  # fmt: skip
     """Hidden stream; each sequence sees its own memory (M, kv_heads, head_dim, keys rotated) before its tokens."""
     q, k, _, v = project(spec, w, hidden, cos, sin)
-    k, v = (
-        _Permute.apply(torch.cat(both), batch.order, batch.inverse) for both in ((memory_k, k), (memory_v, v))
-    )
-    return finish(spec, w, hidden, attention(q, k, v, batch.query_bounds, batch.key_bounds))
+    k, v = (_Permute.apply(torch.cat(both), batch.order, batch.inverse) for both in ((memory_k, k), (memory_v, v)))
+    return finish(spec, w, hidden, attention(q, k, v, batch.query_bounds, batch.key_bounds, LONGEST))
 
 
 class TrainingModel(nn.Module):
@@ -114,13 +131,15 @@ class TrainingModel(nn.Module):
         self.stacked = {t: torch.stack(self.frozen[f"{t}.weight"]) for t in TARGETS}
         self.embedding = base.get_input_embeddings().weight
         self.head = base.get_output_embeddings().weight
+        self._longest_window = self.config.slot_window or max(self.config.ratios)
         self.compiled = compiled
         self.attention = flash_attention if compiled else plain_attention
 
         def fast(function: Callable) -> Callable:
             return torch.compile(function, dynamic=False) if compiled else function
 
-        self._encoder_layer, self._decoder_layer, self._rotate = map(fast, (encoder_layer, decoder_layer, rotate))
+        self._encoder_layer, self._decoder_layer = fast(encoder_layer), fast(decoder_layer)
+        self._rotate, self._window_means = fast(rotate), fast(_window_means)
 
     def adapter(self) -> Adapter:
         """What is being trained, as it stands."""
@@ -133,7 +152,9 @@ class TrainingModel(nn.Module):
         per_target = {}
         for target in TARGETS:
             a, b = (self.trainable[f"{side}__{target}__{part}"].to(dtype) for part in "ab")
-            per_target[f"{target}.weight"] = torch.baddbmm(self.stacked[target], b, a, alpha=self.config.lora_scale).unbind()
+            per_target[f"{target}.weight"] = torch.baddbmm(
+                self.stacked[target], b, a, alpha=self.config.lora_scale
+            ).unbind()
         names = {**self.frozen, **per_target}
         return [{name: values[i] for name, values in names.items()} for i in range(self.spec.layers)]
 
@@ -141,9 +162,7 @@ class TrainingModel(nn.Module):
         """Keys before rotary and values of all slots: each (S, layers, kv_heads, head_dim)."""
         text = F.embedding(batch.encoder_ids, self.embedding)
         with torch.no_grad():
-            running = F.pad(text.double().cumsum(0), (0, 0, 1, 0))
-            start, end = batch.slot_window.unbind(1)
-            pooled = ((running[end] - running[start]) / (end - start)[:, None]).to(text.dtype)
+            pooled = self._window_means(text, *batch.slot_window.unbind(1), self._longest_window)
         levels = self.trainable[LEVELS].to(text.dtype)[batch.slot_level]
         # Where a stream has spare slots they all point at its last, unused token.
         hidden = text.index_copy(0, batch.slot_at, pooled + levels)
@@ -167,9 +186,7 @@ class TrainingModel(nn.Module):
         hidden = torch.where(repeat, self.trainable[REPEAT].to(hidden.dtype), hidden)
         cos, sin = rotary_table(self.base, batch.decoder_positions, hidden.dtype)
         for w, memory_k, memory_v in zip(self.merged("decoder"), k.unbind(1), v.unbind(1), strict=True):
-            hidden = self._decoder_layer(
-                self.spec, w, hidden, cos, sin, memory_k, memory_v, batch, self.attention
-            )
+            hidden = self._decoder_layer(self.spec, w, hidden, cos, sin, memory_k, memory_v, batch, self.attention)
         return rms_norm(hidden, self.base.model.norm.weight, self.spec.eps)
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:

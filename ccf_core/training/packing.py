@@ -18,7 +18,10 @@ from ccf_core.config import CCFConfig
 from ccf_core.layout import Placement, SlotLayout, slot_layout, window_start
 from ccf_core.training.examples import Example, Sampler
 
+#: Bounds on the length of an encoder sequence (text and slots of a segment) and of a decoder sequence (slots read
+#: and tokens), which attention kernels have to know beforehand.
 PAD_RUN = 512
+LONGEST = 1280
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Capacity:
         def aligned(share: float) -> int:
             return int(tokens * share) // 128 * 128 + 128
 
-        return cls(aligned(1.18), aligned(1.42), aligned(0.17), aligned(0.48), aligned(1.26), tokens // 32 + 64)
+        return cls(aligned(1.18), aligned(1.25), aligned(0.17), aligned(0.42), aligned(1.12), tokens // 96 + 128)
 
 
 class Batch(NamedTuple):
@@ -94,6 +97,13 @@ def size_of(example: Example, config: CCFConfig) -> np.ndarray:
     return np.array([text + sum(slots), tokens, sum(slots), memory, targets, max(len(slots), len(example.decoded))])
 
 
+def _short_enough(example: Example, config: CCFConfig) -> bool:
+    slots = [-(-len(s) // example.ratio) for s in example.segments]
+    return all(n + len(s) <= PAD_RUN for n, s in zip(slots, example.segments, strict=True)) and all(
+        len(d.input_ids) + sum(slots[i] for i in d.segments) <= LONGEST for d in example.decoded
+    )
+
+
 def draw_examples(sampler: Sampler, capacity: Capacity, rng: np.random.Generator) -> list[Example]:
     """Draw until the next example no longer fits; two misses are drawn over first."""
     room = np.array(list(vars(capacity).values()))
@@ -103,6 +113,8 @@ def draw_examples(sampler: Sampler, capacity: Capacity, rng: np.random.Generator
     while misses < 3:
         example = sampler.draw(rng)
         after = used + size_of(example, sampler.config)
+        if not _short_enough(example, sampler.config):
+            continue
         if (after > room).any():
             misses += 1
             continue
@@ -164,7 +176,11 @@ def pack(examples: list[Example], config: CCFConfig, capacity: Capacity, weights
     # gradients of keys that nobody queries uninitialised.
     enc_rest, dec_rest, mem_rest = (
         room - sum(used)
-        for room, used in ((capacity.encoder, enc_len), (capacity.decoder, dec_len), (capacity.memory, mem_len))
+        for room, used in (
+            (capacity.encoder, enc_len),
+            (capacity.decoder, dec_len),
+            (capacity.memory, mem_len),
+        )
     )
     enc_len += _even(enc_rest, -(-enc_rest // PAD_RUN))
     runs = -(-max(dec_rest, mem_rest) // PAD_RUN)

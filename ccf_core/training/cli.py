@@ -1,0 +1,74 @@
+"""``python -m ccf_core train``: rows in, adapter out. Run it under ``accelerate launch`` for several devices."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import math
+import sys
+from pathlib import Path
+
+from accelerate import Accelerator
+
+from ccf_core.adapter import Adapter
+from ccf_core.base import load_base
+from ccf_core.config import CCFConfig
+from ccf_core.training.data import TrainingData, read_rows, tokenize_rows
+from ccf_core.training.examples import Mix
+from ccf_core.training.loop import TrainingConfig, train
+
+_RUN_OPTIONS = (
+    "steps", "tokens_per_batch", "accumulate", "learning_rate", "warmup", "seed", "workers", "log_every", "save_every",
+)  # fmt: skip
+_CCF_OPTIONS = ("segment_length", "slot_window", "encoder_rank", "decoder_rank", "lora_scale")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--text", nargs="*", type=Path, default=[], help='JSON lines with "text"; plain, .gz or .xz')
+    parser.add_argument(
+        "--qa", nargs="*", type=Path, default=[], help='JSON lines with "context", "question", "answers"'
+    )
+    parser.add_argument("--tokens", type=Path, help="file to keep the tokenized rows in, or to read them from")
+    parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints, log and the adapter")
+    parser.add_argument("--base", help="folder or hub id of the base model")
+    parser.add_argument("--start", type=Path, help="adapter folder to start from")
+    parser.add_argument("--device", help="cpu, cuda, mps")
+    parser.add_argument("--dtype", help="bfloat16 or float32")
+    parser.add_argument("--max-seconds", type=float, default=math.inf, help="checkpoint and stop after so long")
+    for name in _RUN_OPTIONS:
+        default = getattr(TrainingConfig(), name)
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
+    for name in _CCF_OPTIONS:
+        default = getattr(CCFConfig(), name)
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(default or 0), default=default)
+    for option in dataclasses.fields(Mix):
+        kind = type(option.default[0] if isinstance(option.default, tuple) else option.default)
+        many = "+" if isinstance(option.default, tuple) else None
+        parser.add_argument(f"--mix-{option.name.replace('_', '-')}", type=kind, nargs=many, default=option.default)
+
+
+def main(args: argparse.Namespace) -> int:
+    accelerator = Accelerator(cpu=args.device == "cpu")
+    base = load_base(args.base, device=accelerator.device, dtype=args.dtype)
+    if args.tokens and args.tokens.exists():
+        data = TrainingData.load(args.tokens)
+    else:
+        rows = ([row for path in paths for row in read_rows(path)] for paths in (args.text, args.qa))
+        data = tokenize_rows(*rows, base.tokenizer, end_token=base.tokenizer.eos_token_id)
+        if args.tokens and accelerator.is_main_process:
+            data.save(args.tokens)
+    given = vars(args)
+    mix = {o.name: given[f"mix_{o.name}"] for o in dataclasses.fields(Mix)}
+    mix = {name: tuple(value) if isinstance(value, list) else value for name, value in mix.items()}
+    run = TrainingConfig(**{name: given[name] for name in _RUN_OPTIONS}, mix=Mix(**mix))
+    config = CCFConfig(**{name: given[name] for name in _CCF_OPTIONS})
+    start = Adapter.load(args.start) if args.start else None
+    if start:
+        config = start.config
+    adapter = train(
+        base, data, config, run, args.out, start=start, max_seconds=args.max_seconds, accelerator=accelerator
+    )
+    if accelerator.is_main_process:
+        adapter.save(args.out / "adapter")
+        print(f"adapter {adapter.fingerprint[:12]} in {args.out / 'adapter'}", file=sys.stderr)
+    return 0

@@ -1,0 +1,232 @@
+"""Training through its public doors, on the tiny model: what it computes, that it learns, resumes and spreads."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ccf_core.adapter import Adapter, merge_into
+from ccf_core.base import load_base
+from ccf_core.config import CCFConfig
+from ccf_core.decoder import Decoder
+from ccf_core.encoder import Encoder
+from ccf_core.memory import KVMemory, MemoryHeader
+from ccf_core.segment import Span
+from ccf_core.training.data import Ragged, TrainingData
+from ccf_core.training.examples import Decoded, Example, Kind, Mix, Sampler, cut
+from ccf_core.training.loop import TrainingConfig, train
+from ccf_core.training.losses import chunked_cross_entropy
+from ccf_core.training.model import TrainingModel
+from ccf_core.training.packing import Capacity, draw_examples, pack, size_of
+
+CONFIG = CCFConfig(segment_length=32, encoder_rank=4, decoder_rank=4)
+MIX = Mix(window=128)
+
+
+@pytest.fixture
+def data() -> TrainingData:
+    rng = np.random.default_rng(0)
+
+    def ragged(count: int, low: int, high: int) -> Ragged:
+        return Ragged.of([rng.integers(10, 250, rng.integers(low, high)) for _ in range(count)])
+
+    return TrainingData(ragged(20, 20, 400), ragged(20, 5, 90), ragged(40, 4, 9), ragged(40, 2, 6), np.arange(0, 41, 2))
+
+
+@pytest.fixture(params=["llama", "qwen2", "qwen3", "mistral"])
+def base(request, tiny_folder):
+    return load_base(tiny_folder(request.param), device="cpu", dtype="float32")
+
+
+def random_adapter(model, config: CCFConfig = CONFIG) -> Adapter:
+    adapter = Adapter.zero(model, config)
+    generator = torch.Generator().manual_seed(5)
+    tensors = {n: t + 0.1 * torch.randn(t.shape, generator=generator) for n, t in adapter.tensors.items()}
+    return Adapter(config, tensors)
+
+
+def run_config(**changes) -> TrainingConfig:
+    return dataclasses.replace(
+        TrainingConfig(
+            steps=6,
+            tokens_per_batch=1024,
+            learning_rate=5e-3,
+            warmup=1,
+            workers=0,
+            log_every=1,
+            save_every=100,
+            mix=MIX,
+        ),
+        **changes,
+    )
+
+
+def test_a_training_pass_scores_what_encoder_and_decoder_score(base):
+    adapter = random_adapter(base.model)
+    rng = np.random.default_rng(3)
+    segments = [rng.integers(10, 250, n) for n in (32, 7)]
+    asked = rng.integers(10, 250, 6)
+    targets = rng.integers(10, 250, 6)
+    example = Example(
+        8,
+        segments,
+        [
+            Decoded(Kind.RECONSTRUCT, (1,), np.array([CONFIG.repeat_token, *segments[1][:-1]]), segments[1]),
+            Decoded(Kind.ANSWER, (0, 1), asked, targets),
+            Decoded(Kind.FULL, (), asked, targets),
+        ],
+    )
+    capacity = Capacity.for_tokens(1024)
+    batch = pack([example], CONFIG, capacity, (1.0, 1.0, 1.0, 1.0))
+    _, record = TrainingModel(base.model, adapter, compiled=False)(batch)
+
+    encoder = Encoder(base.model, adapter)
+    merge_into(base.model, adapter)
+    decoder = Decoder(base.model, CONFIG)
+    blocks = tuple(encoder.encode([s.tolist()], 8)[0] for s in segments)
+    spans = (Span("d", 0, 0, 32, 0, 0), Span("d", 1, 32, 39, 0, 0))
+    header = MemoryHeader("", "", "", 32, "whole", CONFIG.ratios, 2, 2, blocks[0][32].k.shape[-1])
+    memory = KVMemory(header, spans, blocks, 8)
+    repeated = decoder.score(decoder.prefix(memory.select([1])), [CONFIG.repeat_token], segments[1].tolist())
+    assert record[Kind.RECONSTRUCT, 0].item() == pytest.approx(-repeated.sum().item(), rel=1e-4)
+    for kind, prefix in ((Kind.ANSWER, decoder.prefix(memory)), (Kind.FULL, None)):
+        given = decoder.inputs([prefix], [asked.tolist()])
+        logits = decoder.model(**given).logits[0].log_softmax(-1)
+        nats = -logits[torch.arange(6), torch.as_tensor(targets)].sum()
+        assert record[kind, 0].item() == pytest.approx(nats.item(), rel=1e-4)
+
+
+def test_packing_more_examples_changes_no_score(base, data):
+    model = TrainingModel(base.model, random_adapter(base.model), compiled=False)
+    sampler, capacity = Sampler(data, CONFIG, MIX), Capacity.for_tokens(1024)
+    examples = draw_examples(sampler, capacity, np.random.default_rng(1))
+    assert len(examples) > 3
+    together = model(pack(examples, CONFIG, capacity, MIX.weights))[1]
+    alone = sum(model(pack([e], CONFIG, capacity, MIX.weights))[1] for e in examples)
+    assert torch.allclose(together, alone, rtol=1e-4)
+
+
+def test_a_third_of_segments_are_ragged_and_no_example_is_too_large(data):
+    sampler, capacity = Sampler(data, CONFIG, MIX), Capacity.for_tokens(4096)
+    examples = [e for seed in range(4) for e in draw_examples(sampler, capacity, np.random.default_rng(seed))]
+    lengths = np.array([len(s) for e in examples for s in e.segments])
+    assert (lengths < CONFIG.segment_length).mean() > 0.3
+    assert lengths.min() >= 1
+    used = sum(size_of(e, CONFIG) for e in draw_examples(sampler, capacity, np.random.default_rng(0)))
+    assert (used <= np.array(list(vars(capacity).values()))).all()
+    assert {d.kind for e in examples for d in e.decoded} == set(Kind)
+    assert {e.ratio for e in examples} == set(CONFIG.ratios)
+    assert {d.shift for e in examples for d in e.decoded} > {0, 1}
+
+
+@pytest.mark.parametrize("length", [1, 31, 32, 33, 100])
+def test_cuts_cover_every_token_once(length):
+    for ragged in (False, True):
+        bounds = cut(length, np.random.default_rng(length), 32, ragged)
+        assert [t for a, b in bounds for t in range(a, b)] == list(range(length))
+        assert all(b - a <= 32 for a, b in bounds)
+
+
+def test_chunked_cross_entropy_equals_the_plain_one(monkeypatch):
+    monkeypatch.setattr("ccf_core.training.losses.CHUNK", 7)
+    torch.manual_seed(0)
+    hidden, head = torch.randn(20, 8, requires_grad=True), torch.randn(50, 8)
+    targets, weights = torch.randint(0, 50, (20,)), torch.rand(20)
+    loss, each, hits = chunked_cross_entropy(hidden, head, targets, weights)
+    (gradient,) = torch.autograd.grad(3 * loss, hidden)
+    plain = torch.nn.functional.cross_entropy(hidden @ head.T, targets, reduction="none")
+    (wanted,) = torch.autograd.grad(3 * (plain * weights).sum(), hidden)
+    assert torch.allclose(each, plain, atol=1e-5)
+    assert torch.allclose(gradient, wanted, atol=1e-5)
+    assert hits.tolist() == ((hidden @ head.T).argmax(-1) == targets).tolist()
+
+
+def test_it_learns_and_only_the_adapter_changes(tiny_folder, data, tmp_path):
+    base = load_base(tiny_folder("llama"), device="cpu", dtype="float32")
+    before = {name: p.clone() for name, p in base.model.named_parameters()}
+    train(base, data, CONFIG, run_config(steps=12), tmp_path)
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert rows[-1]["reconstruct_nats"] < rows[0]["reconstruct_nats"]
+    assert all(torch.equal(p, before[name]) for name, p in base.model.named_parameters())
+
+
+def test_a_run_resumes_exactly(tiny_folder, data, tmp_path):
+    folder = tiny_folder("llama")
+
+    def result(where: Path, **changes) -> dict[str, torch.Tensor]:
+        base = load_base(folder, device="cpu", dtype="float32")
+        return train(base, data, CONFIG, run_config(save_every=2, **changes), where).tensors
+
+    straight = result(tmp_path / "straight")
+    stopped = tmp_path / "stopped"
+    base = load_base(folder, device="cpu", dtype="float32")
+    train(base, data, CONFIG, run_config(), stopped, max_seconds=0.0)
+    assert json.loads((stopped / "state.json").read_text())["step"] == 1
+    resumed = result(stopped)
+    assert all(torch.equal(straight[name], resumed[name]) for name in straight)
+
+
+LAUNCHED = """
+import sys, numpy as np, torch
+torch.set_num_threads(1)
+from accelerate import Accelerator
+from ccf_core.base import load_base
+from ccf_core.config import CCFConfig
+from ccf_core.training.data import TrainingData
+from ccf_core.training.examples import Mix
+from ccf_core.training.loop import TrainingConfig, train
+folder, data, out, accumulate = sys.argv[1:]
+run = TrainingConfig(steps=3, tokens_per_batch=512, accumulate=int(accumulate), learning_rate=5e-3, warmup=1,
+                     workers=0, log_every=1, mix=Mix(window=128))
+accelerator = Accelerator(cpu=True)
+train(load_base(folder, device="cpu", dtype="float32"), TrainingData.load(data),
+      CCFConfig(segment_length=32, encoder_rank=4, decoder_rank=4), run, out, accelerator=accelerator)
+"""
+
+
+def test_two_processes_do_what_one_does_with_twice_the_batches(tiny_folder, data, tmp_path):
+    data.save(tmp_path / "data.npz")
+    script = tmp_path / "launched.py"
+    script.write_text(LAUNCHED)
+    logs = []
+    for processes, accumulate in ((1, 2), (2, 1)):
+        out = tmp_path / f"p{processes}"
+        launch = [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--standalone",
+            "--nproc_per_node",
+            str(processes),
+        ]
+        command = [
+            *launch,
+            str(script),
+            str(tiny_folder("llama")),
+            str(tmp_path / "data.npz"),
+            str(out),
+            str(accumulate),
+        ]
+        root = Path(__file__).parents[3]
+        done = subprocess.run(
+            command,
+            cwd=root,
+            env={**os.environ, "PYTHONPATH": str(root)},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        logs.append([json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()])
+    for one, two in zip(*logs, strict=True):
+        assert one["tokens"] == two["tokens"]
+        assert one["reconstruct_nats"] == pytest.approx(two["reconstruct_nats"], abs=2e-3)
+        assert one["grad_norm"] == pytest.approx(two["grad_norm"], rel=2e-2)
