@@ -63,8 +63,6 @@ class Asking:
             memory = KVMemory.join([r.memory for r in recalled])
             notes = [note for r in recalled for note in r.notes]
         input_ids = [token for text in texts for token in text.input_ids]
-        with self.memories.model.turn(cancelled):
-            _check_room(ccf, asked, memory, len(input_ids))
         loaded = time.perf_counter() - started
         answer: Answer | None = None
         stopped = False
@@ -75,6 +73,7 @@ class Asking:
             return stopped
 
         with self.memories.model.turn(cancelled):
+            _check_room(ccf, asked, memory, len(input_ids))
             pieces = cast(
                 Generator[str | Answer],
                 ccf.answer(

@@ -31,7 +31,7 @@ class Library:
     def delete(self, sha256: str) -> None:
         """See ``Workbench.delete``."""
         self.store.documents.delete(sha256)
-        self.memories.forget()
+        self.memories.forget(sha256)
 
     def search(self, query: str, limit: int) -> list[SearchHit]:
         """See ``Workbench.search``."""

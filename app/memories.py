@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from functools import lru_cache
 
 from app.errors import DocumentTooLong, NoSegment, NotAnswerable
 from app.model import Model
 from app.turns import KeyedTurns
 from app.views import Cancelled, IngestProgress, Progress, Recalled, never, silent
-from ccf_core import CCF, Block, DamagedMemory, KVMemory
+from ccf_core import Block, DamagedMemory, KVMemory
 from ccf_core import Cancelled as WasCancelled
 from ccf_core.memory_file import block_from_bytes, block_to_bytes
 from ccf_core.segment import Segmented
 from store import Store
+
+#: Documents whose tokens are remembered.
+REMEMBERED = 16
 
 Blocks = dict[tuple[int, int], Block]
 
@@ -30,7 +32,7 @@ class Memories:
         self.model = model
         self.max_tokens = max_tokens
         self._making = KeyedTurns()
-        self._segmented = lru_cache(maxsize=16)(self._segment)
+        self._segmented: dict[str, Segmented] = {}
 
     def segmented(self, sha256: str, cancelled: Cancelled = never) -> Segmented:
         """A stored document's tokens and segments; the last few documents are remembered.
@@ -38,9 +40,15 @@ class Memories:
         Raises DocumentNotFound, DocumentTooLong.
         """
         stored = self.store.documents.get(sha256)
-        ccf = self.model.load(cancelled=cancelled)
-        with self.model.turn(cancelled):
-            document = self._segmented(sha256, ccf)
+        document = self._segmented.get(sha256)
+        if document is None:
+            ccf = self.model.load(cancelled=cancelled)
+            text = self.store.documents.text(sha256)
+            with self.model.turn(cancelled):
+                document = ccf.segment(text)
+                if len(self._segmented) >= REMEMBERED:
+                    self._segmented.pop(next(iter(self._segmented)), None)
+                self._segmented[sha256] = document
         if (stored.tokens, stored.segments) != (len(document.input_ids), len(document.spans)):
             self.store.documents.set_tokens(sha256, len(document.input_ids), len(document.spans))
         if len(document.input_ids) > self.max_tokens:
@@ -50,12 +58,9 @@ class Memories:
             )
         return document
 
-    def _segment(self, sha256: str, ccf: CCF) -> Segmented:
-        return ccf.segment(self.store.documents.text(sha256))
-
-    def forget(self) -> None:
-        """Keep no text's tokens in the process."""
-        self._segmented.cache_clear()
+    def forget(self, sha256: str) -> None:
+        """Keep nothing of a deleted document in the process."""
+        self._segmented.pop(sha256, None)
 
     def busy(self, sha256: str) -> bool:
         """Whether the document is being compressed in this process."""

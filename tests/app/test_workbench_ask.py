@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 
 import pytest
 
 from app.errors import NoDocument, NotAnswerable
 from app.settings import Settings
-from app.views import AnswerView
+from app.views import AnswerView, IngestProgress
 from app.workbench import Workbench
 from ccf_core import CCF, Cancelled
 from store import ChatNotFound, DocumentNotFound
@@ -202,6 +203,19 @@ def test_a_question_waits_for_its_turn_and_can_be_cancelled_there(workbench: Wor
     final(busy)
     waiting.join()
     assert answers[0].documents == (documents[1],)
+
+
+def test_a_question_is_answered_between_two_segments_of_an_ingest(
+    workbench: Workbench, documents, prose
+) -> None:
+    answers: list[AnswerView] = []
+
+    def ask(step: IngestProgress) -> None:
+        if step.stage == "memory" and 0 < step.done < step.total and not answers:
+            answers.append(final(workbench.ask(QUESTION, documents[:1])))
+
+    workbench.ingest_text(prose(300, 9), "Another", ask)
+    assert answers == [replace(final(workbench.ask(QUESTION, documents[:1])), timings=answers[0].timings)]
 
 
 def test_chats_remember_questions_and_answers(workbench: Workbench, settings: Settings, documents) -> None:
