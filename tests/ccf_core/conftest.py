@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from fractions import Fraction
+from math import floor
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from ccf_core import CCF, Adapter, CCFConfig
+from ccf_core import CCF, Adapter, CCFConfig, KVMemory
 from ccf_core.base import Base
+from ccf_core.transformer import StackSpec, finish, layer_weights, project, rms_norm, rotary_table, rotate
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -25,9 +29,7 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def make_base(
-    tokenizer: PreTrainedTokenizerFast, tiny_model: Callable[..., PreTrainedModel]
-) -> Callable[..., Base]:
+def make_base(tokenizer: PreTrainedTokenizerFast, tiny_model: Callable[..., PreTrainedModel]) -> Callable[..., Base]:
     """``make_base(family, seed, **config)``: a fresh base each time, for a CCF takes its base over."""
 
     def make(family: str = "llama", seed: int = 0, **overrides: Any) -> Base:
@@ -86,3 +88,51 @@ def text_ids() -> Callable[..., list[int]]:
         return torch.randint(4, 300, (count,), generator=torch.Generator().manual_seed(seed)).tolist()
 
     return make
+
+
+def positions_by_definition(memory: KVMemory, window: int) -> tuple[list[int], int]:
+    """Of every slot in the order of its blocks, and of the first token after them."""
+    stride = min(Fraction(1), Fraction(window - window // 8, memory.tokens))
+    found, start = [], 0
+    for span, blocks in zip(memory.spans, memory.blocks, strict=True):
+        n = len(span)
+        for level in blocks:
+            ends = [e for e in range(1, n) if e % level == 0 and (level == 32 or e % (2 * level))]
+            found += [floor((start + end - 1) * stride) for end in ends + [n] * (level == 32)]
+        start += n
+    return found, floor(memory.tokens * stride) + 1
+
+
+@pytest.fixture(scope="session")
+def plain_forward() -> Callable[..., tuple[torch.Tensor, list[torch.Tensor]]]:
+    """``plain_forward(model, memory, ids)``: what reading ``ids`` after a memory (or None) must give.
+
+    Logits (ids, vocabulary), and for each layer the attention (heads, ids, slots + ids). There is no cache;
+    mask and positions are written out here, and attention is a product and a softmax.
+    """
+
+    @torch.inference_mode()
+    def run(model: PreTrainedModel, memory: KVMemory | None, ids: list[int]) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        spec = StackSpec.of(model)
+        window = model.config.max_position_embeddings
+        slots, first = positions_by_definition(memory, window) if memory else ([], 0)
+        cos, sin = rotary_table(model, torch.arange(first, first + len(ids)), model.dtype)
+        hidden = model.get_input_embeddings()(torch.tensor(ids))
+        mask = torch.ones(len(ids), len(slots) + len(ids), dtype=torch.bool).tril(len(slots))
+        blocks = [block.floating(model.dtype, "cpu") for _, _, block in memory.parts()] if memory else []
+        attention = []
+        for index, w in enumerate(layer_weights(model)):
+            q, k, _, v = project(spec, w, hidden, cos, sin)
+            if memory:
+                table = rotary_table(model, torch.tensor(slots), model.dtype)
+                keys = torch.cat([k[index] for k, _ in blocks], dim=1).transpose(0, 1)
+                k = torch.cat((rotate(keys, *table), k))
+                v = torch.cat((torch.cat([v[index] for _, v in blocks], dim=1).transpose(0, 1), v))
+            k, v = (x.repeat_interleave(spec.heads // spec.kv_heads, dim=1) for x in (k, v))
+            weights = torch.einsum("qhd,khd->hqk", q, k) * spec.head_dim**-0.5
+            attention.append(weights.masked_fill(~mask, float("-inf")).softmax(-1))
+            hidden = finish(spec, w, hidden, torch.einsum("hqk,khd->qhd", attention[-1], v))
+        hidden = rms_norm(hidden, model.model.norm.weight, spec.eps)
+        return F.linear(hidden, model.get_output_embeddings().weight), attention
+
+    return run

@@ -1,0 +1,276 @@
+"""CCF, the public face: compress, stop, put together, reconstruct, save, and refuse what is not its own."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from ccf_core import CCF, AdapterError, Cancelled, KVMemory, MemoryMismatch, NothingToCompress
+from ccf_core.answer import question_prompt
+from ccf_core.encoder import Encoder
+
+ROOT = Path(__file__).parents[2]
+TEXT = "The harbour master counted seven ships in 1984. Zoë saw the evening fog hide them all again. " * 4
+
+
+@pytest.fixture(scope="module")
+def memory(ccf):
+    return ccf.compress(TEXT)
+
+
+def tensors(memory):
+    return {
+        (index, level, name): tensor
+        for index, level, block in memory.parts()
+        for name, tensor in block.tensors().items()
+    }
+
+
+def same(one, other):
+    ours, theirs = tensors(one), tensors(other)
+    return ours.keys() == theirs.keys() and all(torch.equal(t, theirs[key]) for key, t in ours.items())
+
+
+def test_a_memory_says_where_it_comes_from(ccf, memory):
+    assert memory.header == ccf.header
+    assert (memory.header.base, memory.header.tokenizer) == ("weights llama 0", "tokenizer 0")
+    assert memory.header.adapter == ccf.adapter.fingerprint
+    assert memory.spans == ccf.segment(TEXT).spans
+    assert memory.tokens == len(ccf.tokenizer(TEXT, add_special_tokens=False)["input_ids"])
+    assert ccf.token_kv_bytes == 2 * 2 * 2 * 8 * 2
+
+
+def test_token_ids_give_the_same_slots_as_their_text(ccf, memory):
+    assert same(ccf.compress(list(ccf.segment(TEXT).input_ids)), memory)
+
+
+def test_progress_reaches_the_end_and_never_goes_back(ccf):
+    told = []
+    memory = ccf.compress(TEXT, progress=lambda done, total: told.append((done, total)))
+    assert [total for _, total in told] == [memory.tokens] * memory.segments
+    assert [done for done, _ in told] == sorted({done for done, _ in told})
+    assert told[-1] == (memory.tokens, memory.tokens)
+
+
+def test_cancelling_stops_soon(ccf, text_ids):
+    done = []
+    with pytest.raises(Cancelled, match="cancelled"):
+        ccf.compress(
+            text_ids(32 * 40),
+            progress=lambda tokens, _: done.append(tokens),
+            cancelled=lambda: len(done) == 2,
+        )
+    assert done == [32, 64]
+
+
+@pytest.mark.parametrize("nothing", ["", []])
+def test_nothing_to_compress_is_said(ccf, nothing):
+    with pytest.raises(NothingToCompress):
+        ccf.compress(nothing)
+
+
+def test_segments_encoded_one_by_one_and_levels_in_any_order_make_the_same_memory(ccf, memory):
+    document = ccf.segment(TEXT)
+    last = len(document.spans) - 1
+    blocks = dict(ccf.encode(document, [last]))
+    assert blocks.keys() == {last}
+    blocks |= dict(ccf.encode(document, range(last)))
+    shuffled = {i: dict(sorted(levels.items())) for i, levels in blocks.items()}
+    for ratio in (4, 16):
+        together = ccf.memory(document, shuffled, ratio)
+        assert together.slots == memory.at(ratio).slots
+        for key, tensor in tensors(together).items():
+            torch.testing.assert_close(tensor, tensors(memory)[key], atol=1e-5, rtol=1e-5)
+        prefix, expected = ccf.decoder.prefix(together), ccf.decoder.prefix(memory.at(ratio))
+        torch.testing.assert_close(prefix.keys[-1], expected.keys[-1], atol=1e-5, rtol=1e-5)
+
+
+def test_a_reconstruction_has_as_many_tokens_as_its_segment(ccf, memory, plain_forward):
+    for some in (memory, memory.at(32), memory.quantize()):
+        rows = ccf.reconstruct_ids(some)
+        assert [len(row) for row in rows] == [len(span) for span in some.spans]
+    ids = [ccf.config.repeat_token]
+    barred = [ccf.config.repeat_token, ccf.tokenizer.eos_token_id]
+    for _ in range(len(memory.spans[1])):
+        logits = plain_forward(ccf.model, memory.select([1]), ids)[0][-1]
+        ids.append(int(logits.index_fill(0, torch.tensor(barred), float("-inf")).argmax()))
+    assert ccf.reconstruct_ids(memory, [1]) == [ids[1:]]
+
+
+def test_reconstructions_do_not_depend_on_what_is_asked_beside_them(ccf, memory):
+    every = ccf.reconstruct_ids(memory)
+    last = memory.segments - 1
+    assert ccf.reconstruct_ids(memory, [last, 0]) == [every[last], every[0]]
+    assert ccf.reconstruct_ids(memory, batch_size=1) == every
+    assert ccf.reconstruct_ids(memory, []) == []
+    texts = ccf.reconstruct(memory, [0])
+    assert texts == [ccf.tokenizer.decode(every[0])]
+
+
+def test_it_works_in_bfloat16(make_base, make_adapter, plain_forward):
+    base = make_base()
+    base.model.to(torch.bfloat16)
+    half = CCF(base, make_adapter(base.model))
+    memory = half.compress(TEXT)
+    assert memory.dtype == "bfloat16"
+    assert [len(row) for row in half.reconstruct_ids(memory.quantize())] == [len(s) for s in memory.spans]
+    assert half.decoder.prefix(memory.quantize()).keys[0].dtype == torch.bfloat16
+
+
+FOREIGN = {
+    "base": {"seed": 7},
+    "adapter": {"adapter_seed": 7},
+    "tokenizer": {"tokenizer": "tokenizer 1"},
+    "segment length": {"segment_length": 16},
+    "encoder mask": {"mask": "prefix"},
+}
+
+
+@pytest.fixture(params=FOREIGN)
+def foreign(request, make_base, make_adapter):
+    """(what differs, a memory of the same text by a codec that differs in that alone)."""
+    changes = dict(FOREIGN[request.param])
+    base = make_base(seed=changes.pop("seed", 0))
+    base = dataclasses.replace(base, tokenizer_fingerprint=changes.pop("tokenizer", "tokenizer 0"))
+    adapter = make_adapter(base.model, changes.pop("adapter_seed", 1), **changes)
+    return request.param, CCF(base, adapter).compress(TEXT)
+
+
+def test_a_foreign_memory_is_refused_at_every_door(ccf, foreign, tmp_path):
+    differs, memory = foreign
+    says = "another adapter" if differs in ("segment length", "encoder mask") else f"another {differs}"
+    memory.save(tmp_path / "m.safetensors")
+    for some in (memory, KVMemory.load(tmp_path / "m.safetensors")):
+        for door in (
+            lambda m: ccf.check(m),
+            lambda m: ccf.prefill(m),
+            lambda m: ccf.reconstruct(m, [0]),
+            lambda m: ccf.answer("Who?", m),
+            lambda m: ccf.prefix_for("memory", m),
+            lambda m: KVMemory.join([ccf.compress("fog"), m]),
+        ):
+            with pytest.raises(MemoryMismatch, match=says):
+                door(some)
+
+
+@pytest.mark.parametrize(("field", "value"), [("segment_length", 16), ("mask", "prefix"), ("ratios", (4, 8))])
+def test_a_memory_of_another_configuration_is_refused_even_by_the_same_adapter(ccf, memory, field, value):
+    other = dataclasses.replace(memory, header=dataclasses.replace(memory.header, **{field: value}))
+    with pytest.raises(MemoryMismatch, match=field.replace("_", " ").replace("mask", "encoder mask")):
+        ccf.prefill(other)
+
+
+@pytest.mark.parametrize("trained_on", [{"base": "weights llama 9"}, {"tokenizer": "tokenizer 9"}])
+def test_an_adapter_of_another_base_is_refused_unless_allowed(make_base, make_adapter, trained_on):
+    base = make_base()
+    adapter = make_adapter(base.model, **trained_on)
+    before = [p.clone() for p in base.model.parameters()]
+    with pytest.raises(MemoryMismatch, match="allow the difference explicitly"):
+        CCF(base, adapter)
+    assert all(torch.equal(p, q) for p, q in zip(base.model.parameters(), before, strict=True))
+    assert CCF(base, adapter, allow_other_base=True).compress("fog").segments == 1
+
+
+def test_an_adapter_trained_on_this_base_is_taken(make_base, make_adapter):
+    base = make_base()
+    adapter = make_adapter(base.model, base="weights llama 0", tokenizer="tokenizer 0")
+    assert CCF(base, adapter).compress("fog").header.base == "weights llama 0"
+
+
+def test_an_adapter_of_another_size_is_refused(make_base, make_adapter, tiny_model):
+    with pytest.raises(AdapterError, match="another size"):
+        CCF(make_base(), make_adapter(tiny_model(intermediate_size=64)), allow_other_base=True)
+
+
+def test_readers_hold_what_they_say(ccf, memory):
+    ids = ccf.segment(TEXT).input_ids
+    assert ccf.prefix_for("none", memory, ids) is None
+    for ratio in (4, 8, 32):
+        some = memory.at(ratio)
+        compressed, cut = ccf.prefix_for("memory", some), ccf.prefix_for("truncated", some, ids)
+        assert compressed.nbytes == cut.nbytes == some.nbytes
+        assert cut.length == some.slots
+    full = ccf.prefix_for("full", None, ids)
+    assert full.nbytes == len(ids) * 2 * 2 * 2 * 8 * 4
+
+
+@pytest.mark.parametrize(
+    ("reader", "with_memory", "says"),
+    [
+        ("memory", False, "needs a memory"),
+        ("truncated", False, "needs a memory"),
+        ("full", False, "input_ids"),
+        ("truncated", True, "input_ids"),
+        ("crystal ball", True, "must be one of memory, full, truncated, none"),
+    ],
+)
+def test_a_reader_without_what_it_reads_is_refused(ccf, memory, reader, with_memory, says):
+    ids = [5] if says == "needs a memory" else []
+    with pytest.raises(ValueError, match=says):
+        ccf.prefix_for(reader, memory if with_memory else None, ids)
+
+
+def test_stored_memory_is_read_without_the_encoder(ccf, memory, tmp_path, monkeypatch):
+    memory.quantize().save(tmp_path / "m.safetensors")
+    encoded = []
+    monkeypatch.setattr(Encoder, "encode", lambda *_: encoded.append(1))
+    loaded = KVMemory.load(tmp_path / "m.safetensors").at(8)
+    assert ccf.answer("Who counted the ships?", loaded, 4).kv_bytes > 0
+    assert len(ccf.reconstruct(loaded)) == memory.segments
+    assert encoded == []
+
+
+IN_ANOTHER_PROCESS = """
+import json, sys
+from ccf_core import CCF, KVMemory
+from ccf_core.answer import question_prompt
+
+adapter, base, path, question, target = sys.argv[1:]
+ccf = CCF.from_pretrained(adapter, base, device="cpu", dtype="float32")
+memory = KVMemory.load(path)
+prompt = question_prompt(ccf.tokenizer, question)
+print(json.dumps({
+    "scores": ccf.decoder.score(ccf.decoder.prefix(memory), prompt, json.loads(target)).tolist(),
+    "answer": ccf.answer(question, memory, 12).text,
+    "reconstruction": ccf.reconstruct_ids(memory),
+}))
+"""
+
+
+def test_a_memory_file_is_all_that_another_process_needs(make_adapter, tiny_folder, tiny_model, text_ids, tmp_path):
+    """Scores agree with a process that never saw the text, and change with the memory of another document."""
+    base, adapter, question = tiny_folder(), tmp_path / "adapter", "Who counted the ships?"
+    make_adapter(tiny_model()).save(adapter)
+    ccf = CCF.from_pretrained(adapter, base, device="cpu", dtype="float32")
+    ccf.save_pretrained(adapter)
+    memory = ccf.compress(TEXT).at(8)
+    memory.save(tmp_path / "m.safetensors")
+    assert b"harbour" not in (tmp_path / "m.safetensors").read_bytes()
+
+    target = text_ids(10)
+    prompt = question_prompt(ccf.tokenizer, question)
+    scores = ccf.decoder.score(ccf.decoder.prefix(memory), prompt, target)
+    command = [sys.executable, "-c", IN_ANOTHER_PROCESS, adapter, base, tmp_path / "m.safetensors", question]
+    done = subprocess.run(
+        [*map(str, command), json.dumps(target)],
+        env=os.environ | {"PYTHONPATH": str(ROOT), "CCF_CACHE": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "1"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    told = json.loads(done.stdout)
+    assert told["scores"] == pytest.approx(scores.tolist(), abs=1e-5)
+    assert told["answer"] == ccf.answer(question, memory, 12).text
+    assert told["reconstruction"] == ccf.reconstruct_ids(memory)
+
+    other = ccf.compress(TEXT[::-1]).at(8)
+    assert (ccf.decoder.score(ccf.decoder.prefix(other), prompt, target) - scores).abs().max() > 1e-2
