@@ -21,7 +21,7 @@ from transformers import PreTrainedModel
 
 from ccf_core.config import TARGETS, CCFConfig
 from ccf_core.errors import AdapterError
-from ccf_core.transformer import layer_weights
+from ccf_core.transformer import embedding_table, layer_weights
 
 SIDES = ("encoder", "decoder")
 LEVELS = "level_embeddings"
@@ -62,7 +62,7 @@ class Adapter:
                 a = torch.rand(len(weights), rank, width, generator=generator) * 2 - 1
                 tensors[f"{side}.{target}.a"] = a * width**-0.5
                 tensors[f"{side}.{target}.b"] = torch.zeros(len(weights), out, rank)
-        embedding = model.get_input_embeddings().weight
+        embedding = embedding_table(model)
         tensors[LEVELS] = torch.zeros(len(config.ratios), embedding.shape[1])
         tensors[REPEAT] = embedding[config.repeat_token].detach().float().cpu().clone()
         return cls(config, tensors)
@@ -150,7 +150,7 @@ class Adapter:
                 a, b = (self.tensors[f"{side}.{target}.{part}"] for part in "ab")
                 if (len(a), b.shape[1], a.shape[2]) != (model.config.num_hidden_layers, *shape):
                     raise AdapterError("The adapter was trained for a base model of another size: choose that base.")
-        vocabulary, hidden = model.get_input_embeddings().weight.shape
+        vocabulary, hidden = embedding_table(model).shape
         wanted = {LEVELS: (len(self.config.ratios), hidden), REPEAT: (hidden,)}
         fits = all(tuple(self.tensors[name].shape) == shape for name, shape in wanted.items())
         if not fits or self.config.repeat_token >= vocabulary:
@@ -168,7 +168,7 @@ def merge_into(model: PreTrainedModel, adapter: Adapter) -> None:
         for w, delta in zip(weights, adapter.delta("decoder", target), strict=True):
             weight = w[f"{target}.weight"]
             weight.copy_(weight.float() + delta.to(weight.device))
-    repeat = adapter.tensors[REPEAT].to(model.device, model.dtype)
+    repeat = adapter.tensors[REPEAT].to(embedding_table(model))
 
     def with_repeat(_: torch.nn.Module, args: tuple[Tensor, ...], embedded: Tensor) -> Tensor:
         return torch.where((args[0] == adapter.config.repeat_token)[..., None], repeat, embedded)

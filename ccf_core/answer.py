@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import torch
 from transformers import PreTrainedTokenizerBase, StoppingCriteria, TextIteratorStreamer
@@ -51,7 +52,7 @@ def question_prompt(tokenizer: PreTrainedTokenizerBase, question: str) -> list[i
     template = tokenizer.apply_chat_template(
         [{"role": "user", "content": marker}], add_generation_prompt=True, tokenize=False
     )
-    before, after = template.split(marker)
+    before, after = cast(str, template).split(marker)
     return [
         *tokenizer(before, add_special_tokens=False)["input_ids"],
         *tokenizer(question.strip(), add_special_tokens=False, split_special_tokens=True)["input_ids"],
@@ -59,7 +60,9 @@ def question_prompt(tokenizer: PreTrainedTokenizerBase, question: str) -> list[i
     ]
 
 
-class _StopWhen(StoppingCriteria):
+class StopWhen(StoppingCriteria):
+    """Ends a generation at its next token once ``stopped()`` is true."""
+
     def __init__(self, stopped: Callable[[], bool]) -> None:
         self.stopped = stopped
 
@@ -87,7 +90,7 @@ def stream(
 
     def work() -> None:
         try:
-            criteria = [_StopWhen(lambda: closed.is_set() or stopped())]
+            criteria = [StopWhen(lambda: closed.is_set() or stopped())]
             tokens.extend(
                 decoder.generate(
                     [prefix],

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -171,9 +172,17 @@ class CCF:
         return given["past_key_values"], given["attention_mask"], given["position_ids"]  # type: ignore[return-value]
 
     def reconstruct_ids(
-        self, memory: KVMemory, segments: Sequence[int] | None = None, batch_size: int = 16
+        self,
+        memory: KVMemory,
+        segments: Sequence[int] | None = None,
+        batch_size: int = 16,
+        *,
+        cancelled: Callable[[], bool] = lambda: False,
     ) -> list[list[int]]:
-        """Greedy reconstruction of segments, each from its own slots alone: exactly as many tokens as it had."""
+        """Greedy reconstruction of segments, each from its own slots alone: exactly as many tokens as it had.
+
+        Raises Cancelled within a token after ``cancelled()`` turns true.
+        """
         self.check(memory)
         wanted = list(range(memory.segments) if segments is None else segments)
         result: dict[int, list[int]] = {}
@@ -181,14 +190,20 @@ class CCF:
             prefixes = [self.decoder.prefix(memory.select([i])) for i in indices]
             length = len(memory.spans[indices[0]])
             rows = self.decoder.generate(
-                prefixes, [[self.config.repeat_token]] * len(indices), max_new_tokens=length, exactly=True
+                prefixes,
+                [[self.config.repeat_token]] * len(indices),
+                max_new_tokens=length,
+                exactly=True,
+                stopping_criteria=[answering.StopWhen(cancelled)],
             )
+            if cancelled():
+                raise Cancelled("The reconstruction was cancelled; nothing was changed.")
             result.update(zip(indices, rows, strict=True))
         return [result[i] for i in wanted]
 
     def reconstruct(self, memory: KVMemory, segments: Sequence[int] | None = None) -> list[str]:
         """Greedy reconstruction as text; see ``reconstruct_ids``."""
-        return [self.tokenizer.decode(ids) for ids in self.reconstruct_ids(memory, segments)]
+        return [cast(str, self.tokenizer.decode(ids)) for ids in self.reconstruct_ids(memory, segments)]
 
     # Questions
 
@@ -205,6 +220,8 @@ class CCF:
                 raise ValueError("the reader 'memory' needs a memory")
             self.check(memory)
             return self.decoder.prefix(memory)
+        if reader in ("full", "truncated") and not len(input_ids):
+            raise ValueError(f"the reader {reader!r} needs the document's tokens as input_ids")
         if reader == "full":
             return self.decoder.read_text(input_ids)
         if reader == "truncated":
@@ -264,7 +281,7 @@ class CCF:
             shares = answering.evidence(attention, slot_segments(memory))
         text_tokens = memory.tokens if memory is not None else len(input_ids)
         yield Answer(
-            text=self.tokenizer.decode(ids, skip_special_tokens=True).strip(),
+            text=cast(str, self.tokenizer.decode(ids, skip_special_tokens=True)).strip(),
             reader=reader,
             timings=Timings(loaded, first, rate),
             kv_bytes=prefix.nbytes if prefix else 0,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -134,8 +135,8 @@ class Decoder:
         for start in range(0, len(input_ids), chunk):
             piece = torch.tensor([list(input_ids[start : start + chunk])], device=self.model.device)
             self.model.model(input_ids=piece, past_key_values=cache, use_cache=True)
-        keys = tuple(layer.keys for layer in cache.layers)
-        return Prefix(keys, tuple(layer.values for layer in cache.layers), len(input_ids))
+        keys, values = (tuple(cast(Tensor, getattr(layer, name)) for layer in cache.layers) for name in ("keys", "values"))
+        return Prefix(keys, values, len(input_ids))
 
     @torch.inference_mode()
     def generate(
@@ -159,7 +160,7 @@ class Decoder:
         if copies > 1 and "past_key_values" in given:
             # ``generate`` repeats every row of its inputs but not of a cache.
             given["past_key_values"].batch_repeat_interleave(copies)  # type: ignore[attr-defined]
-        out = self.model.generate(
+        out = self.model.generate(  # type: ignore[operator]
             **given,
             max_new_tokens=max_new_tokens,
             min_new_tokens=max_new_tokens if exactly else None,

@@ -16,7 +16,7 @@ from transformers import PreTrainedModel
 from ccf_core import layout
 from ccf_core.adapter import LEVELS, Adapter, merged_layers
 from ccf_core.memory import Block
-from ccf_core.transformer import StackSpec, attend_with, layer, rotary_table
+from ccf_core.transformer import StackSpec, attend_with, embedding_table, layer, rotary_table
 
 
 class Encoder:
@@ -27,7 +27,7 @@ class Encoder:
         self.spec = StackSpec.of(model)
         self.layers = merged_layers(model, adapter)
         self.model = model
-        self.embedding = model.get_input_embeddings().weight
+        self.embedding = embedding_table(model)
         self.level_embeddings = adapter.tensors[LEVELS].to(self.embedding)
         # Most segments of a document share their length; a cache of the module's own would keep the model alive.
         self._plan = lru_cache(maxsize=64)(self._make_plan)
@@ -38,14 +38,8 @@ class Encoder:
         slots = layout.slot_layout(tokens, finest, self.config.ratios)
         pool = layout.pooling_matrix(slots, self.config.slot_window).to(device, dtype)
         cos, sin = rotary_table(self.model, layout.encoder_positions(slots).to(device), dtype)
-        whole = self.config.mask == "whole"
-        return (
-            slots,
-            pool,
-            cos,
-            sin,
-            None if whole else layout.encoder_mask(slots, self.config.mask).to(device),
-        )
+        mask = None if self.config.mask == "whole" else layout.encoder_mask(slots, self.config.mask).to(device)
+        return slots, pool, cos, sin, mask
 
     def embed(self, input_ids: Tensor, finest: int) -> Tensor:
         """(batch, tokens) ids -> (batch, tokens + slots, hidden): text, then each slot's level and pooled window."""

@@ -9,6 +9,7 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -87,7 +88,7 @@ def load(path: Path) -> KVMemory:
 def _memory(metadata: Mapping[str, str], tensors: dict[str, Tensor]) -> KVMemory:
     """Anything missing or misshapen raises DamagedMemory, KeyError, TypeError or ValueError."""
     kinds = {f.name: int if f.type == "int" else str for f in dataclasses.fields(MemoryHeader)}
-    fields = {name: kind(metadata[name]) for name, kind in kinds.items() if name != "ratios"}
+    fields: dict[str, Any] = {name: kind(metadata[name]) for name, kind in kinds.items() if name != "ratios"}
     header = MemoryHeader(**fields, ratios=tuple(json.loads(metadata["ratios"])))
     documents: Sequence[str] = json.loads(metadata["text_sha256"])
     rows = tensors["offsets"].tolist()

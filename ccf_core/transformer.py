@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -51,6 +52,11 @@ def layer_weights(model: PreTrainedModel) -> list[dict[str, Tensor]]:
         {name.removeprefix("self_attn.").removeprefix("mlp."): p for name, p in layer.named_parameters()}
         for layer in model.model.layers
     ]
+
+
+def embedding_table(model: PreTrainedModel) -> Tensor:
+    """Input embeddings, (vocabulary, hidden); its dtype and device are the model's."""
+    return cast(Tensor, model.get_input_embeddings().weight)
 
 
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:

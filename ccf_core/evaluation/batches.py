@@ -22,16 +22,16 @@ MEMORY_DTYPES = ("int8", "bfloat16")
 
 @dataclass(frozen=True)
 class Job:
-    """One row for the decoder: a prefix, made when its batch comes, of ``cached`` tokens or slots, then ``prompt``.
+    """One row for the decoder: a prefix of ``cached`` slots, made when its batch comes, then ``prompt``.
 
-    ``new`` tokens are generated, or ``target`` is scored.
+    ``new`` tokens are generated, or ``target`` is scored. Text that is read is part of the prompt.
     """
 
-    prefix: Callable[[], Prefix | None]
-    cached: int
     prompt: Sequence[int]
     new: int = 0
     target: Sequence[int] = ()
+    prefix: Callable[[], Prefix | None] = lambda: None
+    cached: int = 0
 
     @property
     def length(self) -> int:
@@ -43,8 +43,10 @@ def on_gpu(decoder: Decoder) -> bool:
 
 
 def batches(jobs: Sequence[Job], rows: int, tokens: int) -> Iterator[list[int]]:
-    """Indices of jobs, alike in length, at most ``rows`` and (padding included) ``tokens`` a batch; longest first,
-    so that a device too small fails at once."""
+    """Indices of jobs, alike in length, at most ``rows`` and (padding included) ``tokens`` a batch.
+
+    Longest first, so that a device too small fails at once.
+    """
     batch: list[int] = []
     widest = (0, 0, 0)
     for index in sorted(range(len(jobs)), key=lambda i: (jobs[i].new, jobs[i].length), reverse=True):
@@ -67,7 +69,7 @@ def generate(
     rows = rows or (512 if on_gpu(decoder) else 16)
     result: list[list[int]] = [[] for _ in jobs]
     done = 0
-    for batch in batches(jobs, rows, 262_144 if on_gpu(decoder) else 32_768):
+    for batch in batches(jobs, rows, 131_072 if on_gpu(decoder) else 32_768):
         chosen = [jobs[i] for i in batch]
         out = decoder.generate(
             [job.prefix() for job in chosen],
@@ -86,8 +88,10 @@ def generate(
 def score(
     decoder: Decoder, jobs: Sequence[Job], report: Report, *, rows: int | None = None
 ) -> list[tuple[Tensor, Tensor]]:
-    """Teacher-forced, for each job: (log-probabilities in nats float32, whether it is the likeliest token bool) of
-    each target token, both (targets,) on the CPU."""
+    """Teacher-forced log-probability in nats of each target token, and whether it is the likeliest one.
+
+    Both are (targets,) on the CPU, float32 and bool.
+    """
     rows = rows or (128 if on_gpu(decoder) else 8)
     head = decoder.model.get_output_embeddings()
     result: list[tuple[Tensor, Tensor]] = [(torch.empty(0), torch.empty(0, dtype=torch.bool)) for _ in jobs]
@@ -109,6 +113,11 @@ def score(
     return result
 
 
+def decode(ccf: CCF, input_ids: Sequence[int]) -> str:
+    """Token ids as text, special tokens left out."""
+    return str(ccf.tokenizer.decode(list(input_ids), skip_special_tokens=True))
+
+
 def single_segment(document: Segmented, index: int) -> Segmented:
     """One segment of a document as a document of its own: what the encoder makes of it is the same."""
     span = document.spans[index]
@@ -116,28 +125,29 @@ def single_segment(document: Segmented, index: int) -> Segmented:
     return Segmented(document.sha256, document.segment(index), (alone,))
 
 
-def compress_all(
-    ccf: CCF, documents: Sequence[Segmented], finest: int, memory_dtype: str, report: Report
-) -> list[KVMemory]:
-    """Memories of many documents; segments of one length are encoded together, whichever document they are of."""
+def segment_batches(ccf: CCF, documents: Sequence[Segmented]) -> Iterator[list[tuple[int, int]]]:
+    """Batches of (document, segment) of one length, as large as those in which a codec encodes."""
     by_length: dict[int, list[tuple[int, int]]] = {}
     for number, document in enumerate(documents):
         for index, span in enumerate(document.spans):
             by_length.setdefault(len(span), []).append((number, index))
     rows = 128 if on_gpu(ccf.decoder) else 8
+    for alike in by_length.values():
+        yield from (alike[at : at + rows] for at in range(0, len(alike), rows))
+
+
+def compress_all(
+    ccf: CCF, documents: Sequence[Segmented], finest: int, memory_dtype: str, report: Report
+) -> list[KVMemory]:
+    """Memories of many documents; segments of one length are encoded together, whatever their document."""
     blocks: list[dict[int, dict[int, Block]]] = [{} for _ in documents]
-    done, total = 0, sum(map(len, by_length.values()))
-    for wanted in by_length.values():
-        for at in range(0, len(wanted), rows):
-            batch = wanted[at : at + rows]
-            encoded = ccf.encoder.encode(
-                [documents[number].segment(index) for number, index in batch], finest
-            )
-            for (number, index), levels in zip(batch, encoded, strict=True):
-                blocks[number][index] = {
-                    level: held_as(block, memory_dtype) for level, block in levels.items()
-                }
-            done += len(batch)
+    done, total = 0, sum(len(document.spans) for document in documents)
+    for batch in segment_batches(ccf, documents):
+        encoded = ccf.encoder.encode([documents[number].segment(index) for number, index in batch], finest)
+        for (number, index), levels in zip(batch, encoded, strict=True):
+            blocks[number][index] = {level: held_as(block, memory_dtype) for level, block in levels.items()}
+        done += len(batch)
+        if done % 1024 < len(batch) or done == total:
             report(f"{done} of {total} segments encoded")
     return [ccf.memory(document, own, finest) for document, own in zip(documents, blocks, strict=True)]
 

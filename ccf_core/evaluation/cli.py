@@ -21,16 +21,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("task", choices=TASKS)
     parser.add_argument("--data", type=Path, required=True, help="JSON lines: plain, .gz or .xz")
     parser.add_argument("--ratio", type=int, nargs="+", default=[4, 8, 16, 32])
-    parser.add_argument("--limit", type=_positive, help="rows (segments of each kind, questions) at most")
+    parser.add_argument("--limit", type=positive, help="rows (segments of each kind, questions) at most")
     parser.add_argument("--seed", type=int, default=0, help="of the sample and of the bootstrap")
     parser.add_argument("--half", choices=("A", "B"), help="documents whose SHA-256 is even (A) or odd (B)")
     parser.add_argument("--sources", nargs="+", default=[], help="only rows of these sources")
     parser.add_argument("--reader", nargs="+", default=[], help="only these readers")
     parser.add_argument("--memory-dtype", choices=MEMORY_DTYPES, default="int8", help="how memories are held")
-    parser.add_argument("--batch-size", type=_positive, help="rows decoded at once")
+    parser.add_argument("--batch-size", type=positive, help="rows decoded at once")
 
 
-def _positive(value: str) -> int:
+def positive(value: str) -> int:
+    """An argparse type: a whole number above 0."""
     number = int(value)
     if number < 1:
         raise ValueError(value)
@@ -67,7 +68,7 @@ def main(args: argparse.Namespace) -> dict:
         "memory_dtype": args.memory_dtype,
         "decoding": "greedy",
         "seconds": round(time.perf_counter() - started, 1),
-        "command": command(sys.argv[1:]),
+        "command": command(),
         "rows": measured,
     }
 
@@ -76,9 +77,9 @@ def report(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
-def command(arguments: list[str]) -> str:
+def command() -> str:
     """The command as typed, less the folders of this machine."""
-    return shlex.join(["python", "-m", "ccf_core", *(_without_folders(a) for a in arguments)])
+    return shlex.join(["python", "-m", "ccf_core", *(_without_folders(a) for a in sys.argv[1:])])
 
 
 def _without_folders(argument: str) -> str:

@@ -89,7 +89,7 @@ def source_of(row: Row) -> str:
 
 
 def stratified(items: Sequence[T], source: Callable[[T], str], limit: int | None, seed: int) -> list[T]:
-    """At most ``limit`` items, one source after the other in turn until each has no more; seeded within a source."""
+    """At most ``limit`` items, sources taking turns until each has no more; shuffled within a source."""
     groups: dict[str, list[T]] = {}
     for item in items:
         groups.setdefault(source(item), []).append(item)

@@ -1,7 +1,7 @@
 """Scores of one row, and how rows are pooled: pure functions of tokens, strings and numbers.
 
-Nothing here knows of models. A row's score is a pair (value, weight); a metric over rows is the sum of the values
-over the sum of the weights, so that means and shares are pooled, and bootstrapped, alike.
+Nothing here knows of models. A row's score is a pair (value, weight); a metric over rows is the sum of the
+values over the sum of the weights, so that means and shares are pooled, and bootstrapped, alike.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ Pair = tuple[float, float]
 LONG_ANSWER_WORDS = 30
 
 _DIGITS = re.compile(r"[0-9]+")
-_WORD = re.compile(r"[^\W\d_](?:[\w'’-]*\w)?")
-_SENTENCE_OPENS = re.compile(r"(?:^|[.!?:…][\"'”’)\]]*\s|\n\s*\n)[\s\"'“‘(\[*_#-]*$|[\"“‘]$")
+_WORD = re.compile(r"[^\W\d_](?:[\w'\u2019-]*\w)?")
+_SENTENCE_OPENS = re.compile(
+    r"(?:^|[.!?:…][\"'\u201d\u2019)\]]*\s|\n\s*\n)[\s\"'\u201c\u2018(\[*_#-]*$|[\"\u201c\u2018]$"
+)
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 _ABSTENTIONS = (
@@ -72,7 +74,7 @@ def digit_recall(reference: str, output: str) -> Pair:
 def capital_recall(reference: str, output: str) -> Pair:
     """(found, all) words of the reference with an initial capital that do not begin a sentence, as multisets.
 
-    A word begins a sentence at the start of the text or a paragraph, after ``. ! ? : …`` and after an opening quote.
+    A word begins a sentence at the start of a text or paragraph, after ``. ! ? : …`` and an opening quote.
     """
     wanted = [
         match[0]
@@ -148,7 +150,7 @@ def ci95(pairs: Sequence[Pair], seed: int = 0, resamples: int = 1000) -> list[fl
 
 
 def summarise(scores: dict[str, list[Pair]], seed: int = 0) -> dict[str, dict]:
-    """``{"metrics": {name: number}, "ci95": {name: [low, high]}}``; metrics without a row to tell are left out."""
+    """``{"metrics": {name: number}, "ci95": {name: [low, high]}}``; metrics without a row are left out."""
     told = {name: pairs for name, pairs in scores.items() if pooled(pairs) is not None}
     return {
         "metrics": {name: _rounded(pooled(pairs)) for name, pairs in told.items()},

@@ -1,4 +1,4 @@
-"""Nats on the k-th segment, given what the reader keeps of the k − 1 segments before it."""
+"""Nats on the k-th segment, given what the reader keeps of the k - 1 segments before it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from ccf_core.evaluation import batches, metrics
 from ccf_core.evaluation.batches import Job
 from ccf_core.evaluation.data import EvaluationError, Row, source_of, stratified
 from ccf_core.evaluation.subject import Options, Subject
+from ccf_core.memory import KVMemory
 from ccf_core.segment import Segmented
 
 FIELDS = ("text",)
@@ -23,7 +24,7 @@ Nats = dict[tuple[str, int | None], list[metrics.Pair]]
 def windows(
     subject: Subject, rows: list[Row], options: Options
 ) -> list[tuple[str, Segmented, tuple[int, ...]]]:
-    """(source, k − 1 segments as a document, the k-th segment): documents cut every k whole segments."""
+    """(source, k - 1 segments as a document, the k-th segment): documents cut every k whole segments."""
     length = subject.ccf.config.segment_length
     found = []
     for row in rows:
@@ -43,29 +44,31 @@ def evaluate(subject: Subject, rows: list[Row], options: Options) -> tuple[int, 
     """(windows measured, result rows): ``nats`` a token and ``gain_kept`` for each reader and ratio.
 
     The segment's first token is given, so that every reader is scored on the same ones. ``gain_kept`` is
-    (none − memory) ÷ (none − full); none and full are the lower of the adapted decoder's and the untouched base's.
+    (none - memory) ÷ (none - full), either the lower one of the adapted decoder and the untouched base.
     """
     chosen = windows(subject, rows, options)
     if not chosen:
         raise EvaluationError(f"No text is {SEGMENTS} segments long: give longer documents.")
     ccf, report = subject.ccf, options.report
-    memories = batches.compress_all(
-        ccf, [before for _, before, _ in chosen], min(options.ratios), options.memory_dtype, report
-    )
+    readers = [reader for reader in READERS if reader in (options.readers or READERS)]
+    memories: list[KVMemory] = []
+    if "memory" in readers:
+        documents = [before for _, before, _ in chosen]
+        memories = batches.compress_all(ccf, documents, min(options.ratios), options.memory_dtype, report)
     nats: Nats = {}
-    for reader in [r for r in READERS if r in (options.readers or READERS)]:
+    for reader in readers:
         decoder = subject.decoder(reader)
         for ratio in options.ratios if reader == "memory" else (None,):
             report(f"reader {reader}" + (f" at {ratio}x" if ratio else ""))
             jobs = []
-            for (_, before, after), memory in zip(chosen, memories, strict=True):
+            for i, (_, before, after) in enumerate(chosen):
                 if ratio:
-                    read, cached = partial(decoder.prefix, memory.at(ratio)), memory.at(ratio).slots
-                elif reader.endswith("full"):
-                    read, cached = partial(decoder.read_text, before.input_ids), len(before.input_ids)
+                    memory = memories[i].at(ratio)
+                    read = partial(decoder.prefix, memory)
+                    jobs.append(Job(after[:1], target=after[1:], prefix=read, cached=memory.slots))
                 else:
-                    read, cached = (lambda: None), 0
-                jobs.append(Job(read, cached, after[:1], target=after[1:]))
+                    text = before.input_ids if reader.endswith("full") else ()
+                    jobs.append(Job([*text, *after[:1]], target=after[1:]))
             scored = batches.score(decoder, jobs, report, rows=options.batch_size)
             nats[reader, ratio] = [(-float(chances.sum()), float(len(chances))) for chances, _ in scored]
     return len(chosen), [

@@ -1,4 +1,4 @@
-"""Questions: the base's chat template after what the reader reads, greedy, scored against the accepted answers."""
+"""Questions: the base's chat template after what the reader reads, greedy, scored against the answers."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ Scores = dict[str, list[metrics.Pair]]
 
 
 def evaluate(subject: Subject, rows: list[Row], options: Options) -> tuple[int, list[dict]]:
-    """(questions asked, result rows): one row for each reader, ratio and source, and for all sources together.
+    """(questions asked, result rows): one row for each reader, ratio and source, and for all sources.
 
-    ``kept`` is f1 ÷ the better f1 of ``full`` and ``base_full``, told where one of them was run; ``kept_rouge_l``
-    the same for long answers. A context longer than the window is read by ``full`` as far as it fits.
+    ``kept`` is f1 ÷ the better f1 of ``full`` and ``base_full``, told where one of them was run, and
+    ``kept_rouge_l`` the same for long answers. ``full`` reads of a context what fits the window.
     """
     asked, documents = _sample(subject, rows, options)
     settings = _settings(options)
@@ -46,7 +46,7 @@ def evaluate(subject: Subject, rows: list[Row], options: Options) -> tuple[int, 
         ]
         rows_a_batch = options.batch_size or (256 if batches.on_gpu(subject.ccf.decoder) else 8)
         written = batches.generate(subject.decoder(reader), jobs, options.report, rows=rows_a_batch)
-        texts = [subject.ccf.tokenizer.decode(ids, skip_special_tokens=True).strip() for ids in written]
+        texts = [batches.decode(subject.ccf, ids).strip() for ids in written]
         scores[reader, ratio] = [
             _scores(row["answers"], text) for row, text in zip(asked, texts, strict=True)
         ]
@@ -95,16 +95,16 @@ def _job(
     new = LONG_ANSWER_TOKENS if row["answers"] and metrics.is_long(row["answers"]) else ANSWER_TOKENS
     decoder = subject.decoder(reader)
     if reader == "none":
-        return Job(lambda: None, 0, prompt, new)
+        return Job(prompt, new)
     if reader == "memory":
         assert memory is not None and ratio is not None
         at_ratio = memory.at(ratio)
-        return Job(partial(decoder.prefix, at_ratio), at_ratio.slots, prompt, new)
+        return Job(prompt, new, prefix=partial(decoder.prefix, at_ratio), cached=at_ratio.slots)
     ids = document.input_ids[: decoder.window - len(prompt) - new]
     if reader == "truncated":
         assert memory is not None and ratio is not None
         ids = ids[: memory.at(ratio).slots]
-    return Job(partial(decoder.read_text, ids), len(ids), prompt, new)
+    return Job([*ids, *prompt], new)
 
 
 def _scores(answers: Sequence[str], text: str) -> Scores:

@@ -19,7 +19,7 @@ Sample = tuple[str, Segmented]
 
 
 def samples(subject: Subject, rows: list[Row], options: Options) -> dict[str, list[Sample]]:
-    """(source, segment) of ``full`` segments, and of ``tails``: the last segments of documents, where shorter.
+    """(source, segment) of ``full`` segments, and of ``tails``: last segments of documents, if shorter.
 
     Documents are cut as they are for use. At most ``limit`` of each, spread evenly over sources.
     """
@@ -53,14 +53,14 @@ def evaluate(subject: Subject, rows: list[Row], options: Options) -> tuple[int, 
     for ratio, i in measured:
         memory, ids = memories[i].at(ratio), everything[i][1].input_ids
         read = partial(ccf.decoder.prefix, memory)
-        jobs.append(Job(read, memory.slots, [ccf.config.repeat_token], len(ids), ids))
+        jobs.append(Job([ccf.config.repeat_token], len(ids), ids, read, memory.slots))
     written = batches.generate(ccf.decoder, jobs, report, rows=options.batch_size, exactly=True)
     forced = batches.score(ccf.decoder, jobs, report, rows=options.batch_size)
 
     scores: dict[tuple[int, str], dict[str, list[metrics.Pair]]] = {}
     for (ratio, i), out, (_, hits) in zip(measured, written, forced, strict=True):
         name, segment = everything[i]
-        reference, output = (ccf.tokenizer.decode(ids) for ids in (segment.input_ids, out))
+        reference, output = (batches.decode(ccf, ids) for ids in (segment.input_ids, out))
         row = {
             "rouge_l": (metrics.rouge_l(segment.input_ids, out), 1.0),
             "exact_token": (metrics.exact_token(segment.input_ids, out), 1.0),

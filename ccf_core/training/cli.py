@@ -53,8 +53,8 @@ def main(args: argparse.Namespace) -> int:
     if args.tokens and args.tokens.exists():
         data = TrainingData.load(args.tokens)
     else:
-        rows = ([row for path in paths for row in read_rows(path)] for paths in (args.text, args.qa))
-        data = tokenize_rows(*rows, base.tokenizer, end_token=base.tokenizer.eos_token_id)
+        text, questions = ((row for path in paths for row in read_rows(path)) for paths in (args.text, args.qa))
+        data = tokenize_rows(text, questions, base.tokenizer, end_token=base.tokenizer.eos_token_id)
         if args.tokens and accelerator.is_main_process:
             data.save(args.tokens)
     given = vars(args)

@@ -11,13 +11,14 @@ import lzma
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from ccf_core.answer import question_prompt
 
-_OPENERS = {".gz": gzip.open, ".xz": lzma.open}
+_OPENERS: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open}
 
 
 def read_rows(path: str | Path) -> Iterator[dict]:
@@ -36,7 +37,7 @@ class Ragged:
 
     @classmethod
     def of(cls, items: Iterable[Sequence[int]], dtype: type = np.int32) -> Ragged:
-        arrays = [np.asarray(item, dtype=dtype) for item in items]
+        arrays: list[np.ndarray] = [np.asarray(item, dtype=dtype) for item in items]
         ids = np.concatenate(arrays) if arrays else np.zeros(0, dtype)
         return cls(ids, np.cumsum([0, *map(len, arrays)]))
 
@@ -64,7 +65,7 @@ class TrainingData:
     question_of: np.ndarray
 
     def save(self, path: str | Path) -> None:
-        arrays = {"question_of": self.question_of}
+        arrays: dict[str, Any] = {"question_of": self.question_of}
         for name in ("texts", "contexts", "prompts", "answers"):
             ragged = getattr(self, name)
             arrays |= {f"{name}.ids": ragged.ids, f"{name}.offsets": ragged.offsets}
@@ -112,10 +113,8 @@ def tokenize_rows(
         prompts += [question_prompt(tokenizer, question) for question, _ in asked]
         answers += [[*ids, end_token] for ids in plain([answer.strip() for _, answer in asked])]
         question_of.append(len(prompts))
-    return TrainingData(
-        *(Ragged.of(items, smallest) for items in (text_ids, contexts, prompts, answers)),
-        question_of=np.asarray(question_of),
-    )
+    ragged = (Ragged.of(items, smallest) for items in (text_ids, contexts, prompts, answers))
+    return TrainingData(*ragged, np.asarray(question_of))  # type: ignore[call-arg, arg-type]
 
 
 def _batched(items: Iterable[str], size: int) -> Iterator[list[str]]:

@@ -19,6 +19,7 @@ from ccf_core.training.packing import LONGEST, PAD_RUN, Batch
 from ccf_core.transformer import (
     StackSpec,
     Weights,
+    embedding_table,
     finish,
     layer_weights,
     project,
@@ -49,8 +50,8 @@ def plain_attention(
     for qa, qb, ka, kb in zip(queries, queries[1:], keys, keys[1:], strict=False):
         if qb > qa:
             mask = torch.ones(qb - qa, kb - ka, dtype=torch.bool, device=q.device).tril(kb - ka - (qb - qa))
-            sequence = (x.transpose(0, 1)[None] for x in (q[qa:qb], k[ka:kb], v[ka:kb]))
-            out = F.scaled_dot_product_attention(*sequence, attn_mask=mask, enable_gqa=q.shape[1] != k.shape[1])
+            one_q, one_k, one_v = (x.transpose(0, 1)[None] for x in (q[qa:qb], k[ka:kb], v[ka:kb]))
+            out = F.scaled_dot_product_attention(one_q, one_k, one_v, attn_mask=mask, enable_gqa=q.shape[1] != k.shape[1])
             pieces.append(out[0].transpose(0, 1))
     return torch.cat(pieces)
 
@@ -129,7 +130,7 @@ class TrainingModel(nn.Module):
         layers = layer_weights(base)
         self.frozen = {name: [w[name].detach() for w in layers] for name in layers[0]}
         self.stacked = {t: torch.stack(self.frozen[f"{t}.weight"]) for t in TARGETS}
-        self.embedding = base.get_input_embeddings().weight
+        self.embedding = embedding_table(base)
         self.head = base.get_output_embeddings().weight
         self._longest_window = self.config.slot_window or max(self.config.ratios)
         self.compiled = compiled
