@@ -1,7 +1,7 @@
-"""``python -m ccf_core bench``: what compression costs and saves on this machine, as ratios of two measured times.
+"""``python -m ccf_core bench``: what compression costs and saves on this machine, in ratios of measured times.
 
-The content of a text does not change the time, so the document is seeded random tokens, and an untrained adapter
-stands in where ``--untrained`` says so.
+The content of a text does not change the time, so the document is seeded random tokens; nor does training, so
+``--untrained`` measures without an adapter.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> dict:
     """Medians of interleaved runs.
 
-    compress_over_prefill : compressing the document, down to the finest ratio and held as int8, ÷ the bare base over
-        the same segments in the same batches (no slots, adapter, cache or output head).
-    first_token_over_prefill : first token of an answer from the int8 memory at ``ratio`` ÷ full-context prefill.
+    compress_over_prefill : compressing the document, down to the finest ratio and held as int8, ÷ the bare
+        base over the same segments in the same batches (no slots, adapter, cache or output head).
+    first_token_over_prefill : first token of an answer from the int8 memory ÷ full-context prefill.
     decode_over_full : tokens a second decoded after the memory ÷ after full context.
     floors : what counting tokens and bytes allows at best.
     """
@@ -72,9 +72,7 @@ def main(args: argparse.Namespace) -> dict:
         prefix = ccf.prefix_for("memory", at_ratio)
         ccf.decoder.generate([prefix], [prompt], max_new_tokens=1, exactly=True)
 
-    first_s, prefill_s = _interleaved(
-        ccf, args.runs, first_token, lambda: ccf.decoder.read_text(document.input_ids)
-    )
+    first_s, prefill_s = _interleaved(ccf, args.runs, first_token, lambda: ccf.decoder.read_text(document.input_ids))
     report("decoding after either")
     prefixes = ccf.decoder.prefix(at_ratio), ccf.decoder.read_text(document.input_ids)
     rates = [[_decode_rate(ccf, p, prompt, args.new_tokens) for p in prefixes] for _ in range(args.runs + 1)]
@@ -124,7 +122,7 @@ def _random_tokens(ccf: CCF, count: int, seed: int) -> list[int]:
 
 @torch.inference_mode()
 def bare_pass(plain: Decoder, ccf: CCF, document: Segmented) -> None:
-    """The untouched base's body over the document's segments, in the batches in which ``ccf`` encodes them."""
+    """The untouched base's body over the document's segments, in the batches that ``ccf`` encodes."""
     for batch in segment_batches(ccf, [document]):
         input_ids = torch.tensor([document.segment(i) for _, i in batch], device=plain.model.device)
         plain.model.model(input_ids=input_ids, use_cache=False)

@@ -43,9 +43,7 @@ def main(args: argparse.Namespace) -> dict:
     task = TASKS[args.task]
     for reader in args.reader:
         if reader not in task.READERS:
-            raise EvaluationError(
-                f"{args.task} has no reader {reader!r}: choose from {', '.join(task.READERS)}."
-            )
+            raise EvaluationError(f"{args.task} has no reader {reader!r}: choose from {', '.join(task.READERS)}.")
     rows = choose(load_rows(args.data, task.FIELDS), args.half, args.sources)
     subject = Subject.load(args.adapter, args.base, args.device, args.dtype)
     ratios = tuple(dict.fromkeys(args.ratio))
@@ -53,9 +51,7 @@ def main(args: argparse.Namespace) -> dict:
         if ratio not in subject.ccf.config.ratios:
             known = ", ".join(map(str, subject.ccf.config.ratios))
             raise EvaluationError(f"The adapter has no ratio {ratio}: choose from {known}.")
-    options = Options(
-        ratios, args.limit, args.seed, tuple(args.reader), args.memory_dtype, args.batch_size, report
-    )
+    options = Options(ratios, args.limit, args.seed, tuple(args.reader), args.memory_dtype, args.batch_size, report)
     started = time.perf_counter()
     n, measured = task.evaluate(subject, rows, options)
     return {

@@ -28,21 +28,15 @@ def load_rows(path: Path, fields: Sequence[str]) -> list[Row]:
     A row that asks several questions of one context ({"context", "qas": […]}) becomes one row a question.
     """
     if not path.is_file():
-        raise EvaluationError(
-            f"There is no file {path.name}: give JSON lines, plain or packed as .gz or .xz."
-        )
+        raise EvaluationError(f"There is no file {path.name}: give JSON lines, plain or packed as .gz or .xz.")
     try:
         rows = [single for row in read_rows(path) for single in _unfolded(row)]
     except (ValueError, OSError, EOFError) as error:
-        raise EvaluationError(
-            f"{path.name} is not readable as JSON lines ({error}): check the file."
-        ) from error
+        raise EvaluationError(f"{path.name} is not readable as JSON lines ({error}): check the file.") from error
     for number, row in enumerate(rows, 1):
         missing = [field for field in fields if field not in row]
         if missing:
-            raise EvaluationError(
-                f"Row {number} of {path.name} has no {missing[0]!r}: give rows with {_and(fields)}."
-            )
+            raise EvaluationError(f"Row {number} of {path.name} has no {missing[0]!r}: give rows with {_and(fields)}.")
     return rows
 
 
@@ -74,11 +68,7 @@ def choose(rows: Sequence[Row], half: Half | None, sources: Sequence[str]) -> li
     for source in sources:
         if source not in known:
             raise EvaluationError(f"There is no source {source!r}: choose from {', '.join(sorted(known))}.")
-    kept = [
-        row
-        for row in rows
-        if (not half or half_of(row) == half) and (not sources or source_of(row) in sources)
-    ]
+    kept = [row for row in rows if (not half or half_of(row) == half) and (not sources or source_of(row) in sources)]
     if not kept:
         raise EvaluationError("No rows are left to evaluate: give more data, or both halves.")
     return kept

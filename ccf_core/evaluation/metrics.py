@@ -79,8 +79,7 @@ def capital_recall(reference: str, output: str) -> Pair:
     wanted = [
         match[0]
         for match in _WORD.finditer(reference)
-        if match[0][0].isupper()
-        and not _SENTENCE_OPENS.search(reference, max(0, match.start() - 12), match.start())
+        if match[0][0].isupper() and not _SENTENCE_OPENS.search(reference, max(0, match.start() - 12), match.start())
     ]
     return _recalled(Counter(wanted), Counter(_WORD.findall(output)))
 

@@ -21,9 +21,7 @@ SEGMENTS = 4
 Nats = dict[tuple[str, int | None], list[metrics.Pair]]
 
 
-def windows(
-    subject: Subject, rows: list[Row], options: Options
-) -> list[tuple[str, Segmented, tuple[int, ...]]]:
+def windows(subject: Subject, rows: list[Row], options: Options) -> list[tuple[str, Segmented, tuple[int, ...]]]:
     """(source, k - 1 segments as a document, the k-th segment): documents cut every k whole segments."""
     length = subject.ccf.config.segment_length
     found = []
@@ -34,9 +32,7 @@ def windows(
             continue
         for start in range(0, len(ids) - SEGMENTS * length + 1, SEGMENTS * length):
             target = start + (SEGMENTS - 1) * length
-            found.append(
-                (source_of(row), subject.ccf.segment(ids[start:target]), ids[target : target + length])
-            )
+            found.append((source_of(row), subject.ccf.segment(ids[start:target]), ids[target : target + length]))
     return stratified(found, lambda window: window[0], options.limit, options.seed)
 
 

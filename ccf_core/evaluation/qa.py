@@ -47,9 +47,7 @@ def evaluate(subject: Subject, rows: list[Row], options: Options) -> tuple[int, 
         rows_a_batch = options.batch_size or (256 if batches.on_gpu(subject.ccf.decoder) else 8)
         written = batches.generate(subject.decoder(reader), jobs, options.report, rows=rows_a_batch)
         texts = [batches.decode(subject.ccf, ids).strip() for ids in written]
-        scores[reader, ratio] = [
-            _scores(row["answers"], text) for row, text in zip(asked, texts, strict=True)
-        ]
+        scores[reader, ratio] = [_scores(row["answers"], text) for row, text in zip(asked, texts, strict=True)]
     sources = sorted({source_of(row) for row in asked})
     result = []
     for source in ["all", *(sources if len(sources) > 1 else [])]:
@@ -130,7 +128,6 @@ def _table(
             pairs = zip(told[metric], best, strict=False)
             told[kept] = [(own, full) for (own, _), (full, _) in pairs]
         result.append(
-            {"reader": reader, "ratio": ratio, "source": source, "n": len(which)}
-            | metrics.summarise(told, seed)
+            {"reader": reader, "ratio": ratio, "source": source, "n": len(which)} | metrics.summarise(told, seed)
         )
     return result
