@@ -98,8 +98,7 @@ class Adapter:
                 names = [f"{side}.{target}.{part}" for part in "ab"]
                 if dtype == "int8":
                     for name, tensor, dim in ((names[0], a, 2), (names[1], b, 1)):
-                        # With few bits in the scale, code · scale is exact, and packing again gives the same bytes.
-                        scale = (tensor.abs().amax(dim, keepdim=True) / 127).clamp_min(1e-12).bfloat16().float()
+                        scale = (tensor.abs().amax(dim, keepdim=True) / 127).clamp_min(1e-12)
                         codes = (tensor / scale).round().to(torch.int8).contiguous()
                         groups.append({name: codes, f"{name}.scale": scale.contiguous()})
                 else:

@@ -91,9 +91,7 @@ def test_segments_know_nothing_of_one_another(ccf, text_ids):
 @pytest.mark.parametrize("mask", MASKS)
 @pytest.mark.parametrize("slot_window", [None, 4])
 @pytest.mark.parametrize("family", ["llama", "qwen2", "qwen3"])
-def test_slots_equal_the_method_run_by_the_modules(
-    make_base, make_adapter, text_ids, family, mask, slot_window
-):
+def test_slots_equal_the_method_run_by_the_modules(make_base, make_adapter, text_ids, family, mask, slot_window):
     """Slots in the order of their ends, the mask written out, the adapter added to the modules' weights."""
     base = make_base(family)
     adapter = make_adapter(base.model, segment_length=64, mask=mask, slot_window=slot_window)
@@ -109,8 +107,7 @@ def test_slots_equal_the_method_run_by_the_modules(
             w[f"{target}.weight"] += 2.0 * b[index] @ a[index]
     embedded = model.get_input_embeddings()(torch.tensor(ids))
     inputs = [
-        embedded[max(0, end - (slot_window or level)) : end].mean(0)
-        + adapter.tensors[LEVELS][RATIOS.index(level)]
+        embedded[max(0, end - (slot_window or level)) : end].mean(0) + adapter.tensors[LEVELS][RATIOS.index(level)]
         for end, level in zip(ends, levels, strict=True)
     ]
     sees = torch.zeros(tokens + len(ends), tokens + len(ends), dtype=torch.bool)
@@ -135,9 +132,7 @@ def test_slots_equal_the_method_run_by_the_modules(
         for index, theirs in enumerate(cache.layers):
             k = rotate(blocks[level].k[index].transpose(0, 1), cos, sin).transpose(0, 1)
             torch.testing.assert_close(k, theirs.keys[0, :, rows], atol=1e-5, rtol=1e-5)
-            torch.testing.assert_close(
-                blocks[level].v[index], theirs.values[0, :, rows], atol=1e-5, rtol=1e-5
-            )
+            torch.testing.assert_close(blocks[level].v[index], theirs.values[0, :, rows], atol=1e-5, rtol=1e-5)
 
 
 def test_blocks_run_coarse_to_fine_with_empty_levels_kept(ccf, text_ids):

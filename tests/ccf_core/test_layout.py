@@ -191,8 +191,6 @@ def test_a_configuration_that_cannot_be_is_refused(wrong):
 
 
 def test_configuration_survives_its_file(tmp_path):
-    config = CCFConfig(
-        segment_length=128, ratios=(2, 4), mask="prefix", slot_window=4, base="b", tokenizer="t"
-    )
+    config = CCFConfig(segment_length=128, ratios=(2, 4), mask="prefix", slot_window=4, base="b", tokenizer="t")
     config.save(tmp_path / "ccf.json")
     assert CCFConfig.load(tmp_path / "ccf.json") == config

@@ -125,9 +125,7 @@ def test_int8_is_off_by_half_a_scale_at_most(size):
         (k, v), (coded.k_scale, coded.v_scale), coded.floating(torch.float32, "cpu"), strict=True
     ):
         assert (scale.dtype, tuple(scale.shape)) == (torch.float16, (2, 2, 50, 1))
-        torch.testing.assert_close(
-            scale.float(), x.abs().amax(-1, keepdim=True) / 127, rtol=2**-11, atol=2**-25
-        )
+        torch.testing.assert_close(scale.float(), x.abs().amax(-1, keepdim=True) / 127, rtol=2**-11, atol=2**-25)
         subnormal = torch.where(scale < 2**-14, 127 * 2.0**-25, 0)
         assert ((back - x).abs() <= scale.float() / 2 * (1 + 1e-5) + subnormal).all()
 
