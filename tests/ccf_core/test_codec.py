@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import os
 import subprocess
@@ -112,6 +113,14 @@ def test_reconstructions_do_not_depend_on_what_is_asked_beside_them(ccf, memory)
     assert ccf.reconstruct_ids(memory, []) == []
     texts = ccf.reconstruct(memory, [0])
     assert texts == [ccf.tokenizer.decode(every[0])]
+
+
+def test_cancelling_stops_a_reconstruction_at_the_next_token(ccf, memory):
+    asked = itertools.count()
+    with pytest.raises(Cancelled, match="cancelled"):
+        ccf.reconstruct_ids(memory, cancelled=lambda: next(asked) >= 3)
+    # Asked once more, between the batches.
+    assert next(asked) == 5
 
 
 def test_it_works_in_bfloat16(make_base, make_adapter, plain_forward):
