@@ -6,7 +6,9 @@ import hashlib
 import itertools
 import json
 import random
+import zlib
 from collections.abc import Callable, Iterable, Sequence
+from lzma import LZMAError
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -31,7 +33,7 @@ def load_rows(path: Path, fields: Sequence[str]) -> list[Row]:
         raise EvaluationError(f"There is no file {path.name}: give JSON lines, plain or packed as .gz or .xz.")
     try:
         rows = [single for row in read_rows(path) for single in _unfolded(row)]
-    except (ValueError, OSError, EOFError) as error:
+    except (ValueError, OSError, EOFError, LZMAError, zlib.error) as error:
         raise EvaluationError(f"{path.name} is not readable as JSON lines ({error}): check the file.") from error
     for number, row in enumerate(rows, 1):
         missing = [field for field in fields if field not in row]

@@ -41,7 +41,7 @@ def evaluate(subject: Subject, rows: list[Row], options: Options) -> tuple[int, 
     for reader, ratio in settings:
         options.report(f"reader {reader}" + (f" at {ratio}x" if ratio else ""))
         jobs = [
-            _job(subject, reader, documents[row["context"]], memories.get(row["context"]), ratio, prompt, row)
+            job(subject, reader, documents[row["context"]], memories.get(row["context"]), ratio, prompt, row)
             for row, prompt in zip(asked, prompts, strict=True)
         ]
         rows_a_batch = options.batch_size or (256 if batches.on_gpu(subject.ccf.decoder) else 8)
@@ -52,7 +52,7 @@ def evaluate(subject: Subject, rows: list[Row], options: Options) -> tuple[int, 
     result = []
     for source in ["all", *(sources if len(sources) > 1 else [])]:
         which = [i for i, row in enumerate(asked) if source in ("all", source_of(row))]
-        result += _table(scores, which, source, options.seed)
+        result += table(scores, which, source, options.seed)
     return len(asked), result
 
 
@@ -81,7 +81,7 @@ def _settings(options: Options) -> list[tuple[str, int | None]]:
     ]
 
 
-def _job(
+def job(
     subject: Subject,
     reader: str,
     document: Segmented,
@@ -113,7 +113,7 @@ def _scores(answers: Sequence[str], text: str) -> Scores:
     return {"f1": [(metrics.f1(answers, text), 1.0)], "em": [(metrics.exact_match(answers, text), 1.0)]}
 
 
-def _table(
+def table(
     scores: dict[tuple[str, int | None], list[Scores]], which: Sequence[int], source: str, seed: int
 ) -> list[dict]:
     def column(setting: tuple[str, int | None], metric: str) -> list[metrics.Pair]:

@@ -1,0 +1,50 @@
+"""A subject on a tiny random model, and rows for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from ccf_core import CCF
+from ccf_core.base import Base
+from ccf_core.codec import untouched
+from ccf_core.decoder import Decoder
+from ccf_core.evaluation.data import Row
+from ccf_core.evaluation.subject import Subject
+
+WORDS = "harbour master counted seven ships morning Oslo fog 1984 Anna hid them again evening"
+
+
+@pytest.fixture(scope="session")
+def make_subject(make_base: Callable[..., Base], make_adapter: Callable) -> Callable[..., Subject]:
+    def make(**config: object) -> Subject:
+        base = make_base()
+        adapter = make_adapter(base.model, **config)
+        return Subject(CCF(base, adapter), Decoder(untouched(make_base()).model, adapter.config))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def subject(make_subject: Callable[..., Subject]) -> Subject:
+    return make_subject()
+
+
+@pytest.fixture(scope="session")
+def text_rows() -> list[Row]:
+    words = WORDS.split()
+    return [
+        {"source": f"s{i % 2}", "title": f"t{i}", "text": " ".join(words[(i * j) % 14] for j in range(20 + 30 * i))}
+        for i in range(6)
+    ]
+
+
+@pytest.fixture(scope="session")
+def qa_rows(text_rows: list[Row]) -> list[Row]:
+    answers = (["seven ships"], ["Oslo", "in Oslo"], ["word " * 40], [])
+    return [
+        {"source": row["source"], "context": row["text"], "question": f"Who hid {i}?", "answers": answers[i % 4]}
+        for row in text_rows
+        for i in range(4)
+    ]

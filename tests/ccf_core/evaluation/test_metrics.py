@@ -1,0 +1,150 @@
+"""Truth tables of the scores, and of how rows are pooled."""
+
+from __future__ import annotations
+
+import random
+from functools import cache
+
+import pytest
+
+from ccf_core.evaluation import metrics
+
+
+@pytest.mark.parametrize(
+    ("reference", "output", "common"),
+    [
+        ("", "", 0),
+        ("abc", "", 0),
+        ("", "abc", 0),
+        ("abc", "abc", 3),
+        ("abc", "cba", 1),
+        ("abcbdab", "bdcaba", 4),
+        ("aaaa", "aa", 2),
+        ("abcdef", "xaxcxexf", 4),
+    ],
+)
+def test_longest_common_subsequence(reference: str, output: str, common: int) -> None:
+    assert metrics.lcs_length(reference, output) == common
+
+
+def test_longest_common_subsequence_agrees_with_its_definition() -> None:
+    rng = random.Random(0)
+    for _ in range(100):
+        a, b = (tuple(rng.choices(range(4), k=rng.randint(0, 70))) for _ in range(2))
+
+        @cache
+        def longest(i: int, j: int, a: tuple[int, ...] = a, b: tuple[int, ...] = b) -> int:
+            if not i or not j:
+                return 0
+            if a[i - 1] == b[j - 1]:
+                return longest(i - 1, j - 1) + 1
+            return max(longest(i - 1, j), longest(i, j - 1))
+
+        assert metrics.lcs_length(a, b) == longest(len(a), len(b))
+
+
+@pytest.mark.parametrize(
+    ("output", "rouge_l", "exact"),
+    [([1, 2, 3, 4], 1.0, 1.0), ([2, 3, 4, 1], 0.75, 0.0), ([1, 9, 3, 9], 0.5, 0.5), ([1], 0.25, 0.25), ([], 0, 0)],
+)
+def test_token_scores(output: list[int], rouge_l: float, exact: float) -> None:
+    assert metrics.rouge_l([1, 2, 3, 4], output) == rouge_l
+    assert metrics.exact_token([1, 2, 3, 4], output) == exact
+
+
+@pytest.mark.parametrize(
+    ("reference", "output", "pair"),
+    [
+        ("no numbers", "7", (0, 0)),
+        ("in 1984", "in 1984", (1, 1)),
+        ("in 1984", "in 198", (0, 1)),
+        ("in 1984", "in 19845", (0, 1)),
+        ("7 and 7 and 8", "8 7", (2, 3)),
+        ("12,345.67", "12 345 67", (3, 3)),
+        ("B2B", "2", (1, 1)),
+    ],
+)
+def test_digit_recall(reference: str, output: str, pair: tuple[float, float]) -> None:
+    assert metrics.digit_recall(reference, output) == pair
+
+
+@pytest.mark.parametrize(
+    ("reference", "output", "pair"),
+    [
+        ("The cat sat.", "The", (0, 0)),
+        ("The city of Rome fell. Then Rome rose.", "Rome", (1, 2)),
+        ("The city of Rome fell. Then Rome rose.", "Rome and Rome", (2, 2)),
+        ("It is Rome! Paris is not", "Rome Paris", (1, 1)),
+        ('He said "Go home" to Anna', "Go Anna", (1, 1)),
+        ("He left.” Then Anna came", "Then", (0, 1)),
+        ("end\n\nNew paragraph with Bob", "New Bob", (1, 1)),
+        ("see O'Brien and Jean-Luc", "O'Brien Jean-Luc", (2, 2)),
+        ("a line\nbroken before Oslo", "oslo", (0, 1)),
+        ("zu Österreich", "Österreich", (1, 1)),
+    ],
+)
+def test_capital_recall(reference: str, output: str, pair: tuple[float, float]) -> None:
+    assert metrics.capital_recall(reference, output) == pair
+
+
+@pytest.mark.parametrize(
+    ("answers", "output", "f1", "em"),
+    [
+        (["The Eiffel Tower"], "eiffel tower.", 1.0, 1.0),
+        (["Eiffel Tower"], "the tower", 2 / 3, 0.0),
+        (["Rome", "the city of Rome"], "city of Rome", 1.0, 1.0),
+        (["yes"], "no", 0.0, 0.0),
+        (["yes"], "", 0.0, 0.0),
+        (["a"], "the", 1.0, 1.0),
+        (["one one two"], "one two two", 2 / 3, 0.0),
+    ],
+)
+def test_squad_scores(answers: list[str], output: str, f1: float, em: float) -> None:
+    assert metrics.f1(answers, output) == pytest.approx(f1)
+    assert metrics.exact_match(answers, output) == em
+
+
+def test_rouge_l_over_words_is_an_f_measure_and_minds_the_order() -> None:
+    assert metrics.rouge_l_words(["one two three four"], "One, two three four!") == 1.0
+    assert metrics.rouge_l_words(["one two three four"], "one three") == pytest.approx(2 * 2 / 6)
+    assert metrics.rouge_l_words(["one two three four"], "four three two one") == pytest.approx(2 * 1 / 8)
+    assert metrics.rouge_l_words(["nothing", "one"], "one") == 1.0
+    assert metrics.rouge_l_words(["one"], "") == 0.0
+
+
+def test_long_answers_are_over_thirty_words_each() -> None:
+    assert not metrics.is_long(["word " * 30])
+    assert metrics.is_long(["word " * 31])
+    assert not metrics.is_long(["word " * 31, "short"])
+
+
+def test_abstaining() -> None:
+    assert metrics.abstains("That is not in the document.")
+    assert metrics.abstains("")
+    assert not metrics.abstains("In the document, on page 3")
+
+
+def test_pooling_weighs_rows() -> None:
+    assert metrics.pooled([(1.0, 1.0), (0.0, 1.0)]) == 0.5
+    assert metrics.pooled([(3.0, 3.0), (0.0, 1.0), (0.0, 0.0)]) == 0.75
+    assert metrics.pooled([]) is None
+    assert metrics.pooled([(0.0, 0.0)]) is None
+
+
+def test_interval_is_seeded_and_close_to_theory() -> None:
+    rng = random.Random(0)
+    pairs = [(float(rng.random() < 0.3), 1.0) for _ in range(400)]
+    low, high = metrics.ci95(pairs, seed=1) or (0.0, 0.0)
+    mean = metrics.pooled(pairs) or 0.0
+    expected = 1.96 * (mean * (1 - mean) / 400) ** 0.5
+    assert metrics.ci95(pairs, seed=1) == [low, high]
+    assert mean - low == pytest.approx(expected, rel=0.15)
+    assert high - mean == pytest.approx(expected, rel=0.15)
+    assert metrics.ci95([(0.5, 1.0)] * 7) == [0.5, 0.5]
+    assert metrics.ci95([]) is None
+
+
+def test_summary_leaves_out_what_no_row_tells() -> None:
+    told = metrics.summarise({"f1": [(1.0, 1.0), (0.0, 1.0)], "digits": [(0.0, 0.0)]})
+    assert told["metrics"] == {"f1": 0.5}
+    assert set(told["ci95"]) == {"f1"}

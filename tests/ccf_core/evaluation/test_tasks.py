@@ -1,0 +1,183 @@
+"""The tasks on a tiny random model: what they measure is what the codec's own doors give."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from ccf_core.answer import question_prompt
+from ccf_core.evaluation import batches, metrics, perplexity, qa, reconstruct
+from ccf_core.evaluation.batches import Job
+from ccf_core.evaluation.data import EvaluationError, Row
+from ccf_core.evaluation.subject import Options, Subject
+
+OPTIONS = Options(ratios=(4, 16))
+
+
+def _silent(message: str) -> None:
+    """Progress that nobody reads."""
+
+
+def test_batches_hold_every_job_once_within_their_bounds() -> None:
+    jobs = [Job([0] * (1 + i % 7), new=5, cached=i % 11) for i in range(40)]
+    made = list(batches.batches(jobs, rows=6, tokens=80))
+    assert sorted(i for batch in made for i in batch) == list(range(40))
+    for batch in made:
+        widths = [max(of(jobs[i]) for i in batch) for of in (lambda j: j.cached, lambda j: len(j.prompt))]
+        assert len(batch) <= 6
+        assert (sum(widths) + 5) * len(batch) <= 80
+
+
+def test_a_job_larger_than_a_batch_is_not_lost() -> None:
+    assert list(batches.batches([Job([0] * 50), Job([0])], rows=4, tokens=10)) == [[0], [1]]
+
+
+def test_batched_generation_is_that_of_one_at_a_time(subject: Subject, text_ids: Callable) -> None:
+    ccf = subject.ccf
+    memories = [ccf.compress(text_ids(n, n)) for n in (5, 32, 70)]
+    jobs = [
+        Job([3, *text_ids(2 + i)], 4 + i, prefix=lambda m=m: ccf.decoder.prefix(m), cached=m.slots)
+        for i, m in enumerate(memories)
+    ] + [Job(text_ids(9), 6)]
+    together = batches.generate(ccf.decoder, jobs, _silent, rows=8, exactly=True)
+    alone = [
+        ccf.decoder.generate([job.prefix()], [job.prompt], max_new_tokens=job.new, exactly=True)[0] for job in jobs
+    ]
+    assert together == alone
+    assert [len(ids) for ids in together] == [4, 5, 6, 6]
+
+
+def test_batched_scores_are_those_of_one_at_a_time(subject: Subject, text_ids: Callable) -> None:
+    decoder = subject.ccf.decoder
+    memory = subject.ccf.compress(text_ids(70))
+    jobs = [
+        Job([3], target=text_ids(12), prefix=lambda: decoder.prefix(memory), cached=memory.slots),
+        Job(text_ids(30), target=text_ids(7)),
+    ]
+    scored = batches.score(decoder, jobs, _silent, rows=2)
+    for job, (chances, hits) in zip(jobs, scored, strict=True):
+        assert torch.allclose(chances, decoder.score(job.prefix(), job.prompt, job.target), atol=1e-4)
+        assert hits.dtype == torch.bool and len(hits) == len(job.target)
+        assert (chances[hits] > -torch.tensor(float(decoder.model.config.vocab_size)).log()).all()
+
+
+def test_memories_made_together_are_those_made_one_by_one(subject: Subject, text_rows: list[Row]) -> None:
+    ccf = subject.ccf
+    documents = [ccf.segment(row["text"]) for row in text_rows]
+    for document, memory in zip(documents, batches.compress_all(ccf, documents, 4, "bfloat16", _silent), strict=True):
+        alone = ccf.compress(document.input_ids)
+        assert [len(s) for s in memory.spans] == [len(s) for s in alone.spans]
+        for (_, _, ours), (_, _, theirs) in zip(memory.parts(), alone.parts(), strict=True):
+            assert ours.k.dtype == torch.bfloat16
+            assert torch.allclose(ours.k.float(), theirs.k, atol=0.05, rtol=0.01)
+
+
+def test_reconstruct_measures_the_codecs_own_reconstruction(subject: Subject, text_rows: list[Row]) -> None:
+    ccf = subject.ccf
+    n, rows = reconstruct.evaluate(subject, text_rows, OPTIONS)
+    chosen = reconstruct.samples(subject, text_rows, OPTIONS)
+    assert n == len(chosen["full"]) + len(chosen["tails"])
+    assert all(len(segment.input_ids) == 32 for _, segment in chosen["full"])
+    assert all(0 < len(segment.input_ids) < 32 for _, segment in chosen["tails"])
+    assert [(r["reader"], r["ratio"], r["sample"]) for r in rows] == [
+        ("memory", ratio, sample) for ratio in (4, 16) for sample in ("full", "tails")
+    ]
+    for row in rows:
+        expected = []
+        for _, segment in chosen[row["sample"]]:
+            memory = ccf.compress(segment.input_ids).quantize().at(row["ratio"])
+            (out,) = ccf.reconstruct_ids(memory)
+            expected.append(metrics.rouge_l(segment.input_ids, out))
+        assert row["n"] == len(expected)
+        assert row["metrics"]["rouge_l"] == pytest.approx(sum(expected) / len(expected), abs=1e-4)
+        assert {"exact_token", "digit_recall", "capital_recall", "teacher_forced"} <= row["metrics"].keys()
+        low, high = row["ci95"]["rouge_l"]
+        assert low <= row["metrics"]["rouge_l"] <= high
+
+
+def test_a_limit_counts_each_sample(subject: Subject, text_rows: list[Row]) -> None:
+    n, rows = reconstruct.evaluate(subject, text_rows, dataclasses.replace(OPTIONS, ratios=(8,), limit=2))
+    assert n == 4
+    assert [row["n"] for row in rows] == [2, 2]
+
+
+def test_qa_tells_every_reader_source_and_ratio(subject: Subject, qa_rows: list[Row]) -> None:
+    n, rows = qa.evaluate(subject, qa_rows, OPTIONS)
+    assert n == len(qa_rows)
+    settings = [("memory", 4), ("memory", 16), ("full", None), ("truncated", 4), ("truncated", 16)]
+    settings += [("none", None), ("base_full", None)]
+    told = [(row["reader"], row["ratio"], row["source"]) for row in rows]
+    assert told == [(*setting, source) for source in ("all", "s0", "s1") for setting in settings]
+    assert {row["n"] for row in rows} == {len(qa_rows), len(qa_rows) // 2}
+    for row in rows:
+        assert {"f1", "em", "rouge_l", "abstain_f1"} <= row["metrics"].keys()
+        assert all(0 <= row["metrics"][name] <= 1 for name in ("f1", "em", "rouge_l", "abstain_f1"))
+
+
+@pytest.mark.parametrize("reader", ["memory", "full", "truncated", "none"])
+def test_qa_asks_as_the_codec_answers(subject: Subject, qa_rows: list[Row], reader: str) -> None:
+    ccf = subject.ccf
+    short = [row for row in qa_rows if row["answers"] and not metrics.is_long(row["answers"])]
+    _, rows = qa.evaluate(subject, short, dataclasses.replace(OPTIONS, ratios=(8,), readers=(reader,)))
+    expected = []
+    for row in short:
+        memory = ccf.compress(row["context"]).quantize().at(8)
+        ids = ccf.segment(row["context"]).input_ids
+        text = ccf.answer(row["question"], memory, max_new_tokens=32, reader=reader, input_ids=ids).text
+        expected.append(metrics.f1(row["answers"], text))
+    assert rows[0]["metrics"]["f1"] == pytest.approx(sum(expected) / len(expected), abs=1e-4)
+
+
+def test_kept_divides_by_the_better_full_context() -> None:
+    def one(f1: float) -> list[qa.Scores]:
+        return [{"f1": [(f1, 1.0)], "em": [(0.0, 1.0)]}]
+
+    scores = {("memory", 4): one(0.3), ("full", None): one(0.4), ("base_full", None): one(0.6)}
+    kept = [row["metrics"]["kept"] for row in qa.table(scores, [0], "all", seed=0)]
+    assert kept == pytest.approx([0.5, 2 / 3, 1.0], abs=1e-4)
+
+
+def test_context_longer_than_the_window_is_cut_to_what_fits(subject: Subject) -> None:
+    row = {"source": "s", "context": "fog " * 3000, "question": "Where?", "answers": ["Oslo"]}
+    document = subject.ccf.segment(row["context"])
+    prompt = question_prompt(subject.ccf.tokenizer, row["question"])
+    job = qa.job(subject, "full", document, None, None, prompt, row)
+    assert len(document.input_ids) > 1024
+    assert job.length == 1024
+    assert list(job.prompt[-len(prompt) :]) == prompt
+
+
+def test_perplexity_of_the_fourth_segment(subject: Subject, text_rows: list[Row]) -> None:
+    n, rows = perplexity.evaluate(subject, text_rows, OPTIONS)
+    told = {(row["reader"], row["ratio"]): row["metrics"] for row in rows}
+    assert n > 1
+    assert set(told) == {
+        ("memory", 4), ("memory", 16), ("full", None), ("none", None), ("base_full", None), ("base_none", None),
+    }  # fmt: skip
+    found = perplexity.windows(subject, text_rows, OPTIONS)
+    for reader in ("full", "none"):
+        nats = []
+        for _, before, after in found:
+            prompt = [*(before.input_ids if reader == "full" else ()), after[0]]
+            nats.append(-subject.ccf.decoder.score(None, prompt, after[1:]).mean())
+        assert told[reader, None]["nats"] == pytest.approx(float(sum(nats)) / len(nats), abs=1e-3)
+    none = min(told["none", None]["nats"], told["base_none", None]["nats"])
+    full = min(told["full", None]["nats"], told["base_full", None]["nats"])
+    kept = (none - told["memory", 4]["nats"]) / (none - full)
+    assert told["memory", 4]["gain_kept"] == pytest.approx(kept, rel=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("task", "row"),
+    [
+        (reconstruct, {"text": ""}),
+        (perplexity, {"text": "too short"}),
+        (qa, {"context": "", "question": "?", "answers": ["a"]}),
+    ],
+)
+def test_rows_without_anything_to_measure_are_refused(subject: Subject, task, row: Row) -> None:
+    with pytest.raises(EvaluationError):
+        task.evaluate(subject, [row], OPTIONS)
