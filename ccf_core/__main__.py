@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+import torch
+
 from ccf_core.errors import CCFError
 
 #: Command -> (module with ``add_arguments`` and ``main``, help). Imported only when called.
@@ -42,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if name != "train":
                 _common(subparser)
     args = parser.parse_args(argv)
+    args.argv = argv
     run = importlib.import_module(COMMANDS[args.command][0]).main
     try:
         if args.command == "train":
@@ -51,6 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         printed = json.dumps(run(args), indent=2, ensure_ascii=False)
     except CCFError as error:
         print(error, file=sys.stderr)
+        return 2
+    except torch.OutOfMemoryError:
+        print("The device ran out of memory: give a smaller --batch-size.", file=sys.stderr)
         return 2
     print(printed)
     if args.out:

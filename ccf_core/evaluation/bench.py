@@ -102,7 +102,7 @@ def main(args: argparse.Namespace) -> dict:
         "runs": args.runs,
         "threads": torch.get_num_threads(),
         **subject.described(),
-        "command": command(),
+        "command": command(args.argv),
     }
 
 

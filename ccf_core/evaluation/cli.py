@@ -6,6 +6,7 @@ import argparse
 import shlex
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -64,7 +65,7 @@ def main(args: argparse.Namespace) -> dict:
         "memory_dtype": args.memory_dtype,
         "decoding": "greedy",
         "seconds": round(time.perf_counter() - started, 1),
-        "command": command(),
+        "command": command(args.argv),
         "rows": measured,
     }
 
@@ -73,9 +74,9 @@ def report(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
-def command() -> str:
+def command(argv: Sequence[str]) -> str:
     """The command as typed, less the folders of this machine."""
-    return shlex.join(["python", "-m", "ccf_core", *(_without_folders(a) for a in sys.argv[1:])])
+    return shlex.join(["python", "-m", "ccf_core", *(_without_folders(a) for a in argv)])
 
 
 def _without_folders(argument: str) -> str:

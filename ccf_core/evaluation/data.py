@@ -36,7 +36,7 @@ def load_rows(path: Path, fields: Sequence[str]) -> list[Row]:
     except (ValueError, OSError, EOFError, LZMAError, zlib.error) as error:
         raise EvaluationError(f"{path.name} is not readable as JSON lines ({error}): check the file.") from error
     for number, row in enumerate(rows, 1):
-        missing = [field for field in fields if field not in row]
+        missing = [field for field in fields if not _usable(row.get(field), field)]
         if missing:
             raise EvaluationError(f"Row {number} of {path.name} has no {missing[0]!r}: give rows with {_and(fields)}.")
     return rows
@@ -47,6 +47,12 @@ def _unfolded(row: Row) -> Iterable[Row]:
         raise ValueError("a line is not an object")
     shared = {name: value for name, value in row.items() if name != "qas"}
     return [shared | asked for asked in row["qas"]] if "qas" in row else [row]
+
+
+def _usable(value: object, field: str) -> bool:
+    if field == "answers":
+        return isinstance(value, list) and all(isinstance(answer, str) for answer in value)
+    return isinstance(value, str)
 
 
 def _and(fields: Sequence[str]) -> str:

@@ -41,6 +41,7 @@ def test_several_questions_of_a_context_become_rows_of_their_own(tmp_path: Path)
         ("bad.jsonl.xz", b"plain", "not readable"),
         ("bad.jsonl.gz", b"plain", "not readable"),
         ("latin.jsonl", b'{"text": "\xe9"}\n', "not readable"),
+        ("number.jsonl", b'{"text": 5}\n', "Row 1 of number.jsonl has no 'text'"),
         ("other.jsonl", b'{"title": "t"}\n', "Row 1 of other.jsonl has no 'text'"),
     ],
 )

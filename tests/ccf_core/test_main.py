@@ -1,0 +1,157 @@
+"""``python -m ccf_core``: one JSON object on stdout, or one sentence on stderr and exit code 2."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import ccf_core
+from ccf_core.__main__ import main
+from ccf_core.base import load_base
+
+TEXT = "The harbour master counted seven ships in the morning, and Oslo hid 1984 of them again. " * 40
+
+
+@pytest.fixture(scope="module")
+def folders(
+    tmp_path_factory: pytest.TempPathFactory, tiny_folder: Callable[..., Path], make_adapter: Callable
+) -> list[str]:
+    """``--base`` and ``--adapter`` of a tiny model, on the CPU."""
+    base, adapter = tiny_folder(), tmp_path_factory.mktemp("adapter")
+    make_adapter(load_base(base, device="cpu", dtype="float32").model).save(adapter)
+    return ["--base", str(base), "--adapter", str(adapter), "--device", "cpu", "--dtype", "float32"]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("data")
+    text = [{"source": f"s{i}", "title": f"t{i}", "text": TEXT[i:]} for i in range(4)]
+    qa = [{"source": "s", "context": TEXT[:900], "question": "Who?", "answers": ["the harbour master"]}]
+    for name, rows in (("text", text), ("qa", qa)):
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return {name: folder / f"{name}.jsonl" for name in ("text", "qa")}
+
+
+@pytest.mark.parametrize(("task", "file"), [("reconstruct", "text"), ("perplexity", "text"), ("qa", "qa")])
+def test_evaluate_prints_one_json_object(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    folders: list[str],
+    data: dict[str, Path],
+    task: str,
+    file: str,
+) -> None:
+    out = tmp_path / "result.json"
+    argv = ["evaluate", task, "--data", str(data[file]), "--ratio", "4", "8", "--limit", "2", "--seed", "3"]
+    assert main([*argv, "--out", str(out), *folders]) == 0
+    printed = capsys.readouterr()
+    result = json.loads(printed.out)
+    assert set(result) == {
+        "task", "data", "half", "n", "seed", "adapter", "base", "dtype", "device", "memory_dtype", "decoding",
+        "seconds", "command", "rows",
+    }  # fmt: skip
+    assert json.loads(out.read_text()) == result
+    assert printed.err
+    assert (result["task"], result["seed"], result["dtype"], result["device"]) == (task, 3, "float32", "cpu")
+    assert result["data"]["name"] == data[file].name
+    assert len(result["data"]["sha256"]) == 64
+    assert str(data[file].parent) not in printed.out
+    assert str(tmp_path) not in printed.out
+    assert result["command"].startswith(f"python -m ccf_core evaluate {task} --data {data[file].name} --ratio 4 8")
+    for row in result["rows"]:
+        assert {"reader", "ratio", "metrics", "ci95"} <= row.keys()
+        assert row["metrics"].keys() == row["ci95"].keys()
+
+
+def test_the_same_seed_gives_the_same_rows(
+    capsys: pytest.CaptureFixture[str], folders: list[str], data: dict[str, Path]
+) -> None:
+    argv = ["evaluate", "reconstruct", "--data", str(data["text"]), "--ratio", "8", "--limit", "2", *folders]
+    results = []
+    for seed in ("1", "1", "2"):
+        main([*argv, "--seed", seed])
+        results.append(json.loads(capsys.readouterr().out)["rows"])
+    assert results[0] == results[1] != results[2]
+
+
+def test_bench_measures(capsys: pytest.CaptureFixture[str], folders: list[str]) -> None:
+    assert main(["bench", "--tokens", "200", "--ratio", "8", "--runs", "1", "--new-tokens", "3", *folders]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert {
+        "compress_over_prefill", "first_token_over_prefill", "decode_over_full", "kv_bytes", "full_kv_bytes", "floors",
+        "device", "dtype",
+    } <= result.keys()  # fmt: skip
+    token_bytes = 2 * 2 * 2 * 8 * 2  # layers, key and value, heads, head_dim, bf16
+    assert result["full_kv_bytes"] == 200 * token_bytes
+    assert result["floors"]["kv_bytes"] == 25 * token_bytes
+    assert result["kv_bytes"] == 2 * 25 * token_bytes  # held in float32
+    assert result["floors"]["compress_over_prefill"] == 1.25
+    assert min(result[key] for key in ("compress_over_prefill", "first_token_over_prefill", "decode_over_full")) > 0
+
+
+def test_info_says_what_would_be_used(capsys: pytest.CaptureFixture[str], folders: list[str]) -> None:
+    assert main(["info", *folders]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert set(result) == {"version", "base", "adapter", "device", "dtype"}
+    assert result["version"] == ccf_core.__version__
+    assert len(result["adapter"]) == len(result["base"]["fingerprint"]) == 64
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        (["evaluate", "reconstruct", "--data", "nowhere.jsonl"], "There is no file nowhere.jsonl"),
+        (["evaluate", "reconstruct", "--data", "{qa}"], "has no 'text'"),
+        (["evaluate", "reconstruct", "--data", "{text}", "--ratio", "5"], "no ratio 5"),
+        (["evaluate", "reconstruct", "--data", "{text}", "--reader", "full"], "no reader 'full'"),
+        (["evaluate", "reconstruct", "--data", "{text}", "--sources", "x"], "no source 'x'"),
+        (["evaluate", "reconstruct", "--data", "{text}", "--adapter", "nowhere"], "no adapter in nowhere"),
+        (["evaluate", "reconstruct", "--data", "{text}", "--base", "no/such/model"], "no folder no/such/model"),
+        (["evaluate", "reconstruct", "--data", "{text}", "--dtype", "int3"], "int3 is not a dtype"),
+        (["evaluate", "reconstruct", "--data", "{text}", "--limit", "0"], "Argument --limit"),
+        (["evaluate", "reconstruct", "--data", "{text}", "--out", "no/folder/x.json"], "no folder for x.json"),
+        (["evaluate", "guess", "--data", "{text}"], "invalid choice: 'guess'"),
+        (["evaluate", "reconstruct"], "required: --data"),
+        (["bench", "--ratio", "7", "--tokens", "50"], "no ratio 7"),
+        (["paint"], "invalid choice: 'paint'"),
+        ([], "required: "),
+    ],
+)
+def test_mistakes_end_with_code_2_and_one_sentence(
+    capsys: pytest.CaptureFixture[str],
+    folders: list[str],
+    data: dict[str, Path],
+    changes: list[str],
+    says: str,
+) -> None:
+    changes = [value.format(**data) for value in changes]
+    # The last of an option given twice counts.
+    argv = [*changes[:1], *folders, *changes[1:]] if changes[:1] in (["evaluate"], ["bench"]) else changes
+    try:
+        code = main(argv)
+    except SystemExit as stopped:
+        code = stopped.code
+    printed = capsys.readouterr()
+    assert code == 2
+    assert printed.out == ""
+    assert says in printed.err
+    assert len(printed.err.strip().splitlines()) == 1
+
+
+def test_it_runs_as_a_module(folders: list[str]) -> None:
+    root = str(Path(ccf_core.__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, "-m", "ccf_core", "info", *folders],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": root},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["device"] == "cpu"
