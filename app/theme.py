@@ -1,4 +1,4 @@
-"""The look of the workbench: ink on cool paper, one accent, fonts from Gradio's own files (no outside host)."""
+"""The look of the workbench: ink on cool paper, one accent, fonts that Gradio brings, no outside host."""
 
 from __future__ import annotations
 

@@ -1,0 +1,32 @@
+"""Start the workbench: ``python app.py``."""
+
+import os
+
+# Before anything imports gradio or torch: no look-ups of outside hosts, and no spinning while threads wait, which
+# slows decoding down tenfold beside another busy process.
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+import sys
+
+from app.errors import BadSetting
+from app.settings import Settings
+from app.ui import launch
+from app.workbench import Workbench
+from store import StoreError
+
+
+def main() -> int:
+    try:
+        workbench = Workbench(Settings.from_env())
+    except (BadSetting, StoreError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    with workbench:
+        launch(workbench)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""The same use cases for programs: plain endpoints with stable names, for gradio_client."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from app.tabs.common import sentences
+from app.views import AnswerView
+from app.workbench import Workbench
+
+
+def add_api(workbench: Workbench) -> None:
+    """Add the endpoints to the Blocks being built."""
+
+    def documents() -> list[dict[str, Any]]:
+        """All documents of the library, newest first."""
+        with sentences():
+            return [dataclasses.asdict(view) for view in workbench.documents()]
+
+    def ingest(file: gr.FileData) -> dict[str, Any]:
+        """Compress a file into a stored memory."""
+        with sentences():
+            result = workbench.ingest_file(Path(file["path"]))
+        return dataclasses.asdict(result) | {"slots": {str(r): n for r, n in result.slots.items()}}
+
+    def ask(question: str, documents: list[str], ratio: int = 8, reader: str = "memory") -> dict[str, Any]:
+        """Answer a question from documents, given by their sha256."""
+        with sentences():
+            *_, answer = workbench.ask(question, documents, ratio, reader)  # type: ignore[arg-type]
+        assert isinstance(answer, AnswerView)
+        return dataclasses.asdict(answer)
+
+    def reconstruct(document: str, segment: int, ratio: int = 8) -> dict[str, Any]:
+        """One segment beside what its memory gives back."""
+        with sentences():
+            return dataclasses.asdict(workbench.reconstruct(document, segment, ratio))
+
+    def savings(document: str) -> dict[str, Any]:
+        """Bytes of a document as text, full cache and memory."""
+        with sentences():
+            return dataclasses.asdict(workbench.savings(document))
+
+    def delete(document: str) -> bool:
+        """Delete a document, its memories, and what chats quote of it."""
+        with sentences():
+            workbench.delete(document)
+        return True
+
+    for endpoint in (documents, ingest, ask, reconstruct, savings, delete):
+        gr.api(endpoint, api_name=endpoint.__name__, concurrency_limit=4)

@@ -1,0 +1,40 @@
+"""The documents that are there from the first start, and questions to try on them."""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+from app.workbench import Workbench
+
+FOLDER = Path(__file__).parent.parent / "assets" / "examples"
+#: In the data folder once the examples have been taken in: what was deleted stays deleted.
+MARK = "examples-are-in"
+
+logger = logging.getLogger(__name__)
+
+
+@functools.cache
+def examples() -> list[dict[str, Any]]:
+    return json.loads((FOLDER / "examples.json").read_text(encoding="utf-8"))
+
+
+def questions_for(title: str) -> list[str]:
+    """Suggested questions of an example, none for another document."""
+    return [q["question"] for e in examples() if e["title"] == title for q in e["questions"]]
+
+
+def take_in(workbench: Workbench) -> None:
+    """Load the model and compress the examples, once for a data folder; meant for a thread of its own."""
+    try:
+        workbench.load_model()
+        mark = workbench.settings.data_dir / MARK
+        if not mark.exists():
+            for example in examples():
+                workbench.ingest_file(FOLDER / example["file"])
+            mark.touch()
+    except Exception:  # a thread's last chance to say so; the page shows the model's own failures
+        logger.exception("The examples could not be prepared")

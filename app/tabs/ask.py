@@ -1,0 +1,78 @@
+"""Questions to one or several documents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from app import panels, render
+from app.examples import questions_for
+from app.tabs.common import RATIOS, Stops, sentences
+from app.tabs.library import Library
+from app.views import AnswerView
+from app.workbench import Workbench
+
+READERS = [
+    ("memory", "memory"),
+    ("full text", "full"),
+    ("truncated text, same bytes", "truncated"),
+    ("nothing", "none"),
+]
+
+
+def render_ask(workbench: Workbench, library: Library) -> None:
+    stops = Stops()
+    chat = gr.Chatbot(
+        label="Conversation", height=340, elem_id="chat", buttons=["copy"], layout="panel",
+        placeholder="Tick documents on the left and ask. The answer is decoded from their memory.",
+    )  # fmt: skip
+    cost = gr.HTML(elem_id="cost")
+    suggested = gr.Radio(label="Suggested questions", choices=[], visible=False, elem_id="suggested")
+    question = gr.Textbox(
+        label="Question", placeholder="What would you like to know?", elem_id="question", max_lines=4, submit_btn=True
+    )
+    with gr.Row(elem_id="ask-controls"):
+        ratio = gr.Radio(RATIOS, value=8, label="Ratio", info="text tokens for each slot that is read", elem_id="ratio")
+        reader = gr.Radio(READERS, value="memory", label="The decoder reads", elem_id="reader")
+    stop = gr.Button("Stop", size="sm", visible=False, elem_id="stop")
+
+    def ask(
+        question: str, history: list[dict[str, Any]], chosen: list[str], ratio: int, reader: str, request: gr.Request
+    ) -> Iterator[Any]:
+        with sentences():
+            answers = workbench.ask(question, chosen or [], ratio, reader, cancelled=stops.begin(request))  # type: ignore[arg-type]
+            first = next(answers)
+        history = [*(history or []), {"role": "user", "content": render.escape_markdown(question)}]
+        yield history, "", "", gr.Button(visible=True)
+        text = ""
+        with sentences():
+            for piece in _chain(first, answers):
+                if isinstance(piece, AnswerView):
+                    said = render.escape_markdown(piece.text or "(no answer)")
+                    yield [*history, _says(said)], panels.cost(piece), gr.skip(), gr.Button(visible=False)
+                else:
+                    text += piece
+                    yield [*history, _says(render.escape_markdown(text))], gr.skip(), gr.skip(), gr.skip()
+
+    def suggest(chosen: list[str]) -> Any:
+        titles = {view.sha256: view.title for view in workbench.documents()}
+        found = [q for sha in chosen or [] if sha in titles for q in questions_for(titles[sha])]
+        return gr.Radio(choices=found, value=None, visible=bool(found))
+
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    inputs = [question, chat, library.picked, ratio, reader]
+    question.submit(ask, inputs, [chat, cost, question, stop], concurrency_limit=8, **quiet)
+    stop.click(stops.press, queue=False, **quiet)
+    library.picked.change(suggest, library.picked, suggested, **quiet)
+    suggested.input(lambda q: q, suggested, question, **quiet)
+
+
+def _says(text: str) -> dict[str, str]:
+    return {"role": "assistant", "content": text}
+
+
+def _chain(first: str | AnswerView, rest: Iterator[str | AnswerView]) -> Iterator[str | AnswerView]:
+    yield first
+    yield from rest

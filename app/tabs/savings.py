@@ -1,0 +1,47 @@
+"""What a memory costs and saves, in bytes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from app import panels
+from app.plots import Amount, bytes_chart
+from app.tabs.common import choices, sentences
+from app.tabs.library import Library
+from app.views import Savings
+from app.workbench import Workbench
+
+
+def amounts(view: Savings) -> list[Amount]:
+    """The bars of one document, from its text to what the database holds."""
+    return [
+        Amount("Text", view.text_bytes, "text"),
+        Amount("Full context", view.full_kv_bytes, "full"),
+        *(Amount(f"Memory {r.ratio}x", r.kv_bytes, "memory") for r in view.ratios),
+        Amount("Database", view.stored_bytes, "stored"),
+    ]
+
+
+def render_savings(workbench: Workbench, library: Library) -> None:
+    document = gr.Dropdown(label="Document", choices=[], elem_id="savings-document")
+    plot = gr.Plot(label="Bytes, logarithmic", elem_id="savings-plot")
+    table = gr.HTML(elem_id="savings-table")
+
+    def documents(chosen: list[str], current: str | None) -> Any:
+        available = choices(workbench)
+        shas = [sha for _, sha in available]
+        value = next((sha for sha in [*(chosen or []), current] if sha in shas), None)
+        return gr.Dropdown(choices=available, value=value)
+
+    def show(sha: str | None) -> tuple[Any, str]:
+        if not sha:
+            return None, '<p class="wb-note">Choose a document.</p>'
+        with sentences():
+            view = workbench.savings(sha)
+        return bytes_chart(amounts(view)), panels.savings(view)
+
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    gr.on([library.picked.change, library.changed.change], documents, [library.picked, document], document, **quiet)
+    gr.on([document.change, library.changed.change], show, document, [plot, table], **quiet)

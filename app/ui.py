@@ -1,0 +1,84 @@
+"""The page: head, library on the left, tabs on the right, foot."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from app import panels
+from app.api import add_api
+from app.examples import take_in
+from app.tabs.ask import render_ask
+from app.tabs.common import choices
+from app.tabs.inspect import render_inspect
+from app.tabs.library import render_library
+from app.tabs.savings import render_savings
+from app.theme import theme
+from app.workbench import Workbench
+
+ASSETS = Path(__file__).parent.parent / "assets"
+MAX_UPLOAD = "50mb"
+
+
+def build(workbench: Workbench) -> gr.Blocks:
+    """The page of a workbench. Nothing of a visitor is kept in it but ids."""
+    with gr.Blocks(title="CCF Workbench", analytics_enabled=False, delete_cache=(3600, 86400)) as page:
+        head = gr.HTML(panels.head(workbench.model_state()), elem_id="head")
+        with gr.Row(elem_id="bench"):
+            with gr.Column(elem_id="library"):
+                library = render_library(workbench)
+            with gr.Column(elem_id="work"), gr.Tabs():
+                with gr.Tab("Ask", id="ask"):
+                    render_ask(workbench, library)
+                with gr.Tab("Inspect", id="inspect"):
+                    render_inspect(workbench, library)
+                with gr.Tab("Savings", id="savings"):
+                    render_savings(workbench, library)
+        foot = gr.HTML(panels.foot(workbench.info()), elem_id="foot")
+        clock = gr.Timer(2.0)
+        before = gr.State("")
+
+        def look(seen: str, picked: list[str], count: int) -> tuple[Any, ...]:
+            """What changed since the last look; nothing is sent if nothing did."""
+            state, views = workbench.model_state(), workbench.documents()
+            now = f"{state}{[(v.sha256, v.title, v.state, v.compressed_segments) for v in views]}"
+            if now == seen:
+                return (gr.skip(),) * 6
+            settled = state.status in ("ready", "failed") and all(v.state != "compressing" for v in views)
+            first = not seen and not picked and views
+            value = [views[-1].sha256] if first else [p for p in picked or [] if p in {v.sha256 for v in views}]
+            return (
+                panels.head(state),
+                panels.foot(workbench.info()),
+                gr.CheckboxGroup(choices=choices(workbench), value=value),
+                panels.documents(views),
+                now,
+                count + 1 if settled else gr.skip(),
+            )
+
+        watched = [head, foot, library.picked, library.listing, before, library.changed]
+        seen = [before, library.picked, library.changed]
+        page.load(look, seen, watched, show_progress="hidden", api_visibility="private")
+        clock.tick(look, seen, watched, show_progress="hidden", api_visibility="private")
+        add_api(workbench)
+    return page
+
+
+def launch(workbench: Workbench, **options: Any) -> Any:
+    """Serve the page and get the model and the examples ready meanwhile; ``options`` go to gradio's ``launch``."""
+    threading.Thread(target=take_in, args=(workbench,), daemon=True).start()
+    return (
+        build(workbench)
+        .queue(max_size=64)
+        .launch(
+            theme=theme(),
+            css_paths=[ASSETS / "app.css", ASSETS / "ccf.css"],
+            max_file_size=MAX_UPLOAD,
+            footer_links=[],
+            show_error=False,
+            **options,
+        )
+    )
