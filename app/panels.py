@@ -77,7 +77,11 @@ def ingest_progress(name: str, step: IngestProgress) -> str:
 
 def ingested(result: Ingested) -> str:
     """What one ingest came to."""
-    facts = [f"{result.tokens:,} tokens", f"{result.segments} segments", f"{readable_bytes(result.stored_bytes)} stored"]
+    facts = [
+        f"{result.tokens:,} tokens",
+        f"{result.segments} segments",
+        f"{readable_bytes(result.stored_bytes)} stored",
+    ]
     if result.from_cache:
         facts.append("seen before, nothing encoded")
     else:
@@ -125,9 +129,7 @@ def cost(answer: AnswerView) -> str:
     ]
     cells = "".join(f"<div><dt>{name}</dt><dd>{render.escape(value)}</dd></div>" for name, value in lines)
     notes = "".join(render.notice("info", note) for note in answer.notes)
-    shown = [
-        (f"{e.title} · segment {e.segment + 1}", e.score, e.text, e.page) for e in answer.evidence
-    ]
+    shown = [(f"{e.title} · segment {e.segment + 1}", e.score, e.text, e.page) for e in answer.evidence]
     evidence = (
         '<h3 class="wb-label" title="Attention of the answer\'s tokens to the memory\'s slots, mean over heads and the '
         'upper half of the layers, summed for each segment">Where the answer looked</h3>' + render.evidence(shown)
@@ -155,8 +157,8 @@ def reconstruction(view: Reconstruction) -> str:
     return f'<dl class="wb-cost">{cells}</dl>{notes}{diff}'
 
 
-def savings(view: Savings) -> str:
-    """The figure's numbers, each with its definition."""
+def savings(view: Savings, dtype: str | None) -> str:
+    """The figure's numbers, each with its definition; ``dtype`` is the one that the decoder computes in."""
     rows = [
         ("Text", "UTF-8 bytes of the document's text", view.text_bytes, ""),
         ("Full context", "plain key-value cache of all tokens in bf16", view.full_kv_bytes, "1.0"),
@@ -177,5 +179,12 @@ def savings(view: Savings) -> str:
         '<th scope="col">Full ÷ this</th><th scope="col">Definition</th></tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
         '<p class="wb-note">A memory is larger than the text it was made from. What it saves is the cache that a '
-        "decoder holds while it answers, and the time to read the text before every question.</p>"
+        "decoder holds while it answers, and the time to read the text before every question."
+        + (
+            " The decoder computes in float32 on this machine, so what it holds is twice as large as in bf16, "
+            "in which full context is counted."
+            if dtype == "float32"
+            else ""
+        )
+        + "</p>"
     )

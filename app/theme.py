@@ -45,8 +45,8 @@ def theme() -> gr.themes.Base:
         radius_size=gr.themes.sizes.radius_sm,
         spacing_size=gr.themes.sizes.spacing_md,
         text_size=gr.themes.sizes.text_md,
-        font=[LocalFont("IBM Plex Sans", weights=(400, 600, 700)), "system-ui", "sans-serif"],
-        font_mono=[LocalFont("IBM Plex Mono", weights=(400, 600)), "ui-monospace", "monospace"],
+        font=[LocalFont("IBM Plex Sans", weights=(400, 700)), "system-ui", "sans-serif"],
+        font_mono=[LocalFont("IBM Plex Mono", weights=(400, 700)), "ui-monospace", "monospace"],
     )
     return built.set(
         body_background_fill="*neutral_50",

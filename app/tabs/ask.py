@@ -9,7 +9,7 @@ import gradio as gr
 
 from app import panels, render
 from app.examples import questions_for
-from app.tabs.common import RATIOS, Stops, sentences
+from app.tabs.common import MENDABLE, RATIOS, Stops, relay
 from app.tabs.library import Library
 from app.views import AnswerView
 from app.workbench import Workbench
@@ -41,20 +41,23 @@ def render_ask(workbench: Workbench, library: Library) -> None:
     def ask(
         question: str, history: list[dict[str, Any]], chosen: list[str], ratio: int, reader: str, request: gr.Request
     ) -> Iterator[Any]:
-        with sentences():
-            answers = workbench.ask(question, chosen or [], ratio, reader, cancelled=stops.begin(request))  # type: ignore[arg-type]
-            first = next(answers)
-        history = [*(history or []), {"role": "user", "content": render.escape_markdown(question)}]
-        yield history, "", "", gr.Button(visible=True)
+        stop = stops.begin(request)
+        asked = workbench.ask(question, chosen or [], ratio, reader, cancelled=stop.is_set)  # type: ignore[arg-type]
+        said_so_far = history or []
+        history = [*said_so_far, {"role": "user", "content": render.escape_markdown(question)}]
+        yield history, "", gr.skip(), gr.Button(visible=True)
         text = ""
-        with sentences():
-            for piece in _chain(first, answers):
+        try:
+            for piece in relay(asked, stop):
                 if isinstance(piece, AnswerView):
                     said = render.escape_markdown(piece.text or "(no answer)")
-                    yield [*history, _says(said)], panels.cost(piece), gr.skip(), gr.Button(visible=False)
+                    yield [*history, _says(said)], panels.cost(piece), "", gr.Button(visible=False)
                 else:
                     text += piece
                     yield [*history, _says(render.escape_markdown(text))], gr.skip(), gr.skip(), gr.skip()
+        except MENDABLE as error:
+            # The question goes back to its field: nothing that was typed is lost.
+            yield said_so_far, render.notice("error", str(error)), question, gr.Button(visible=False)
 
     def suggest(chosen: list[str]) -> Any:
         titles = {view.sha256: view.title for view in workbench.documents()}
@@ -71,8 +74,3 @@ def render_ask(workbench: Workbench, library: Library) -> None:
 
 def _says(text: str) -> dict[str, str]:
     return {"role": "assistant", "content": text}
-
-
-def _chain(first: str | AnswerView, rest: Iterator[str | AnswerView]) -> Iterator[str | AnswerView]:
-    yield first
-    yield from rest

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import gradio as gr
 
@@ -16,6 +18,7 @@ from store import StoreError
 
 #: What a user can mend; the message says how.
 MENDABLE = (WorkbenchError, ReadError, CCFError, StoreError)
+T = TypeVar("T")
 RATIOS = [("4x", 4), ("8x", 8), ("16x", 16), ("32x", 32)]
 
 
@@ -32,21 +35,45 @@ def choices(workbench: Workbench) -> list[tuple[str, str]]:
     return [(view.title, view.sha256) for view in workbench.documents()]
 
 
+def relay(source: Iterator[T], stop: threading.Event) -> Iterator[T]:
+    """Items of ``source``, which runs to its end on a thread of its own.
+
+    A page that disappears in the middle presses ``stop`` and leaves; the work behind it ends by itself and gives the
+    model back.
+    """
+    items: queue.SimpleQueue[tuple[T | None, BaseException | None, bool]] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            for item in source:
+                items.put((item, None, False))
+            items.put((None, None, True))
+        except BaseException as error:  # raised again where the page listens
+            items.put((None, error, True))
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        while True:
+            item, error, ended = items.get()
+            if error:
+                raise error
+            if ended:
+                return
+            yield item  # type: ignore[misc]
+    finally:
+        stop.set()
+
+
 class Stops:
     """One switch a browser session and kind of work: pressed by a button, seen by the work."""
 
     def __init__(self) -> None:
         self._switches: dict[str, threading.Event] = {}
 
-    def begin(self, request: gr.Request) -> Callable[[], bool]:
+    def begin(self, request: gr.Request) -> threading.Event:
         switch = self._switches[str(request.session_hash)] = threading.Event()
-        return switch.is_set
+        return switch
 
     def press(self, request: gr.Request) -> None:
         if switch := self._switches.get(str(request.session_hash)):
             switch.set()
-
-    def forget(self, request: gr.Request) -> None:
-        """The session is gone: its work has nobody to show itself to."""
-        self.press(request)
-        self._switches.pop(str(request.session_hash), None)

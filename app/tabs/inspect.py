@@ -21,7 +21,7 @@ def render_inspect(workbench: Workbench, library: Library) -> None:
         document = gr.Dropdown(label="Document", choices=[], elem_id="inspect-document", scale=3)
         segment = gr.Dropdown(label="Segment", choices=[], elem_id="inspect-segment", scale=4)
     ratio = gr.Radio(RATIOS, value=8, label="Ratio", elem_id="inspect-ratio")
-    show = gr.Button("Reconstruct", variant="primary", elem_id="reconstruct")
+    show = gr.Button("Reconstruct", variant="primary", elem_id="reconstruct", size="md")
     result = gr.HTML(elem_id="diff")
 
     def documents(chosen: list[str], current: str | None) -> Any:

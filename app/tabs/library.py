@@ -29,30 +29,33 @@ class Library:
     changed: gr.State
 
 
-def follow(name: str, work: Work, cancelled: Cancelled) -> Iterator[str]:
-    """Run one ingest in a thread and yield what to show of it; the last piece is its outcome."""
-    steps: queue.Queue[IngestProgress | None] = queue.Queue()
-    outcome: list[str] = []
+def follow(name: str, work: Work, stop: threading.Event) -> Iterator[str]:
+    """Run one ingest beside the page and yield what to show of it; the last piece is its outcome."""
 
-    def run() -> None:
-        try:
-            outcome.append(panels.ingested(work(steps.put, cancelled)))
-        except MENDABLE as error:
-            outcome.append(render.notice("error", f"{name}: {error}"))
-        finally:
-            steps.put(None)
+    def steps() -> Iterator[IngestProgress | Ingested]:
+        waiting: queue.SimpleQueue[IngestProgress | None] = queue.SimpleQueue()
+        outcome: list[Ingested | BaseException] = []
 
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
+        def run() -> None:
+            try:
+                outcome.append(work(waiting.put, stop.is_set))
+            except BaseException as error:  # raised again below
+                outcome.append(error)
+            waiting.put(None)
+
+        threading.Thread(target=run, daemon=True).start()
+        while (step := waiting.get()) is not None:
+            yield step
+        if isinstance(outcome[0], BaseException):
+            raise outcome[0]
+        yield outcome[0]
+
     yield panels.ingest_progress(name, IngestProgress("received"))
-    while (step := steps.get()) is not None:
-        while not steps.empty() and (later := steps.get()) is not None:
-            step = later
-        yield panels.ingest_progress(name, step)
-        if not thread.is_alive():
-            break
-    thread.join()
-    yield outcome[0] if outcome else render.notice("error", f"{name}: this failed unexpectedly; try it again.")
+    try:
+        for step in steps():
+            yield panels.ingested(step) if isinstance(step, Ingested) else panels.ingest_progress(name, step)
+    except MENDABLE as error:
+        yield render.notice("error", f"{name}: {error}")
 
 
 def render_library(workbench: Workbench) -> Library:
@@ -80,10 +83,11 @@ def render_library(workbench: Workbench) -> Library:
             confirm = gr.Button("Delete for good", size="sm", variant="stop", visible=False, elem_id="confirm-delete")
 
     def ingest_all(works: list[tuple[str, Work]], count: int, request: gr.Request) -> Iterator[Any]:
-        cancelled = stops.begin(request)
+        stop = stops.begin(request)
         done: list[str] = []
         for name, work in works:
-            for shown in follow(name, work, cancelled):
+            shown = ""
+            for shown in follow(name, work, stop):
                 yield "".join([*done, shown]), gr.skip(), gr.Button(visible=True)
             done.append(shown)
             yield "".join(done), count + len(done), gr.Button(visible=True)

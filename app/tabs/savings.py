@@ -26,7 +26,8 @@ def amounts(view: Savings) -> list[Amount]:
 
 def render_savings(workbench: Workbench, library: Library) -> None:
     document = gr.Dropdown(label="Document", choices=[], elem_id="savings-document")
-    plot = gr.Plot(label="Bytes, logarithmic", elem_id="savings-plot")
+    gr.HTML('<h3 class="wb-label">Bytes, on a logarithmic axis</h3>')
+    plot = gr.Plot(label="Bytes, on a logarithmic axis", show_label=False, elem_id="savings-plot")
     table = gr.HTML(elem_id="savings-table")
 
     def documents(chosen: list[str], current: str | None) -> Any:
@@ -40,7 +41,7 @@ def render_savings(workbench: Workbench, library: Library) -> None:
             return None, '<p class="wb-note">Choose a document.</p>'
         with sentences():
             view = workbench.savings(sha)
-        return bytes_chart(amounts(view)), panels.savings(view)
+        return bytes_chart(amounts(view)), panels.savings(view, workbench.info()["dtype"])
 
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     gr.on([library.picked.change, library.changed.change], documents, [library.picked, document], document, **quiet)
