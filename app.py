@@ -12,7 +12,7 @@ import sys
 
 from app.errors import BadSetting
 from app.settings import Settings
-from app.ui import launch
+from app.tabs.page import launch
 from app.workbench import Workbench
 from store import StoreError
 

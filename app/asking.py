@@ -57,9 +57,7 @@ class Asking:
         texts = [self.memories.segmented(document.sha256, cancelled) for document in asked.documents]
         memory, notes = None, list[str]()
         if reader in ("memory", "truncated"):
-            recalled = [
-                self.memories.recall(d.sha256, ratio, None, progress, cancelled) for d in asked.documents
-            ]
+            recalled = [self.memories.recall(d.sha256, ratio, None, progress, cancelled) for d in asked.documents]
             memory = KVMemory.join([r.memory for r in recalled])
             notes = [note for r in recalled for note in r.notes]
         input_ids = [token for text in texts for token in text.input_ids]
@@ -136,8 +134,7 @@ class Asking:
             kv_bytes=answer.kv_bytes,
             full_kv_bytes=answer.full_kv_bytes,
             stored_bytes=sum(
-                self.store.memories.nbytes(document.sha256, self.memories.model.key)
-                for document in asked.documents
+                self.store.memories.nbytes(document.sha256, self.memories.model.key) for document in asked.documents
             ),
             text_bytes=sum(document.text_bytes for document in asked.documents),
             notes=tuple(notes),
@@ -170,9 +167,7 @@ class Asking:
         with self.store.transaction():
             kept = tuple(e for e in view.evidence if self.store.documents.find(e.document) is not None)
             self.store.chats.append(chat, "user", view.question)
-            self.store.chats.append(
-                chat, "assistant", view.text, answer_to_dict(replace(view, evidence=kept))
-            )
+            self.store.chats.append(chat, "assistant", view.text, answer_to_dict(replace(view, evidence=kept)))
 
 
 def _room(window: int) -> int:
@@ -197,16 +192,12 @@ def _check_room(ccf: CCF, asked: Question, memory: KVMemory | None, tokens: int)
         )
 
 
-def _notes(
-    asked: Question, window: int, texts: Sequence[Segmented], answer: Answer, stopped: bool
-) -> list[str]:
+def _notes(asked: Question, window: int, texts: Sequence[Segmented], answer: Answer, stopped: bool) -> list[str]:
     notes = []
     if asked.reader == "memory":
         for document, text in zip(asked.documents, texts, strict=True):
             if len(text.input_ids) < HARDLY_COMPRESSED:
-                notes.append(
-                    f"“{document.title}” has only {len(text.input_ids)} tokens: it is hardly compressed."
-                )
+                notes.append(f"“{document.title}” has only {len(text.input_ids)} tokens: it is hardly compressed.")
         total = sum(len(text.input_ids) for text in texts)
         if total > _room(window):
             notes.append(

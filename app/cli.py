@@ -89,25 +89,19 @@ def _parser() -> Parser:
 
     compress = command("compress", "compress a file into a stored memory")
     compress.add_argument("file", type=_path, metavar="FILE")
-    compress.add_argument(
-        "--out", type=_path, metavar="F", help="also write the memory, every level, to this file"
-    )
+    compress.add_argument("--out", type=_path, metavar="F", help="also write the memory, every level, to this file")
 
     reconstruct = command("reconstruct", "decode a file's segments from their memory and compare")
     reconstruct.add_argument("file", type=_path, metavar="FILE")
     _ratio(reconstruct)
-    reconstruct.add_argument(
-        "--segments", type=int, nargs="+", metavar="N", help="only these, counted from 0"
-    )
+    reconstruct.add_argument("--segments", type=int, nargs="+", metavar="N", help="only these, counted from 0")
 
     ask = command("ask", "ask a question about a file")
     ask.add_argument("file", type=_path, metavar="FILE")
     ask.add_argument("question", metavar="QUESTION")
     _ratio(ask)
     ask.add_argument("--reader", default="memory", choices=get_args(Reader), help="default: memory")
-    ask.add_argument(
-        "--max-new-tokens", type=int, default=64, metavar="N", help="longest answer (default 64)"
-    )
+    ask.add_argument("--max-new-tokens", type=int, default=64, metavar="N", help="longest answer (default 64)")
 
     ingest = command("ingest", "compress every file of a folder and of the folders in it")
     ingest.add_argument("dir", type=_path, metavar="DIR")

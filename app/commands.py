@@ -72,9 +72,7 @@ def reconstruct(workbench: Workbench, args: argparse.Namespace, meter: Meter) ->
     ]
     text = "\n".join([*parts, f"ROUGE-L {rouge_l:.3f} at {args.ratio}x over {len(found)} segments"])
     notes = tuple(dict.fromkeys(note for one in found for note in one.notes))
-    return Result(
-        {"ratio": args.ratio, "rouge_l": rouge_l, "segments": segments}, text, (*done.notes, *notes)
-    )
+    return Result({"ratio": args.ratio, "rouge_l": rouge_l, "segments": segments}, text, (*done.notes, *notes))
 
 
 def ask(workbench: Workbench, args: argparse.Namespace, meter: Meter) -> Result:

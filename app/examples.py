@@ -11,8 +11,8 @@ from typing import Any
 from app.workbench import Workbench
 
 FOLDER = Path(__file__).parent.parent / "assets" / "examples"
-#: In the data folder once the examples have been taken in: what was deleted stays deleted.
-MARK = "examples-are-in"
+#: File in the data folder with the names of the examples taken in so far: what was deleted stays deleted.
+MARK = "examples-taken-in"
 
 logger = logging.getLogger(__name__)
 
@@ -32,9 +32,11 @@ def take_in(workbench: Workbench) -> None:
     try:
         workbench.load_model()
         mark = workbench.settings.data_dir / MARK
-        if not mark.exists():
-            for example in examples():
-                workbench.ingest_file(FOLDER / example["file"])
-            mark.touch()
+        taken = mark.read_text(encoding="utf-8").splitlines() if mark.exists() else []
+        for name in (example["file"] for example in examples()):
+            if name not in taken:
+                workbench.ingest_file(FOLDER / name)
+                taken.append(name)
+                mark.write_text("\n".join(taken), encoding="utf-8")
     except Exception:  # a thread's last chance to say so; the page shows the model's own failures
         logger.exception("The examples could not be prepared")

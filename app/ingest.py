@@ -35,9 +35,7 @@ class Intake:
         # Lone surrogates are passed on: the reader has the sentence for them.
         return self.ingest(text.encode("utf-8", "surrogatepass"), "pasted.txt", progress, cancelled, title)
 
-    def ingest(
-        self, data: bytes, filename: str, progress: Progress, cancelled: Cancelled, title: str = ""
-    ) -> Ingested:
+    def ingest(self, data: bytes, filename: str, progress: Progress, cancelled: Cancelled, title: str = "") -> Ingested:
         """See ``Workbench.ingest``."""
         started = time.perf_counter()
         progress(IngestProgress("received"))
@@ -60,9 +58,7 @@ class Intake:
             raise
         return replace(done, seconds=done.seconds + reading, notes=document.notes)
 
-    def compress(
-        self, sha256: str, progress: Progress, cancelled: Cancelled, *, anew: bool = False
-    ) -> Ingested:
+    def compress(self, sha256: str, progress: Progress, cancelled: Cancelled, *, anew: bool = False) -> Ingested:
         """See ``Workbench.compress``."""
         self.store.documents.get(sha256)
         progress(IngestProgress("segments"))
@@ -83,9 +79,7 @@ class Intake:
             encoded_segments=len(encoded),
             slots={ratio: document_slots(document.spans, ratio) for ratio in ccf.config.ratios},
             seconds=ended - started,
-            tokens_per_s=sum(len(document.spans[i]) for i in encoded) / (ended - encoding)
-            if encoded
-            else 0.0,
+            tokens_per_s=sum(len(document.spans[i]) for i in encoded) / (ended - encoding) if encoded else 0.0,
             stored_bytes=self.store.memories.nbytes(sha256, self.memories.model.key),
             from_cache=not encoded,
         )

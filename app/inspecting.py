@@ -35,9 +35,7 @@ class Inspecting:
                 start=span.char_start,
                 end=span.char_end,
                 page=page_at(document, span.char_start),
-                preview=" ".join(
-                    text[span.char_start : min(span.char_end, span.char_start + PREVIEW)].split()
-                ),
+                preview=" ".join(text[span.char_start : min(span.char_end, span.char_start + PREVIEW)].split()),
             )
             for span in self.memories.segmented(sha256).spans
         ]

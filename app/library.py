@@ -36,9 +36,7 @@ class Library:
     def search(self, query: str, limit: int) -> list[SearchHit]:
         """See ``Workbench.search``."""
         return [
-            SearchHit(
-                self._view(hit.document), hit.snippet, hit.start, hit.marks, page_at(hit.document, place)
-            )
+            SearchHit(self._view(hit.document), hit.snippet, hit.start, hit.marks, page_at(hit.document, place))
             for hit in self.store.documents.search(query, limit)
             for place in [hit.start + (hit.marks[0][0] if hit.marks else 0)]
         ]
@@ -80,7 +78,5 @@ def one_line(title: str) -> str:
 
 def page_at(document: Document, offset: int) -> int | None:
     """Number, from 1, of the page on which the character at ``offset`` stands; None without pages."""
-    numbers = [
-        number for number, (start, end) in enumerate(document.pages, 1) if start <= offset and start < end
-    ]
+    numbers = [number for number, (start, end) in enumerate(document.pages, 1) if start <= offset and start < end]
     return numbers[-1] if numbers else None

@@ -75,9 +75,7 @@ class Memories:
         """Levels of a memory at ``ratio``, coarse to fine. Raises NotAnswerable for an unknown ratio."""
         config = self.model.load().config
         if ratio not in config.ratios:
-            raise NotAnswerable(
-                f"The ratio must be one of {', '.join(map(str, config.ratios))}, not {ratio}."
-            )
+            raise NotAnswerable(f"The ratio must be one of {', '.join(map(str, config.ratios))}, not {ratio}.")
         return config.levels(ratio)
 
     def complete(
@@ -94,9 +92,7 @@ class Memories:
             self._encode(document, missing, progress, cancelled)
             return missing
 
-    def _encode(
-        self, document: Segmented, segments: Sequence[int], progress: Progress, cancelled: Cancelled
-    ) -> None:
+    def _encode(self, document: Segmented, segments: Sequence[int], progress: Progress, cancelled: Cancelled) -> None:
         ccf = self.model.load()
         total = len(document.input_ids)
         at_start = done = total - sum(len(document.spans[i]) for i in segments)
@@ -128,9 +124,7 @@ class Memories:
         wanted = list(range(len(document.spans)) if segments is None else segments)
         for index in wanted:
             if index not in range(len(document.spans)):
-                raise NoSegment(
-                    f"The document has no segment {index}; choose one from 0 to {len(document.spans) - 1}."
-                )
+                raise NoSegment(f"The document has no segment {index}; choose one from 0 to {len(document.spans) - 1}.")
         levels = self.levels(ratio)
         blocks, damaged = self._read(document, wanted, levels)
         absent = _absent(blocks, wanted, levels)
@@ -152,9 +146,7 @@ class Memories:
         )
         return Recalled(memory, self._notes(sha256, wanted, absent, damaged))
 
-    def _read(
-        self, document: Segmented, segments: Sequence[int], levels: Sequence[int]
-    ) -> tuple[Blocks, set[int]]:
+    def _read(self, document: Segmented, segments: Sequence[int], levels: Sequence[int]) -> tuple[Blocks, set[int]]:
         """Sound blocks by (segment, level), and the segments that had an unsound one."""
         header = self.model.load().header
         parts = self.store.memories.get(document.sha256, self.model.key, segments, levels)
@@ -167,9 +159,7 @@ class Memories:
                 damaged.add(segment)
         return blocks, damaged
 
-    def _notes(
-        self, sha256: str, wanted: Sequence[int], encoded: Sequence[int], damaged: set[int]
-    ) -> tuple[str, ...]:
+    def _notes(self, sha256: str, wanted: Sequence[int], encoded: Sequence[int], damaged: set[int]) -> tuple[str, ...]:
         title = self.store.documents.get(sha256).title
         of = f"of {len(wanted)} segments of “{title}”"
         mended = len(damaged)

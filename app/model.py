@@ -84,9 +84,7 @@ class Model:
         except BaseException as error:
             message = str(error)
             if not isinstance(error, CCFError):
-                message = (
-                    f"The model could not be loaded ({type(error).__name__}: {error}); mend that, try again."
-                )
+                message = f"The model could not be loaded ({type(error).__name__}: {error}); mend that, try again."
             self.state = ModelState("failed", 0.0, message)
             if isinstance(error, CCFError) or not isinstance(error, Exception):
                 raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from app import render
@@ -39,9 +40,9 @@ def foot(info: dict[str, Any]) -> str:
     card = info["card"]
     scores = "".join(f"<p>{render.escape(line)}</p>" for line in card.get("summary", []))
     return (
-        f'<footer class="wb-foot"><p>Base {render.escape(info["base"])} · adapter {info["adapter"][:12]} · '
+        f'<footer class="wb-foot"><p>Base {render.escape(Path(info["base"]).name)} · adapter {info["adapter"][:12]} · '
         f"{render.escape(info['device'])} · {render.escape(info['dtype'])}</p>{scores}"
-        "<p>This is a small base model: it misreads, misremembers and invents. What it gets wrong here, it gets "
+        "<p>This is a small model: it misreads, misremembers and invents. What it gets wrong here, it gets "
         "wrong for real; no answer is prepared beforehand.</p></footer>"
     )
 
@@ -129,7 +130,7 @@ def cost(answer: AnswerView) -> str:
     ]
     cells = "".join(f"<div><dt>{name}</dt><dd>{render.escape(value)}</dd></div>" for name, value in lines)
     notes = "".join(render.notice("info", note) for note in answer.notes)
-    shown = [(f"{e.title} · segment {e.segment + 1}", e.score, e.text, e.page) for e in answer.evidence]
+    shown = [(f"{e.title} · segment {e.segment}", e.score, e.text, e.page) for e in answer.evidence]
     evidence = (
         '<h3 class="wb-label" title="Attention of the answer\'s tokens to the memory\'s slots, mean over heads and the '
         'upper half of the layers, summed for each segment">Where the answer looked</h3>' + render.evidence(shown)

@@ -69,9 +69,7 @@ def notice(kind: str, text: str) -> str:
         raise ValueError(f"A notice is one of {', '.join(NOTICES)}, not {kind!r}.")
     role = "alert" if kind == "error" else "status"
     sign = f'<span class="ccf-sign" aria-hidden="true">{NOTICES[kind]}</span>'
-    return (
-        f'<div class="ccf-notice ccf-{kind}" role="{role}">{sign}<span dir="auto">{escape(text)}</span></div>'
-    )
+    return f'<div class="ccf-notice ccf-{kind}" role="{role}">{sign}<span dir="auto">{escape(text)}</span></div>'
 
 
 def document_card(
@@ -114,9 +112,7 @@ def evidence(items: Sequence[tuple[str, float, str, int | None]]) -> str:
     return f'<div class="ccf-evidence">{"".join(blocks)}</div>'
 
 
-def word_diff(
-    original: str, reconstruction: str, probabilities: Sequence[tuple[str, float]] | None = None
-) -> str:
+def word_diff(original: str, reconstruction: str, probabilities: Sequence[tuple[str, float]] | None = None) -> str:
     """Original beside reconstruction: missing words struck, added ones underlined, changed ones dotted.
 
     Args:
@@ -153,14 +149,10 @@ def _printable(text: str) -> str:
 
 def _words(text: str) -> list[_Word]:
     """Words and single punctuation marks, each with the white space before it."""
-    return [
-        _Word(match[1], match[2], match.start(2), match.end(2)) for match in _WORDS.finditer(text.rstrip())
-    ]
+    return [_Word(match[1], match[2], match.start(2), match.end(2)) for match in _WORDS.finditer(text.rstrip())]
 
 
-def _word_probabilities(
-    words: Sequence[_Word], text: str, pieces: Sequence[tuple[str, float]]
-) -> list[float | None]:
+def _word_probabilities(words: Sequence[_Word], text: str, pieces: Sequence[tuple[str, float]]) -> list[float | None]:
     """The least probability of the pieces that overlap each word, None where no piece does.
 
     Each piece is looked for near the last one's end: half a character decodes to a sign that `text` lacks.
@@ -212,8 +204,7 @@ def _side(heading: str, body: str) -> str:
 
 def _legend(equal: int, total: int, with_probabilities: bool) -> str:
     tints = "".join(
-        f' <span class="ccf-p{i}">probability under {bound:g}</span>'
-        for i, bound in enumerate(PROBABILITY_BANDS)
+        f' <span class="ccf-p{i}">probability under {bound:g}</span>' for i, bound in enumerate(PROBABILITY_BANDS)
     )
     return (
         f'<p class="ccf-legend"><b>{equal:,} of {total:,}</b> words and marks of the original are kept. '

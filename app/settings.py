@@ -55,8 +55,7 @@ class Settings:
             base=given.get("CCF_BASE"),
             device=given.get("CCF_DEVICE"),
             dtype=given.get("CCF_DTYPE"),
-            memory_cap_bytes=_number(given, "CCF_MEMORY_CAP_MB", cls.memory_cap_bytes // 1_000_000)
-            * 1_000_000,
+            memory_cap_bytes=_number(given, "CCF_MEMORY_CAP_MB", cls.memory_cap_bytes // 1_000_000) * 1_000_000,
             max_tokens=_number(given, "CCF_MAX_TOKENS", cls.max_tokens),
             allow_other_base=given.get("CCF_ALLOW_OTHER_BASE", "0") not in ("0", "false", "no"),
         )

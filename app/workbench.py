@@ -105,9 +105,7 @@ class Workbench:
 
     # Documents in
 
-    def ingest(
-        self, data: bytes, filename: str, progress: Progress = silent, cancelled: Cancelled = never
-    ) -> Ingested:
+    def ingest(self, data: bytes, filename: str, progress: Progress = silent, cancelled: Cancelled = never) -> Ingested:
         """Bytes of a file -> text -> segments -> memory, stored as it comes.
 
         Every encoded segment is stored at once, so an interrupted ingest goes on where it stopped, and what
@@ -230,9 +228,7 @@ class Workbench:
         """In the order of the text. Needs the tokenizer, so it waits for the model."""
         return self._inspecting.segments(sha256)
 
-    def reconstruct(
-        self, sha256: str, segment: int, ratio: int, *, cancelled: Cancelled = never
-    ) -> Reconstruction:
+    def reconstruct(self, sha256: str, segment: int, ratio: int, *, cancelled: Cancelled = never) -> Reconstruction:
         """One segment, decoded from its own slots alone.
 
         Raises DocumentNotFound, NoSegment, NotAnswerable (no such ratio), Cancelled (while waiting).

@@ -135,7 +135,9 @@ class Decoder:
         for start in range(0, len(input_ids), chunk):
             piece = torch.tensor([list(input_ids[start : start + chunk])], device=self.model.device)
             self.model.model(input_ids=piece, past_key_values=cache, use_cache=True)
-        keys, values = (tuple(cast(Tensor, getattr(layer, name)) for layer in cache.layers) for name in ("keys", "values"))
+        keys, values = (
+            tuple(cast(Tensor, getattr(layer, name)) for layer in cache.layers) for name in ("keys", "values")
+        )
         return Prefix(keys, values, len(input_ids))
 
     @torch.inference_mode()

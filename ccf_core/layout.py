@@ -66,7 +66,7 @@ def pooling_matrix(layout: SlotLayout, slot_window: int | None) -> torch.Tensor:
 
 
 def encoder_positions(layout: SlotLayout) -> torch.Tensor:
-    """(tokens + slots,) int64 rotary positions: 0 … n−1 for text, end − 1 for a slot."""
+    """(tokens + slots,) int64 rotary positions: 0 … n-1 for text, end - 1 for a slot."""
     return torch.tensor([*range(layout.tokens), *(end - 1 for end in layout.ends)])
 
 
@@ -96,7 +96,7 @@ class Placement:
         return self.numerator / self.denominator
 
     def slots(self, start: int, ends: Sequence[int]) -> list[int]:
-        """floor((start + end − 1) · stride) for each end; ``start`` is the segment's first token as read."""
+        """floor((start + end - 1) · stride) for each end; ``start`` is the segment's first token as read."""
         return [(start + end - 1) * self.numerator // self.denominator for end in ends]
 
     @property
@@ -106,7 +106,7 @@ class Placement:
 
 
 def placement(tokens: int, window: int, reserve: int | None = None) -> Placement:
-    """Stride min(1, (window − reserve) / tokens); the reserve (window / 8 by default) is for question and answer."""
+    """Stride min(1, (window - reserve) / tokens); the reserve (window / 8 by default) is for question and answer."""
     room = window - (window // 8 if reserve is None else reserve)
     return Placement(tokens, 1, 1) if tokens <= room else Placement(tokens, room, tokens)
 

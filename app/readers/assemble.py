@@ -50,10 +50,6 @@ def _seam(before: str, after: str) -> tuple[str, str]:
 def _misnamed(kind: str, filename: str) -> tuple[str, ...]:
     claimed = BINARY_SUFFIXES.get(suffix(filename))
     actual = KIND_NAMES[kind]
-    if (
-        claimed == actual
-        or (claimed is None and actual not in BINARY_SUFFIXES.values())
-        or not suffix(filename)
-    ):
+    if claimed == actual or (claimed is None and actual not in BINARY_SUFFIXES.values()) or not suffix(filename):
         return ()
     return (f"The file's name suggests another kind, but its content is {actual}; it was read as {actual}.",)

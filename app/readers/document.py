@@ -57,8 +57,7 @@ class Limits:
     def check_size(self, size: int) -> None:
         if size > self.size:
             raise DocumentTooLarge(
-                f"The file has {size / 1e6:,.1f} MB and the limit is {self.size / 1e6:,.1f} MB; "
-                "split it into parts."
+                f"The file has {size / 1e6:,.1f} MB and the limit is {self.size / 1e6:,.1f} MB; split it into parts."
             )
 
     def check_pages(self, pages: int) -> None:
@@ -70,8 +69,7 @@ class Limits:
     def check_characters(self, characters: int) -> None:
         if characters > self.characters:
             raise DocumentTooLarge(
-                f"The document's text is longer than the limit of {self.characters:,} characters; "
-                "split it into parts."
+                f"The document's text is longer than the limit of {self.characters:,} characters; split it into parts."
             )
 
     def check_zip(self, sizes: list[tuple[int, int]]) -> None:

@@ -17,9 +17,7 @@ from .errors import DamagedDocument, NoTextInDocument, UnsupportedDocument
 _PARAGRAPH, _TABLE, _ROW, _CELL = qn("w:p"), qn("w:tbl"), qn("w:tr"), qn("w:tc")
 # Properties hold no text; deleted and moved-away text is not part of the document; a fallback repeats its
 # neighbour for older programs.
-_SKIPPED = {
-    qn(name) for name in ("w:pPr", "w:rPr", "w:tblPr", "w:tcPr", "w:trPr", "w:sectPr", "w:del", "w:moveFrom")
-}
+_SKIPPED = {qn(name) for name in ("w:pPr", "w:rPr", "w:tblPr", "w:tcPr", "w:trPr", "w:sectPr", "w:del", "w:moveFrom")}
 _SKIPPED.add("{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback")
 _CHARACTERS = {
     qn("w:tab"): "\t",
@@ -51,9 +49,7 @@ def read(data: bytes, limits: Limits) -> Draft:
             raise UnsupportedDocument(
                 "The Word file is a template or holds macros; save it as docx and retry."
             ) from error
-        raise DamagedDocument(
-            "The Word document is damaged; open it in Word, save it again and retry."
-        ) from error
+        raise DamagedDocument("The Word document is damaged; open it in Word, save it again and retry.") from error
     if not text.strip():
         raise NoTextInDocument(
             "The Word document holds no text, perhaps only pictures; run text recognition (OCR) and retry."
@@ -89,9 +85,7 @@ def _blocks(parent: etree._Element) -> Iterator[str]:
             yield f"- {text}\n" if text.strip() and _is_list_item(element) else f"\n{text}\n\n"
         elif element.tag == _TABLE:
             yield "\n"
-            yield from (
-                _row(row, element) + "\n" for row in element.iter(_ROW) if _nearest_table(row) is element
-            )
+            yield from (_row(row, element) + "\n" for row in element.iter(_ROW) if _nearest_table(row) is element)
             yield "\n"
         elif element.tag not in _SKIPPED:
             yield from _blocks(element)

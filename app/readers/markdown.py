@@ -79,9 +79,7 @@ def _inline(token: Token) -> str:
             pieces.append(child.content)
         elif child.type == "softbreak":
             pieces.append(" ")
-        elif child.type == "hardbreak" or (
-            child.type == "html_inline" and re.match(r"<br\b", child.content, re.I)
-        ):
+        elif child.type == "hardbreak" or (child.type == "html_inline" and re.match(r"<br\b", child.content, re.I)):
             pieces.append("\n")
         elif child.type == "image":
             pieces.append(_inline(child))

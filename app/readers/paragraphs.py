@@ -87,9 +87,7 @@ def drop_running_lines(pages: Sequence[str]) -> tuple[list[str], list[str]]:
 def _counting(lines: dict[int, str]) -> set[int]:
     """Indices of the lines that are page numbers: a number at a constant distance from the index."""
     numbers = {
-        i: int(re.findall(r"\d+", line)[0])
-        for i, line in lines.items()
-        if len(line) < 40 and _PAGE_NUMBER.match(line)
+        i: int(re.findall(r"\d+", line)[0]) for i, line in lines.items() if len(line) < 40 and _PAGE_NUMBER.match(line)
     }
     distances = Counter(number - i for i, number in numbers.items())
     if not distances:

@@ -66,9 +66,7 @@ def read(data: bytes, limits: Limits) -> Draft:
         notes.append("Repeated headers and footers were left out.")
     if _unmapped(pages):
         notes.append("Many characters have no known meaning in this PDF; the text may be unreadable.")
-    return Draft(
-        tuple(zip(numbers, unwrap(pages), strict=True)), (_metadata_title(reader), first_line), tuple(notes)
-    )
+    return Draft(tuple(zip(numbers, unwrap(pages), strict=True)), (_metadata_title(reader), first_line), tuple(notes))
 
 
 def _open(data: bytes) -> PdfReader:
@@ -137,6 +135,4 @@ def _pages(numbers: Sequence[int]) -> str:
 
 
 def _damaged() -> DamagedDocument:
-    return DamagedDocument(
-        "The PDF is damaged or cut off; download it again or print it to a new PDF, and retry."
-    )
+    return DamagedDocument("The PDF is damaged or cut off; download it again or print it to a new PDF, and retry.")

@@ -74,9 +74,7 @@ def sniff(data: bytes, filename: str) -> str:
         if data.startswith(magic):
             raise UnsupportedDocument(f"The content is {name}, whatever its name says; {_READABLE}.")
     if not data.startswith(tuple(mark for mark, _ in BYTE_ORDER_MARKS[:4])) and _is_binary(data):
-        raise UnsupportedDocument(
-            f"The content is binary data, not text, whatever its name says; {_READABLE}."
-        )
+        raise UnsupportedDocument(f"The content is binary data, not text, whatever its name says; {_READABLE}.")
     return _text_kind(data, suffix(filename))
 
 
@@ -116,9 +114,7 @@ def _zip_kind(data: bytes) -> str:
         ) from error
     names = [entry.filename for entry in entries]
     if not any(re.fullmatch(r"word/document\d*\.xml", name) for name in names):
-        kind = next(
-            kind for pattern, kind in _ZIP_KINDS if any(re.match(pattern, name) for name in names or [""])
-        )
+        kind = next(kind for pattern, kind in _ZIP_KINDS if any(re.match(pattern, name) for name in names or [""]))
         raise UnsupportedDocument(f"The content is {kind}, whatever its name says; {_READABLE}.")
     if any(entry.flag_bits & 1 for entry in entries):
         raise EncryptedDocument("The Word document is protected; save a copy without a password and retry.")
@@ -128,6 +124,4 @@ def _zip_kind(data: bytes) -> str:
 def _old_office(data: bytes) -> Exception:
     if "EncryptedPackage".encode("utf-16-le") in data:
         return EncryptedDocument("The Office document needs a password; save a copy without one and retry.")
-    return UnsupportedDocument(
-        "The content is an old Office file (doc, xls or ppt); save it as docx or PDF and retry."
-    )
+    return UnsupportedDocument("The content is an old Office file (doc, xls or ppt); save it as docx or PDF and retry.")

@@ -35,9 +35,7 @@ def render_inspect(workbench: Workbench, library: Library) -> None:
             return gr.Dropdown(choices=[], value=None)
         with sentences():
             views = workbench.segments(sha)
-        labels = [
-            (f"{v.index + 1}" + (f" · page {v.page}" if v.page else "") + f" · {v.preview}", v.index) for v in views
-        ]
+        labels = [(f"{v.index}" + (f" · page {v.page}" if v.page else "") + f" · {v.preview}", v.index) for v in views]
         return gr.Dropdown(choices=labels, value=0)
 
     def reconstruct(sha: str | None, segment: int | None, ratio: int) -> str:

@@ -43,7 +43,7 @@ class Mix:
 class Decoded:
     """One decoder sequence: it reads the slots of ``segments`` (placed in that order), then ``input_ids``.
 
-    ``targets[i]`` is what follows ``input_ids[i]``, −1 where nothing is asked. ``shift`` is the power of two by
+    ``targets[i]`` is what follows ``input_ids[i]``, -1 where nothing is asked. ``shift`` is the power of two by
     which positions are squeezed.
     """
 
@@ -62,7 +62,7 @@ class Example:
 
 
 def cut(length: int, rng: np.random.Generator, segment_length: int, ragged: bool) -> list[tuple[int, int]]:
-    """[start, end) of segments: full ones and the rest, or all at random lengths from 1 to segment_length − 1."""
+    """[start, end) of segments: full ones and the rest, or all at random lengths from 1 to segment_length - 1."""
     bounds, start = [], 0
     while start < length:
         step = int(rng.integers(1, segment_length)) if ragged and segment_length > 1 else segment_length

@@ -51,7 +51,8 @@ def plain_attention(
         if qb > qa:
             mask = torch.ones(qb - qa, kb - ka, dtype=torch.bool, device=q.device).tril(kb - ka - (qb - qa))
             one_q, one_k, one_v = (x.transpose(0, 1)[None] for x in (q[qa:qb], k[ka:kb], v[ka:kb]))
-            out = F.scaled_dot_product_attention(one_q, one_k, one_v, attn_mask=mask, enable_gqa=q.shape[1] != k.shape[1])
+            grouped = q.shape[1] != k.shape[1]
+            out = F.scaled_dot_product_attention(one_q, one_k, one_v, attn_mask=mask, enable_gqa=grouped)
             pieces.append(out[0].transpose(0, 1))
     return torch.cat(pieces)
 

@@ -25,9 +25,7 @@ WORDS = [
 
 
 @pytest.fixture(scope="session")
-def tiny_model_folders(
-    tiny_folder: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, Path]:
+def tiny_model_folders(tiny_folder: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """(base, adapter) folders: an untrained adapter with segments of 32 tokens."""
     base = tiny_folder()
     adapter = tmp_path_factory.mktemp("adapter")
@@ -100,9 +98,7 @@ def pdf() -> Callable[..., bytes]:
         for i, page in enumerate(pages):
             lines = "".join(f"({line}) Tj 0 -14 Td\n" for line in textwrap.wrap(page, 80))
             drawn = f"BT /F1 10 Tf 72 760 Td\n{lines}ET" if page else "100 100 300 300 re f"
-            objects.append(
-                f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] {fonts} /Contents {5 + 2 * i} 0 R >>"
-            )
+            objects.append(f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] {fonts} /Contents {5 + 2 * i} 0 R >>")
             objects.append(f"<< /Length {len(drawn)} >>\nstream\n{drawn}\nendstream")
         out, offsets = "%PDF-1.4\n", []
         for number, body in enumerate(objects, 1):

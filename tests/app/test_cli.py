@@ -80,9 +80,7 @@ def test_reconstruct(as_json, file, settings: Settings) -> None:
     found = as_json("reconstruct", file, "--ratio", 8)
     assert list(found) == ["ratio", "rouge_l", "segments"]
     assert found["ratio"] == 8
-    assert {frozenset(one) for one in found["segments"]} == {
-        frozenset({"index", "text", "reconstruction", "rouge_l"})
-    }
+    assert {frozenset(one) for one in found["segments"]} == {frozenset({"index", "text", "reconstruction", "rouge_l"})}
     assert "".join(one["text"] for one in found["segments"]) == file.read_text(encoding="utf-8")
     with Workbench(settings) as workbench:
         (document,) = workbench.documents()

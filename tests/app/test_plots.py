@@ -27,9 +27,7 @@ def test_bytes_are_said_in_three_figures(nbytes: int, said: str) -> None:
 
 def test_every_amount_is_a_bar_with_its_own_bytes_and_label() -> None:
     figure = bytes_chart(AMOUNTS)
-    bars = {
-        label: (x, text) for bar in figure.data for label, x, text in zip(bar.y, bar.x, bar.text, strict=True)
-    }
+    bars = {label: (x, text) for bar in figure.data for label, x, text in zip(bar.y, bar.x, bar.text, strict=True)}
     assert bars == {a.label: (a.nbytes, readable_bytes(a.nbytes)) for a in AMOUNTS}
 
 

@@ -237,9 +237,7 @@ def test_evidence_keeps_order_pages_and_shares():
 
 
 def test_notices_have_a_sign_besides_their_colour():
-    signs = {
-        kind: soup(render.notice(kind, "x")).select_one(".ccf-sign").get_text() for kind in render.NOTICES
-    }
+    signs = {kind: soup(render.notice(kind, "x")).select_one(".ccf-sign").get_text() for kind in render.NOTICES}
     assert len(set(signs.values())) == 4
     assert 'role="alert"' in render.notice("error", "x")
     with pytest.raises(ValueError, match="A notice is one of"):

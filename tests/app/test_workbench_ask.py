@@ -101,9 +101,7 @@ def test_several_documents_are_read_in_the_order_given(workbench: Workbench, doc
 
 
 @pytest.mark.parametrize("reader", ["full", "truncated", "none"])
-def test_other_readers_for_comparison(
-    workbench: Workbench, settings: Settings, documents, reader, encoded
-) -> None:
+def test_other_readers_for_comparison(workbench: Workbench, settings: Settings, documents, reader, encoded) -> None:
     ccf = CCF.from_pretrained(settings.adapter, settings.base, settings.device, settings.dtype)
     segmented = ccf.segment(workbench.text(documents[0]))
     memory = workbench.memory(documents[0], 8)
@@ -205,9 +203,7 @@ def test_a_question_waits_for_its_turn_and_can_be_cancelled_there(workbench: Wor
     assert answers[0].documents == (documents[1],)
 
 
-def test_a_question_is_answered_between_two_segments_of_an_ingest(
-    workbench: Workbench, documents, prose
-) -> None:
+def test_a_question_is_answered_between_two_segments_of_an_ingest(workbench: Workbench, documents, prose) -> None:
     answers: list[AnswerView] = []
 
     def ask(step: IngestProgress) -> None:
@@ -242,9 +238,7 @@ def test_a_chat_keeps_nothing_quoted_from_a_deleted_document(workbench: Workbenc
     assert {item.document for item in answer.evidence} == {documents[1]}
 
 
-def test_a_document_deleted_during_the_answer_leaves_no_quotes(
-    workbench: Workbench, documents, monkeypatch
-) -> None:
+def test_a_document_deleted_during_the_answer_leaves_no_quotes(workbench: Workbench, documents, monkeypatch) -> None:
     chat = workbench.new_chat("Ships", documents)
     append = workbench.store.transaction
 

@@ -151,14 +151,10 @@ def test_documents_of_several_threads_all_arrive(workbench: Workbench, prose) ->
 def test_compressing_anew_encodes_everything(workbench: Workbench, prose, encoded) -> None:
     done = workbench.ingest_text(prose(), "Log")
     encoded.clear()
-    assert (
-        workbench.compress(done.document.sha256, anew=True).encoded_segments == len(encoded) == done.segments
-    )
+    assert workbench.compress(done.document.sha256, anew=True).encoded_segments == len(encoded) == done.segments
 
 
-def test_a_document_that_is_too_long_is_refused_and_leaves_nothing(
-    settings: Settings, prose, encoded
-) -> None:
+def test_a_document_that_is_too_long_is_refused_and_leaves_nothing(settings: Settings, prose, encoded) -> None:
     with Workbench(replace(settings, max_tokens=100)) as workbench:
         with pytest.raises(DocumentTooLong, match="the limit is 100"):
             workbench.ingest_text(prose(), "Log")

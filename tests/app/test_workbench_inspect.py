@@ -32,9 +32,7 @@ def test_segments_cover_the_text_without_gaps(workbench: Workbench, sha256) -> N
 
 
 @pytest.mark.parametrize("ratio", [4, 32])
-def test_a_reconstruction_is_the_models_own(
-    workbench: Workbench, settings: Settings, sha256, ratio: int
-) -> None:
+def test_a_reconstruction_is_the_models_own(workbench: Workbench, settings: Settings, sha256, ratio: int) -> None:
     ccf = CCF.from_pretrained(settings.adapter, settings.base, settings.device, settings.dtype)
     text = workbench.text(sha256)
     memory = ccf.compress(text).quantize().at(ratio)
@@ -109,18 +107,14 @@ def test_savings_count_what_is_there(workbench: Workbench, sha256) -> None:
     assert savings.ratios[0].stored_bytes == savings.stored_bytes == document.stored_bytes
 
 
-def test_savings_of_a_half_stored_document_count_only_what_is_stored(
-    workbench: Workbench, sha256, sql
-) -> None:
+def test_savings_of_a_half_stored_document_count_only_what_is_stored(workbench: Workbench, sha256, sql) -> None:
     sql("DELETE FROM memories")
     savings = workbench.savings(sha256)
     assert (savings.stored_bytes, savings.ratios[0].stored_bytes) == (0, 0)
     assert savings.ratios[0].slots > 0
 
 
-def test_an_exported_memory_answers_elsewhere(
-    workbench: Workbench, settings: Settings, sha256, tmp_path
-) -> None:
+def test_an_exported_memory_answers_elsewhere(workbench: Workbench, settings: Settings, sha256, tmp_path) -> None:
     path = workbench.export_memory(sha256, 8, tmp_path)
     assert path == tmp_path / "log-fog-rain-8x.safetensors"
     memory = load(path)

@@ -25,8 +25,7 @@ def test_loading_is_told_and_done_once(workbench: Workbench, monkeypatch) -> Non
     states: list[ModelState] = []
     with ThreadPoolExecutor(4) as pool:
         for future in [
-            pool.submit(workbench.load_model, lambda *_: states.append(workbench.model_state()))
-            for _ in range(4)
+            pool.submit(workbench.load_model, lambda *_: states.append(workbench.model_state())) for _ in range(4)
         ]:
             future.result()
     assert len(made) == 1

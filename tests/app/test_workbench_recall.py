@@ -49,9 +49,7 @@ def test_stored_memories_come_back_without_the_encoder(workbench: Workbench, sha
     assert encoded == []
 
 
-def test_one_flipped_bit_is_seen_and_never_served(
-    workbench: Workbench, sha256, encoded, spoil, caplog
-) -> None:
+def test_one_flipped_bit_is_seen_and_never_served(workbench: Workbench, sha256, encoded, spoil, caplog) -> None:
     sound = tensors(workbench.memory(sha256, 4))
     spoil(2, 8)
     with caplog.at_level(logging.WARNING):
@@ -78,9 +76,7 @@ def test_bytes_of_another_shape_are_refused_even_under_their_own_digest(
 ) -> None:
     sound = tensors(workbench.memory(sha256, 4))
     part = "SELECT key FROM memory_parts WHERE segment = ? AND level = ?"
-    ((data, digest),) = sql(
-        f"SELECT data, digest FROM blobs JOIN memory_parts USING (key) WHERE key = ({part})", 0, 32
-    )
+    ((data, digest),) = sql(f"SELECT data, digest FROM blobs JOIN memory_parts USING (key) WHERE key = ({part})", 0, 32)
     sql(f"UPDATE blobs SET data = ? WHERE key = ({part})", data, 1, 4)
     sql(f"UPDATE memory_parts SET digest = ? WHERE key = ({part})", digest, 1, 4)
     recalled = workbench.recall(sha256, 4)
@@ -105,9 +101,7 @@ def test_missing_segments_are_made_again_and_told(workbench: Workbench, sha256, 
     assert workbench.document(sha256).state == "partial"
     steps: list[IngestProgress] = []
     recalled = workbench.recall(sha256, 16, progress=steps.append)
-    assert recalled.notes == (
-        "The database did not hold 1 of 11 segments of “Log”; compressed now, from the text.",
-    )
+    assert recalled.notes == ("The database did not hold 1 of 11 segments of “Log”; compressed now, from the text.",)
     assert encoded == [32]
     assert steps[-1].done == steps[-1].total
     assert workbench.document(sha256).state == "ready"
@@ -141,9 +135,7 @@ def test_wrong_ratios_segments_and_documents(workbench: Workbench, sha256) -> No
         workbench.recall("0" * 64, 8)
 
 
-def test_recalling_can_be_cancelled_and_keeps_what_was_made(
-    workbench: Workbench, sha256, sql, encoded
-) -> None:
+def test_recalling_can_be_cancelled_and_keeps_what_was_made(workbench: Workbench, sha256, sql, encoded) -> None:
     sql("DELETE FROM memories")
     steps: list[IngestProgress] = []
     with pytest.raises(Cancelled):

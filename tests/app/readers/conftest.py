@@ -22,17 +22,13 @@ def build_pdf(
     kids = []
     for lines in pages:
         drawn = "".join(
-            f"BT /F1 11 Tf 72 {760 - 14 * i} Td ({_escape(line)}) Tj ET\n"
-            for i, line in enumerate(lines)
-            if line
+            f"BT /F1 11 Tf 72 {760 - 14 * i} Td ({_escape(line)}) Tj ET\n" for i, line in enumerate(lines) if line
         )
         content = drawn or "0.5 g 100 100 300 300 re f\n"
         page = len(objects) + 1
         kids.append(f"{page} 0 R")
         resources = "/Resources << /Font << /F1 3 0 R >> >>"
-        objects.append(
-            f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] {resources} /Contents {page + 1} 0 R >>"
-        )
+        objects.append(f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] {resources} /Contents {page + 1} 0 R >>")
         objects.append(f"<< /Length {len(content.encode('cp1252'))} >>\nstream\n{content}endstream")
     objects[1] = f"<< /Type /Pages /Kids [{' '.join(kids)}] /Count {len(kids)} >>"
     out = bytearray(b"%PDF-1.4\n")

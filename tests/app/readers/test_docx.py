@@ -116,8 +116,6 @@ def test_entities_are_not_expanded(build_docx, build_zip):
 
 
 def test_password_protected_office_file():
-    container = (
-        b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600) + "EncryptedPackage".encode("utf-16-le") + bytes(600)
-    )
+    container = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600) + "EncryptedPackage".encode("utf-16-le") + bytes(600)
     with pytest.raises(EncryptedDocument, match="needs a password"):
         read(container, "locked.docx")

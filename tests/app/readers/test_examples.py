@@ -32,9 +32,7 @@ def test_three_kinds_within_sixty_kilobytes():
 def test_a_real_pdf_gives_paragraphs_pages_and_a_table():
     document = read((FOLDER / "kelsa-battery-report.pdf").read_bytes(), "report.pdf")
     assert [page.number for page in document.pages] == [1, 2, 3, 4]
-    assert (
-        "with a nominal capacity of 1,200 kWh and an inverter rated at 600 kW." in document.text
-    )  # over two pages
+    assert "with a nominal capacity of 1,200 kWh and an inverter rated at 600 kW." in document.text  # over two pages
     assert "\nWhole pilot 5,875 633.5 86.3% 96.7%\n" in document.text
     assert document.text.count("Report 2024-17") == 0
     assert document.page_at(document.text.index("Ilse Brandt")) == 3

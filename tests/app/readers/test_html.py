@@ -37,9 +37,7 @@ def test_title_from_the_first_heading():
 
 
 def test_markup_inside_words_leaves_them_whole():
-    assert (
-        read(b"<p>un<b>believ</b>able <i> things </i> happen", "x.htm").text == "unbelievable things happen"
-    )
+    assert read(b"<p>un<b>believ</b>able <i> things </i> happen", "x.htm").text == "unbelievable things happen"
 
 
 def test_nested_and_ordered_markup_that_is_never_closed():

@@ -48,9 +48,7 @@ def test_lists_and_tables_keep_their_lines(build_pdf):
 
 
 def test_a_sentence_runs_across_pages(build_pdf):
-    document = read(
-        build_pdf([["The road went on over the"], ["hills and did not re-"], ["turn."]]), "road.pdf"
-    )
+    document = read(build_pdf([["The road went on over the"], ["hills and did not re-"], ["turn."]]), "road.pdf")
     assert document.text == "The road went on over the hills and did not return."
     assert [document.text[p.start : p.end] for p in document.pages] == [
         "The road went on over the",
@@ -73,10 +71,7 @@ def test_running_headers_and_page_numbers_are_left_out(build_pdf):
 def test_title_from_metadata_unless_it_says_nothing(build_pdf):
     assert read(build_pdf([["Body."]], title="On Harbours"), "x.pdf").title == "On Harbours"
     assert read(build_pdf([["On Lamps", "Body."]], title="untitled 2"), "x.pdf").title == "On Lamps"
-    assert (
-        read(build_pdf([["On Lamps", "Body."]], title="Microsoft Word - draft3.doc"), "x.pdf").title
-        == "On Lamps"
-    )
+    assert read(build_pdf([["On Lamps", "Body."]], title="Microsoft Word - draft3.doc"), "x.pdf").title == "On Lamps"
 
 
 @pytest.mark.parametrize("algorithm", ["RC4-128", "AES-128", "AES-256"])

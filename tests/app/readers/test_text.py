@@ -16,9 +16,7 @@ def test_encodings_with_and_without_byte_order_mark(encoding):
 
 
 def test_other_encodings_are_refused_with_advice():
-    with pytest.raises(
-        UndecodableText, match=r"not valid UTF-8 \(first at byte 3\).*save it with the encoding UTF-8"
-    ):
+    with pytest.raises(UndecodableText, match=r"not valid UTF-8 \(first at byte 3\).*save it with the encoding UTF-8"):
         read("caf\u00e9".encode("latin-1"), "x.txt")
     with pytest.raises(UndecodableText, match="not valid UTF-16"):
         read("text".encode("utf-16") + b"x", "x.txt")
@@ -37,9 +35,7 @@ def test_lines_and_indentation_of_source_code_stay():
 
 
 def test_title_from_the_name_when_the_first_line_is_a_sentence():
-    assert (
-        read(b"It was a night\nof wind and rain.", "C:\\files\\night_watch.v2.txt").title == "night watch.v2"
-    )
+    assert read(b"It was a night\nof wind and rain.", "C:\\files\\night_watch.v2.txt").title == "night watch.v2"
 
 
 @pytest.mark.parametrize("data", [b"", b" \n\t\r\n ", b"\xef\xbb\xbf", "\ufeff\u00a0\n".encode("utf-16")])

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from app import panels
-from app.api import add_api
+from app.tabs.api import add_api
 from app.examples import take_in
 from app.tabs.ask import render_ask
 from app.tabs.common import choices
@@ -19,13 +19,14 @@ from app.tabs.savings import render_savings
 from app.theme import theme
 from app.workbench import Workbench
 
-ASSETS = Path(__file__).parent.parent / "assets"
+ASSETS = Path(__file__).parents[2] / "assets"
 MAX_UPLOAD = "50mb"
 
 
 def build(workbench: Workbench) -> gr.Blocks:
     """The page of a workbench. Nothing of a visitor is kept in it but ids."""
     with gr.Blocks(title="CCF Workbench", analytics_enabled=False, delete_cache=(3600, 86400)) as page:
+        add_api(workbench)  # first: its names are the ones that programs rely on
         head = gr.HTML(panels.head(workbench.model_state()), elem_id="head")
         with gr.Row(elem_id="bench"):
             with gr.Column(elem_id="library"):
@@ -62,8 +63,7 @@ def build(workbench: Workbench) -> gr.Blocks:
         watched = [head, foot, library.picked, library.listing, before, library.changed]
         seen = [before, library.picked, library.changed]
         page.load(look, seen, watched, show_progress="hidden", api_visibility="private")
-        clock.tick(look, seen, watched, show_progress="hidden", api_visibility="private")
-        add_api(workbench)
+        clock.tick(look, seen, watched, show_progress="hidden", api_visibility="private", queue=False)
     return page
 
 

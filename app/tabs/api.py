@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.utils import get_upload_folder
 
 from app.tabs.common import sentences
 from app.views import AnswerView
@@ -22,22 +23,27 @@ def add_api(workbench: Workbench) -> None:
             return [dataclasses.asdict(view) for view in workbench.documents()]
 
     def ingest(file: gr.FileData) -> dict[str, Any]:
-        """Compress a file into a stored memory."""
+        """Compress an uploaded file into a stored memory."""
+        path = Path(file["path"]).resolve()
+        # A caller may name any path of this machine; only what was uploaded is the caller's.
+        if not path.is_relative_to(Path(get_upload_folder()).resolve()):
+            raise gr.Error("Upload the file first: only uploaded files are taken.", print_exception=False)
         with sentences():
-            result = workbench.ingest_file(Path(file["path"]))
+            result = workbench.ingest_file(path)
         return dataclasses.asdict(result) | {"slots": {str(r): n for r, n in result.slots.items()}}
 
     def ask(question: str, documents: list[str], ratio: int = 8, reader: str = "memory") -> dict[str, Any]:
         """Answer a question from documents, given by their sha256."""
+        chosen = [documents] if isinstance(documents, str) else documents
         with sentences():
-            *_, answer = workbench.ask(question, documents, ratio, reader)  # type: ignore[arg-type]
+            *_, answer = workbench.ask(question, chosen, int(ratio), reader)  # type: ignore[arg-type]
         assert isinstance(answer, AnswerView)
         return dataclasses.asdict(answer)
 
     def reconstruct(document: str, segment: int, ratio: int = 8) -> dict[str, Any]:
         """One segment beside what its memory gives back."""
         with sentences():
-            return dataclasses.asdict(workbench.reconstruct(document, segment, ratio))
+            return dataclasses.asdict(workbench.reconstruct(document, int(segment), int(ratio)))
 
     def savings(document: str) -> dict[str, Any]:
         """Bytes of a document as text, full cache and memory."""
