@@ -8,7 +8,8 @@ from typing import Any
 
 from app import render
 from app.plots import readable_bytes
-from app.views import AnswerView, DocumentView, IngestProgress, Ingested, ModelState, Reconstruction, Savings
+from app.scores import sentences_for
+from app.views import AnswerView, DocumentView, Ingested, IngestProgress, ModelState, Reconstruction, Savings
 
 STAGES = ("received", "text", "segments", "memory", "stored")
 _STATES = {
@@ -37,8 +38,7 @@ def foot(info: dict[str, Any]) -> str:
     """Which model answers, what it scores, and what to expect of it."""
     if not info["base"]:
         return '<footer class="wb-foot"><p>The model is being loaded.</p></footer>'
-    card = info["card"]
-    scores = "".join(f"<p>{render.escape(line)}</p>" for line in card.get("summary", []))
+    scores = "".join(f"<p>{render.escape(line)}</p>" for line in sentences_for(info["adapter"]))
     return (
         f'<footer class="wb-foot"><p>Base {render.escape(Path(info["base"]).name)} · adapter {info["adapter"][:12]} · '
         f"{render.escape(info['device'])} · {render.escape(info['dtype'])}</p>{scores}"

@@ -1,1 +1,1 @@
-"""The page's tabs: one file each, components first, then events. Handlers are thin; the use cases are the workbench's."""
+"""The page: one file a tab, components first, then events. Handlers are thin; the use cases are the workbench's."""

@@ -9,8 +9,8 @@ from typing import Any
 import gradio as gr
 
 from app import panels
-from app.tabs.api import add_api
 from app.examples import take_in
+from app.tabs.api import add_api
 from app.tabs.ask import render_ask
 from app.tabs.common import choices
 from app.tabs.inspect import render_inspect
