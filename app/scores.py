@@ -28,10 +28,8 @@ def _reconstruct(result: dict[str, Any]) -> str:
 def _qa(result: dict[str, Any]) -> str:
     rows = [row for row in result["rows"] if row["source"] == "all" and row["reader"] in ("memory", "full", "none")]
     names = {"memory": "memory", "full": "full context", "none": "no document"}
-    scores = ", ".join(
-        f"{row['metrics']['f1']:.3f} {names[row['reader']]}" + (f" {row['ratio']}x" if row["ratio"] else "")
-        for row in rows
-    )
+    told = [(row["metrics"]["f1"], names[row["reader"]], f" {row['ratio']}x" if row["ratio"] else "") for row in rows]
+    scores = ", ".join(f"{f1:.3f} {name}{ratio}" for f1, name, ratio in told)
     return f"answers' F1 {scores} ({rows[0]['n']} questions)"
 
 

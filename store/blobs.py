@@ -35,8 +35,7 @@ class SQLiteBlobs:
     def write(self, blobs: Iterable[tuple[str, bytes]]) -> None:
         with self._connections.transaction() as db:
             db.conn.executemany(
-                "INSERT INTO blobs (key, data) VALUES (?, ?)"
-                " ON CONFLICT (key) DO UPDATE SET data = excluded.data",
+                "INSERT INTO blobs (key, data) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET data = excluded.data",
                 blobs,
             )
 

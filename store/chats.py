@@ -129,9 +129,7 @@ class Chats:
             [chat, chat],
         ):
             links.setdefault(chat_id, []).append(sha256)
-        rows = db.query(
-            "SELECT * FROM chats WHERE ? IS NULL OR id = ? ORDER BY updated_at DESC, id DESC", [chat, chat]
-        )
+        rows = db.query("SELECT * FROM chats WHERE ? IS NULL OR id = ? ORDER BY updated_at DESC, id DESC", [chat, chat])
         return [Chat(documents=tuple(links.get(row["id"], ())), **row) for row in rows]
 
 

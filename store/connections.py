@@ -140,9 +140,7 @@ class Connections:
             return db
 
     def _connect(self) -> Database:
-        conn = sqlite3.connect(
-            self.path, timeout=self._busy_timeout_s, isolation_level=None, check_same_thread=False
-        )
+        conn = sqlite3.connect(self.path, timeout=self._busy_timeout_s, isolation_level=None, check_same_thread=False)
         db = Database(conn, strict=True, execute_plugins=False)
         self._opened.add(db)
         db.execute("PRAGMA foreign_keys = ON")

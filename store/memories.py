@@ -76,17 +76,12 @@ class Memories:
                 "INSERT INTO memory_parts (key, memory_id, segment, level, digest, nbytes)"
                 " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (key)"
                 " DO UPDATE SET digest = excluded.digest, nbytes = excluded.nbytes",
-                [
-                    (key, memory, segment, level, sha256, len(blob))
-                    for key, segment, level, sha256, blob in ready
-                ],
+                [(key, memory, segment, level, sha256, len(blob)) for key, segment, level, sha256, blob in ready],
             )
             self._blobs.write((key, blob) for key, *_, blob in ready)
             self._evict(db, owner)
 
-    def get(
-        self, document: str, model_key: str, segments: Sequence[int] | None, levels: Sequence[int]
-    ) -> MemoryParts:
+    def get(self, document: str, model_key: str, segments: Sequence[int] | None, levels: Sequence[int]) -> MemoryParts:
         """The stored parts of these segments (None: all) and levels; what is not there is left out.
 
         Every blob is checked against its digest. A damaged one is never returned: it is deleted, logged as a
@@ -196,9 +191,7 @@ class Memories:
             self._blobs.delete([key])
             db.execute("DELETE FROM memory_parts WHERE key = ?", [key])
         found.corrupted.append(place)
-        logger.warning(
-            "Dropped segment %d, level %d of a memory: its bytes do not match their digest.", *place
-        )
+        logger.warning("Dropped segment %d, level %d of a memory: its bytes do not match their digest.", *place)
 
     def _touch(self, memory: int, last_used: float) -> None:
         """Note the use, at most once a minute."""

@@ -20,9 +20,7 @@ def check(db: Database, path: Path) -> None:
     if not applied and set(db.table_names()) - {migrations.migrations_table}:
         raise StoreUnavailable(f"{path} belongs to another program; choose another path.")
     if applied - {step.name for step in migrations.pending(Database(memory=True))}:
-        raise StoreUnavailable(
-            f"{path} comes from a newer version; update this program or choose another path."
-        )
+        raise StoreUnavailable(f"{path} comes from a newer version; update this program or choose another path.")
 
 
 def upgrade(db: Database) -> None:

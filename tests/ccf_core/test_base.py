@@ -71,9 +71,7 @@ def test_a_saved_model_of_every_family_loads_as_it_was(
 
 def test_dtype_and_progress(tiny_folder: FolderMaker) -> None:
     seen: list[float] = []
-    base = load_base(
-        tiny_folder(), device="cpu", dtype="bfloat16", progress=lambda done, message: seen.append(done)
-    )
+    base = load_base(tiny_folder(), device="cpu", dtype="bfloat16", progress=lambda done, message: seen.append(done))
     assert {parameter.dtype for parameter in base.model.parameters()} == {torch.bfloat16}
     assert seen == sorted(seen)
     assert seen[-1] == 1.0

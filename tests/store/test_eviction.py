@@ -15,8 +15,7 @@ def store(path):
 
 def age(sql, document, seconds):
     sql(
-        "UPDATE memories SET last_used = last_used - ?"
-        " WHERE document_id = (SELECT id FROM documents WHERE sha256 = ?)",
+        "UPDATE memories SET last_used = last_used - ? WHERE document_id = (SELECT id FROM documents WHERE sha256 = ?)",
         seconds,
         document.sha256,
     )

@@ -1,0 +1,106 @@
+"""The shipped adapter on the real base: what it answers comes from the memory it is given, and from nothing else."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ccf_core import CCF, KVMemory
+from ccf_core.answer import question_prompt
+
+pytestmark = pytest.mark.model
+
+ROOT = Path(__file__).parent.parent
+FACTS = [
+    (
+        "The village of Aldermoor lies on the river Tarn, nine miles north of the coast. Its market was founded in "
+        "1482 by a wool merchant named Godfrey Pell, who also paid for the stone bridge. Today the market is held on "
+        "Thursdays, and farmers come from three valleys to sell cheese, honey and yarn.",
+        "Who founded the market?",
+        "Godfrey Pell",
+    ),
+    (
+        "Dr. Maria Lindqvist joined the observatory in 2003 as its youngest astronomer. Six years later she discovered "
+        "a comet with a small telescope on the roof of her own house in Uppsala. The comet was named after her "
+        "daughter, Astrid, and returns every 74 years.",
+        "Where was the house of Maria Lindqvist?",
+        "Uppsala",
+    ),
+    (
+        "The Blue Heron was a cargo ship built in Rotterdam. On her last voyage she carried 400 tons of coffee from "
+        "Santos to Hamburg. Captain Yusuf Okoro ordered the crew into the boats when the engine room flooded, and all "
+        "nineteen sailors were picked up by a fishing vessel the next morning.",
+        "What did the ship carry?",
+        "400 tons of coffee",
+    ),
+]
+
+READ_ALONE = """
+import json, sys
+from ccf_core import CCF, KVMemory
+from ccf_core.answer import question_prompt
+path, question, answer = sys.argv[1:]
+ccf = CCF.from_pretrained("assets/adapter", device="cpu", dtype="float32")
+prompt = question_prompt(ccf.tokenizer, question)
+target = ccf.tokenizer(answer, add_special_tokens=False)["input_ids"]
+print(json.dumps(ccf.decoder.score(ccf.decoder.prefix(KVMemory.load(path)), prompt, target).tolist()))
+"""
+
+
+@pytest.fixture(scope="module")
+def ccf() -> CCF:
+    return CCF.from_pretrained(ROOT / "assets" / "adapter", device="cpu", dtype="float32")
+
+
+@pytest.fixture(scope="module")
+def memories(ccf: CCF) -> list[KVMemory]:
+    return [ccf.compress(text).quantize("int8") for text, _, _ in FACTS]
+
+
+def nats(ccf: CCF, memory: KVMemory | None, question: str, answer: str) -> float:
+    """Mean log-probability of the answer's tokens, in nats."""
+    prefix = ccf.decoder.prefix(memory) if memory else None
+    target = ccf.tokenizer(answer, add_special_tokens=False)["input_ids"]
+    return ccf.decoder.score(prefix, question_prompt(ccf.tokenizer, question), target).mean().item()
+
+
+@pytest.mark.parametrize("ratio", [4, 8])
+def test_another_documents_memory_is_worth_no_more_than_none(ccf: CCF, memories: list[KVMemory], ratio: int):
+    own = other = none = 0.0
+    for i, (_, question, answer) in enumerate(FACTS):
+        own += nats(ccf, memories[i].at(ratio), question, answer) / len(FACTS)
+        other += nats(ccf, memories[i - 1].at(ratio), question, answer) / len(FACTS)
+        none += nats(ccf, None, question, answer) / len(FACTS)
+    assert own > other + 1.0
+    assert own > none + 1.0
+    assert other < none + 0.5 * (own - none)
+
+
+def test_a_process_with_the_memory_file_alone_scores_the_same(ccf: CCF, memories: list[KVMemory], tmp_path: Path):
+    _, question, answer = FACTS[0]
+    memories[0].at(8).save(tmp_path / "memory.safetensors")
+    command = [sys.executable, "-c", READ_ALONE, str(tmp_path / "memory.safetensors"), question, answer]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=300)
+    alone = json.loads(done.stdout)
+    assert sum(alone) / len(alone) == pytest.approx(nats(ccf, memories[0].at(8), question, answer), abs=1e-3)
+
+
+def test_a_segment_comes_back_nearly_word_for_word_at_4x(ccf: CCF, memories: list[KVMemory]):
+    from ccf_core.evaluation.metrics import rouge_l
+
+    for memory, (text, _, _) in zip(memories, FACTS, strict=True):
+        original = ccf.segment(text).input_ids
+        assert rouge_l(original, ccf.reconstruct_ids(memory.at(4))[0]) > 0.8
+
+
+def test_an_answer_is_read_from_the_memory(ccf: CCF, memories: list[KVMemory]):
+    right = 0
+    for memory, (_, question, answer) in zip(memories, FACTS, strict=True):
+        said = ccf.answer(question, memory.at(4), 16)
+        assert said.kv_bytes > 0
+        right += answer.split()[-1].lower() in said.text.lower()
+    assert right >= 2
