@@ -1,0 +1,130 @@
+"""The endpoints for programs, over HTTP, on a tiny random model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+
+from app.settings import Settings
+from app.tabs.page import build
+from app.workbench import Workbench
+
+
+@pytest.fixture(scope="module")
+def address(tiny_model_folders: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    base, adapter = tiny_model_folders
+    folder = tmp_path_factory.mktemp("ui")
+    settings = Settings(folder / "data", adapter=adapter, base=str(base), device="cpu", dtype="float32")
+    with pytest.MonkeyPatch.context() as patch, Workbench(settings) as workbench:
+        patch.setenv("GRADIO_TEMP_DIR", str(folder / "uploads"))
+        page = build(workbench)
+        _, address, _ = page.queue().launch(server_name="127.0.0.1", prevent_thread_lock=True, quiet=True)
+        yield address
+        page.close(verbose=False)
+
+
+@pytest.fixture(scope="module")
+def client(address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    client = Client(
+        address, verbose=False, download_files=tmp_path_factory.mktemp("downloads"), analytics_enabled=False
+    )
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def stored(client: Client, prose: Callable[..., str], tmp_path: Path) -> Iterator[str]:
+    """SHA-256 of a document in the library for the time of one test."""
+    path = tmp_path / "log.txt"
+    path.write_text(prose(120), encoding="utf-8")
+    sha = client.predict(handle_file(path), api_name="/ingest")["document"]["sha256"]
+    yield sha
+    if sha in [view["sha256"] for view in client.predict(api_name="/documents")]:
+        client.predict(sha, api_name="/delete")
+
+
+def test_exactly_the_promised_endpoints_have_names(client: Client) -> None:
+    described = client.view_api(print_info=False, return_format="dict")
+    assert set(described["named_endpoints"]) == {
+        "/documents", "/ingest", "/ask", "/reconstruct", "/savings", "/delete",
+    }  # fmt: skip
+    assert not described["unnamed_endpoints"]
+
+
+def test_from_a_file_to_an_answer_and_gone_again(client: Client, prose: Callable[..., str], tmp_path: Path) -> None:
+    path = tmp_path / "fog.txt"
+    path.write_text(prose(150, seed=5), encoding="utf-8")
+    ingested = client.predict(handle_file(path), api_name="/ingest")
+    sha = ingested["document"]["sha256"]
+    assert ingested["segments"] == ingested["encoded_segments"] > 1
+    assert set(ingested["slots"]) == {"4", "8", "16", "32"}
+    assert [view["sha256"] for view in client.predict(api_name="/documents")] == [sha]
+
+    answer = client.predict("What did the fog hide?", [sha], 4, "memory", api_name="/ask")
+    assert answer["documents"] == [sha]
+    assert answer["evidence"]
+    assert all(piece["text"] for piece in answer["evidence"])
+    assert answer["kv_bytes"] > 0
+
+    segment = client.predict(sha, 1, 8, api_name="/reconstruct")
+    assert (segment["segment"], segment["ratio"]) == (1, 8)
+    assert segment["original"] in path.read_text(encoding="utf-8")
+    savings = client.predict(sha, api_name="/savings")
+    assert [row["ratio"] for row in savings["ratios"]] == [4, 8, 16, 32]
+    assert savings["tokens"] == ingested["tokens"]
+
+    assert client.predict(sha, api_name="/delete") is True
+    assert client.predict(api_name="/documents") == []
+
+
+def test_the_same_file_again_comes_from_the_cache(client: Client, stored: str, tmp_path: Path) -> None:
+    again = client.predict(handle_file(tmp_path / "log.txt"), api_name="/ingest")
+    assert again["from_cache"]
+    assert again["encoded_segments"] == 0
+    assert again["document"]["sha256"] == stored
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "arguments"),
+    [
+        ("/ask", ("Who?", ["0" * 64])),
+        ("/reconstruct", ("0" * 64, 0)),
+        ("/savings", ("0" * 64,)),
+        ("/delete", ("0" * 64,)),
+    ],
+)
+def test_a_missing_document_is_a_sentence(client: Client, endpoint: str, arguments: tuple) -> None:
+    with pytest.raises(AppError, match="document"):
+        client.predict(*arguments, api_name=endpoint)
+
+
+def test_what_cannot_be_done_is_said_and_changes_nothing(client: Client, stored: str, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.txt"
+    empty.touch()
+    with pytest.raises(AppError, match="The file is empty"):
+        client.predict(handle_file(empty), api_name="/ingest")
+    with pytest.raises(AppError, match="There is no document to ask"):
+        client.predict("Who?", [], api_name="/ask")
+    with pytest.raises(AppError, match="no segment"):
+        client.predict(stored, 10_000, api_name="/reconstruct")
+    assert [view["sha256"] for view in client.predict(api_name="/documents")] == [stored]
+
+
+@pytest.mark.parametrize("meta", [{}, {"meta": {"_type": "gradio.FileData"}}])
+def test_a_file_that_was_not_uploaded_is_refused(
+    client: Client, address: str, tmp_path: Path, meta: dict[str, object]
+) -> None:
+    secret = tmp_path / "secret.txt"
+    secret.write_text("The password of the harbour master is seven ships.", encoding="utf-8")
+    with httpx.Client(base_url=address, trust_env=False, timeout=60) as http:
+        payload = {"data": [{"path": str(secret)} | meta]}
+        event = http.post("gradio_api/call/ingest", json=payload).raise_for_status().json()["event_id"]
+        said = http.get(f"gradio_api/call/ingest/{event}").text
+    assert "event: error" in said
+    assert "complete" not in said
+    assert client.predict(api_name="/documents") == []
