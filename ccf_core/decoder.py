@@ -14,6 +14,7 @@ from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
 from ccf_core.config import CCFConfig
+from ccf_core.errors import MemoryMismatch
 from ccf_core.layout import Placement, levels_of, placement
 from ccf_core.memory import KVMemory
 from ccf_core.transformer import rotary_table, rotate
@@ -73,7 +74,15 @@ class Decoder:
 
     @torch.inference_mode()
     def prefix(self, memory: KVMemory) -> Prefix:
-        """Rotate a memory's slots to their places."""
+        """Rotate a memory's slots to their places.
+
+        Raises MemoryMismatch if the base attends to fewer positions than there are slots (a sliding window).
+        """
+        sliding = getattr(self.model.config, "sliding_window", None)
+        if sliding and memory.slots >= sliding:
+            raise MemoryMismatch(
+                f"This base sees {sliding} positions at a time: choose a coarser ratio or fewer segments."
+            )
         positions, placed = decoder_positions(memory, self.config, self.window)
         k, v = slot_tensors(memory, self.model.dtype, self.model.device)
         at = torch.tensor(positions, device=self.model.device)

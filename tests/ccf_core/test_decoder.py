@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import TextIteratorStreamer
 
-from ccf_core import KVMemory
+from ccf_core import KVMemory, MemoryMismatch
 from ccf_core.decoder import slot_segments
 
 FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
@@ -219,3 +219,12 @@ def test_a_prefix_can_be_used_again(ccf, memory):
     assert prefix.length == memory.slots
     assert prefix.nbytes == memory.nbytes
     assert ccf.decoder.generate([prefix], [PROMPT], max_new_tokens=6, exactly=True) == first
+
+
+def test_a_memory_wider_than_a_sliding_window_is_refused(make_ccf, text_ids):
+    narrow = make_ccf("mistral", model={"sliding_window": 16})
+    memory = narrow.compress(text_ids(64))
+    assert memory.at(8).slots < 16 <= memory.slots
+    assert narrow.decoder.prefix(memory.at(8)).length == memory.at(8).slots
+    with pytest.raises(MemoryMismatch, match="16 positions"):
+        narrow.decoder.prefix(memory)
