@@ -1,0 +1,92 @@
+"""What a user does on the page, one step each; every step waits for what it leads to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from playwright.sync_api import Locator, Page, expect
+
+#: A slow machine's patience, in milliseconds.
+PATIENCE = 300_000
+Upload = tuple[str, str, bytes]
+
+
+def visit(page: Page, address: str) -> None:
+    """Open the page, with the model ready and every document in the list at rest."""
+    page.goto(address)
+    expect(page.locator("#head")).to_contain_text("Model ready", timeout=PATIENCE)
+    expect(page.locator("#listing .doc")).not_to_have_count(0, timeout=PATIENCE)
+
+
+def upload(page: Page, *files: Upload) -> None:
+    """Hand in (name, media type, bytes) files at once, and wait until each has its outcome."""
+    payload = [{"name": name, "mimeType": kind, "buffer": data} for name, kind, data in files]
+    chooser = page.locator("#upload input[type=file]")
+    chooser.wait_for(state="attached", timeout=PATIENCE)
+    chooser.set_input_files(payload)  # type: ignore[arg-type]
+    outcomes = page.locator("#progress .ccf-success, #progress .ccf-error")
+    expect(outcomes).to_have_count(len(files), timeout=PATIENCE)
+    expect(page.locator("#cancel")).to_be_hidden(timeout=PATIENCE)
+
+
+def watch_stages(page: Page) -> None:
+    """Note every stage that the progress of an ingest shows from now on; ``seen_stages`` gives them."""
+    page.evaluate("""() => {
+        window.seenStages = new Set();
+        const note = () => document.querySelectorAll('#progress .stages .now').forEach(
+            stage => window.seenStages.add(stage.textContent));
+        new MutationObserver(note).observe(document.body, {subtree: true, childList: true, attributes: true});
+    }""")
+
+
+def seen_stages(page: Page) -> set[str]:
+    return set(page.evaluate("() => [...window.seenStages]"))
+
+
+def tick(page: Page, *titles: str) -> None:
+    """Choose exactly these documents."""
+    for choice in page.locator("#picked label").all():
+        box = choice.locator("input[type=checkbox]")
+        box.set_checked(choice.inner_text().strip() in titles)
+    expect(page.locator("#picked input:checked")).to_have_count(len(titles))
+
+
+def listed(page: Page) -> Locator:
+    """Titles in the library."""
+    return page.locator("#listing .doc-title")
+
+
+def titles(page: Page) -> Sequence[str]:
+    return listed(page).all_inner_texts()
+
+
+def ask(page: Page, question: str) -> None:
+    """Ask and wait for the answer with its cost."""
+    page.fill("#question textarea", question)
+    page.press("#question textarea", "Enter")
+    expect(page.locator("#cost dl")).to_be_visible(timeout=PATIENCE)
+
+
+def open_tab(page: Page, name: str) -> None:
+    page.get_by_role("tab", name=name).click()
+
+
+def reconstruct(page: Page, document: str, ratio: int) -> float:
+    """Reconstruct the first segment of a document; the ROUGE-L that is shown."""
+    open_tab(page, "Inspect")
+    expect(page.locator("#inspect-document input")).to_have_value(document, timeout=PATIENCE)
+    expect(page.locator("#inspect-segment input")).to_have_value(re.compile("^0"), timeout=PATIENCE)
+    page.locator("#inspect-ratio").get_by_label(f"{ratio}x", exact=True).check()
+    page.click("#reconstruct")
+    expect(page.locator("#diff .ccf-diff")).to_be_visible(timeout=PATIENCE)
+    score = page.locator("#diff dl div", has_text="ROUGE-L").locator("dd").inner_text()
+    return float(score)
+
+
+def see_savings(page: Page, document: str) -> None:
+    """Open the savings of a document, with figure and table."""
+    open_tab(page, "Savings")
+    expect(page.locator("#savings-document input")).to_have_value(document, timeout=PATIENCE)
+    expect(page.locator("#savings-plot .js-plotly-plot .main-svg").first).to_be_visible(timeout=PATIENCE)
+    expect(page.locator("#savings-table tbody tr")).not_to_have_count(0, timeout=PATIENCE)

@@ -1,0 +1,55 @@
+"""The app as it is shipped: the trained adapter, live, from a PDF to an answer and back to the text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser import papers, steps
+
+pytestmark = [pytest.mark.browser, pytest.mark.model, pytest.mark.timeout(1800)]
+
+REPORT = """The lighthouse at Grey Point was built in 1871 by the engineer Martha Lindqvist, who had already
+finished two bridges and a small railway station further down the coast. The tower is forty
+metres high and stands on a shelf of dark rock that the sea covers twice a day, so every stone
+had to be laid in the few hours between two tides. The work took six years. Three boats brought
+granite from the quarry on the other side of the bay, and each of them needed a full day for the
+journey. In the first winter a storm carried away the workshop, the crane and most of the tools,
+but nobody was hurt, because the men had gone home the evening before to celebrate a wedding.
+The lamp burned oil until 1923, when a cable was laid along the beach and electric light was
+installed. Until then two keepers lived in the tower with their families and took turns during
+the night. They wrote down the weather every hour, and their notes fill eleven thick volumes,
+which are kept in the town library today. The notes show that the summers were cooler and the
+winters longer than they are now, and that fog was far more common in the month of June. One of
+the keepers also drew the birds that rested on the balcony in spring and autumn, and he counted
+them with great patience. His lists name eighty different kinds. In 1988 the last keeper left
+and a small computer took over the lamp. The town bought the empty rooms and opened a museum in
+them. It is run by volunteers and is open on Saturdays from May to October. Visitors may climb
+the two hundred and twelve steps to the gallery, from where they can see the harbour, the quarry
+and, on a clear day, the mountains in the north. About nine thousand people come every year, and
+the money from the tickets pays for the repair of the windows and the old iron stairs.""".splitlines()
+
+
+def test_a_pdf_is_compressed_asked_and_given_back(
+    page: Page, shipped_app: str, screenshot: Callable[[str], None]
+) -> None:
+    steps.visit(page, shipped_app)
+    steps.watch_stages(page)
+    steps.upload(page, ("lighthouse.pdf", "application/pdf", papers.pdf(REPORT, "Grey Point")))
+    assert "memory" in steps.seen_stages(page)
+    expect(page.locator("#progress .ccf-success")).to_contain_text("Grey Point")
+
+    steps.tick(page, "Grey Point")
+    steps.ask(page, "Who built the lighthouse at Grey Point?")
+    answer = page.locator("#chat .message.bot, #chat .bot.message").last
+    expect(answer).not_to_be_empty()
+    expect(answer).not_to_contain_text("(no answer)")
+    expect(page.locator("#cost details").first).to_contain_text("Grey Point")
+    screenshot("live-ask")
+
+    assert steps.reconstruct(page, "Grey Point", 4) >= 0.8
+    screenshot("live-inspect")
+    steps.see_savings(page, "Grey Point")
+    screenshot("live-savings")

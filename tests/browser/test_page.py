@@ -1,0 +1,107 @@
+"""The page on a tiny random model: its answers mean nothing, everything else is real."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser import papers, steps
+
+pytestmark = pytest.mark.browser
+
+PDF = "application/pdf"
+PAPER = papers.pdf([f"Ship number {i} carried {i * 13} crates of apples to the town." for i in range(1, 90)], "Cargo")
+SHORT = ["The fog hid seven ships.", "The harbour master counted them again in the evening light."]
+
+
+def test_a_paper_is_taken_in_asked_inspected_and_kept(
+    page: Page, tiny_app: str, screenshot: Callable[[str], None]
+) -> None:
+    steps.visit(page, tiny_app)
+    steps.watch_stages(page)
+    steps.upload(page, ("cargo.pdf", PDF, PAPER))
+    assert "memory" in steps.seen_stages(page)
+    expect(page.locator("#progress .ccf-success")).to_contain_text("Cargo")
+    expect(page.locator("#listing .doc", has_text="Cargo")).to_contain_text("stored", timeout=steps.PATIENCE)
+    screenshot("library")
+
+    steps.tick(page, "Cargo")
+    steps.ask(page, "How many crates did ship number 7 carry?")
+    expect(page.locator("#chat")).to_contain_text("How many crates did ship number 7 carry?")
+    expect(page.locator("#chat .message.bot, #chat .bot.message").last).not_to_be_empty()
+    expect(page.locator("#cost")).to_contain_text("memory at 8x")
+    expect(page.locator("#cost details").first).to_contain_text("Cargo")
+    screenshot("ask")
+
+    assert 0 <= steps.reconstruct(page, "Cargo", 4) <= 1
+    screenshot("inspect")
+    steps.see_savings(page, "Cargo")
+    expect(page.locator("#savings-table")).to_contain_text("Memory 32x")
+    screenshot("savings")
+
+    before = steps.titles(page)
+    again = page.context.new_page()
+    steps.visit(again, tiny_app)
+    expect(steps.listed(again)).to_have_text(list(before))
+
+
+def test_a_question_of_no_document_stays_in_its_field(page: Page, tiny_app: str) -> None:
+    steps.visit(page, tiny_app)
+    steps.tick(page)
+    page.fill("#question textarea", "Who counted the ships?")
+    page.press("#question textarea", "Enter")
+    expect(page.locator("#cost [role=alert]")).to_contain_text("There is no document to ask", timeout=steps.PATIENCE)
+    expect(page.locator("#question textarea")).to_have_value("Who counted the ships?")
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "sentence"),
+    [
+        ("empty.pdf", b"", "The file is empty"),
+        ("renamed.pdf", b"\x7fELF\x02\x01\x01" + bytes(range(256)) * 8, "whatever its name says"),
+        ("locked.pdf", papers.encrypted(papers.pdf(SHORT), "secret"), "needs a password"),
+    ],
+)
+def test_a_bad_file_is_refused_in_a_sentence(page: Page, tiny_app: str, name: str, data: bytes, sentence: str) -> None:
+    steps.visit(page, tiny_app)
+    before = steps.titles(page)
+    steps.upload(page, (name, PDF, data))
+    expect(page.locator("#progress [role=alert]")).to_contain_text(f"{name}: ")
+    expect(page.locator("#progress [role=alert]")).to_contain_text(sentence)
+    expect(steps.listed(page)).to_have_text(list(before))
+
+
+def test_good_and_bad_files_of_one_drop_each_have_their_outcome(page: Page, tiny_app: str) -> None:
+    steps.visit(page, tiny_app)
+    steps.upload(page, ("broken.pdf", PDF, b"%PDF-1.7 and no more"), ("fog.pdf", PDF, papers.pdf(SHORT, "Fog")))
+    expect(page.locator("#progress .ccf-error")).to_contain_text("broken.pdf")
+    expect(page.locator("#progress .ccf-success")).to_contain_text("Fog")
+    expect(steps.listed(page).filter(has_text="Fog")).to_have_count(1)
+
+
+def test_a_document_is_deleted_after_a_second_click(page: Page, tiny_app: str) -> None:
+    steps.visit(page, tiny_app)
+    steps.upload(page, ("doomed.pdf", PDF, papers.pdf([*SHORT, "It was the last day."], "Doomed")))
+    expect(steps.listed(page).filter(has_text="Doomed")).to_have_count(1)
+    steps.tick(page, "Doomed")
+    page.get_by_text("Rename or delete").click()
+    page.click("#delete")
+    page.click("#confirm-delete")
+    expect(steps.listed(page).filter(has_text="Doomed")).to_have_count(0)
+    expect(page.locator("#picked label").filter(has_text="Doomed")).to_have_count(0)
+    again = page.context.new_page()
+    steps.visit(again, tiny_app)
+    assert "Doomed" not in steps.titles(again)
+
+
+def test_a_phone_shows_the_page_without_scrolling_sideways(
+    page: Page, tiny_app: str, screenshot: Callable[[str], None]
+) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    steps.visit(page, tiny_app)
+    for tab in ("Ask", "Inspect", "Savings"):
+        steps.open_tab(page, tab)
+        screenshot(f"phone-{tab.lower()}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
