@@ -34,7 +34,7 @@ def render_ask(workbench: Workbench, library: Library) -> None:
         label="Question", placeholder="What would you like to know?", elem_id="question", max_lines=4, submit_btn=True
     )
     with gr.Row(elem_id="ask-controls"):
-        ratio = gr.Radio(RATIOS, value=8, label="Ratio", info="text tokens for each slot that is read", elem_id="ratio")
+        ratio = gr.Radio(RATIOS, value=4, label="Ratio", info="text tokens for each slot that is read", elem_id="ratio")
         reader = gr.Radio(READERS, value="memory", label="The decoder reads", elem_id="reader")
     stop = gr.Button("Stop", size="sm", visible=False, elem_id="stop")
 
