@@ -31,7 +31,7 @@ def test_a_paper_is_taken_in_asked_inspected_and_kept(
     steps.ask(page, "How many crates did ship number 7 carry?")
     expect(page.locator("#chat")).to_contain_text("How many crates did ship number 7 carry?")
     expect(page.locator("#chat .message.bot, #chat .bot.message").last).not_to_be_empty()
-    expect(page.locator("#cost")).to_contain_text("memory at 8x")
+    expect(page.locator("#cost")).to_contain_text("memory at 4x")
     expect(page.locator("#cost details").first).to_contain_text("Cargo")
     screenshot("ask")
 
