@@ -7,11 +7,12 @@ model hub, or the pinned wheel of ``default_base``) is settled here and known no
 from __future__ import annotations
 
 import contextlib
+import copy
 import hashlib
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -82,6 +83,10 @@ class Base:
     folder: Path
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
+
+    def copy(self) -> Base:
+        """The same with a model of its own, which stays as it is when a ``CCF`` takes this one over."""
+        return replace(self, model=copy.deepcopy(self.model))
 
 
 def load_base(

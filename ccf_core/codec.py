@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -288,11 +286,6 @@ class CCF:
             full_kv_bytes=text_tokens * self.token_kv_bytes,
             evidence=shares,
         )
-
-
-def untouched(base: Base) -> Base:
-    """A copy of ``base`` that stays as it is when a CCF takes the original over."""
-    return replace(base, model=copy.deepcopy(base.model))
 
 
 def _equal_lengths(items: Sequence[tuple[int, int]], batch_size: int) -> Iterator[list[int]]:

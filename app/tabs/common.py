@@ -35,6 +35,13 @@ def choices(workbench: Workbench) -> list[tuple[str, str]]:
     return [(view.title, view.sha256) for view in workbench.documents()]
 
 
+def one_document(workbench: Workbench, chosen: list[str], current: str | None) -> gr.Dropdown:
+    """All documents to choose one from: the first that is ticked in the library, or the one chosen before."""
+    available = choices(workbench)
+    known = {sha for _, sha in available}
+    return gr.Dropdown(choices=available, value=next((sha for sha in [*(chosen or []), current] if sha in known), None))
+
+
 def relay(source: Iterator[T], stop: threading.Event) -> Iterator[T]:
     """Items of ``source``, which runs to its end on a thread of its own.
 

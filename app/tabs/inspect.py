@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import gradio as gr
 
 from app import panels
-from app.tabs.common import RATIOS, choices, sentences
+from app.tabs.common import RATIOS, one_document, sentences
 from app.tabs.library import Library
 from app.workbench import Workbench
 
@@ -24,12 +25,6 @@ def render_inspect(workbench: Workbench, library: Library) -> None:
     show = gr.Button("Reconstruct", variant="primary", elem_id="reconstruct", size="md")
     result = gr.HTML(elem_id="diff")
 
-    def documents(chosen: list[str], current: str | None) -> Any:
-        available = choices(workbench)
-        shas = [sha for _, sha in available]
-        value = next((sha for sha in [*(chosen or []), current] if sha in shas), None)
-        return gr.Dropdown(choices=available, value=value)
-
     def segments(sha: str | None) -> Any:
         if not sha:
             return gr.Dropdown(choices=[], value=None)
@@ -45,7 +40,13 @@ def render_inspect(workbench: Workbench, library: Library) -> None:
             return panels.reconstruction(workbench.reconstruct(sha, segment, ratio))
 
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    gr.on([library.picked.change, library.changed.change], documents, [library.picked, document], document, **quiet)
+    gr.on(
+        [library.picked.change, library.changed.change],
+        partial(one_document, workbench),
+        [library.picked, document],
+        document,
+        **quiet,
+    )
     document.change(segments, document, segment, **quiet)
     show.click(
         reconstruct, [document, segment, ratio], result, show_progress_on=result, api_visibility="private",

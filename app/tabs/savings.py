@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import gradio as gr
 
 from app import panels
 from app.plots import Amount, bytes_chart
-from app.tabs.common import choices, sentences
+from app.tabs.common import one_document, sentences
 from app.tabs.library import Library
 from app.views import Savings
 from app.workbench import Workbench
@@ -30,12 +31,6 @@ def render_savings(workbench: Workbench, library: Library) -> None:
     plot = gr.Plot(label="Bytes, on a logarithmic axis", show_label=False, elem_id="savings-plot")
     table = gr.HTML(elem_id="savings-table")
 
-    def documents(chosen: list[str], current: str | None) -> Any:
-        available = choices(workbench)
-        shas = [sha for _, sha in available]
-        value = next((sha for sha in [*(chosen or []), current] if sha in shas), None)
-        return gr.Dropdown(choices=available, value=value)
-
     def show(sha: str | None) -> tuple[Any, str]:
         if not sha:
             return None, '<p class="wb-note">Choose a document.</p>'
@@ -44,5 +39,11 @@ def render_savings(workbench: Workbench, library: Library) -> None:
         return bytes_chart(amounts(view)), panels.savings(view, workbench.info()["dtype"])
 
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    gr.on([library.picked.change, library.changed.change], documents, [library.picked, document], document, **quiet)
+    gr.on(
+        [library.picked.change, library.changed.change],
+        partial(one_document, workbench),
+        [library.picked, document],
+        document,
+        **quiet,
+    )
     gr.on([document.change, library.changed.change], show, document, [plot, table], **quiet)

@@ -17,7 +17,7 @@ import torch
 from ccf_core.adapter import Adapter
 from ccf_core.answer import question_prompt, stream
 from ccf_core.base import load_base
-from ccf_core.codec import CCF, untouched
+from ccf_core.codec import CCF
 from ccf_core.config import CCFConfig
 from ccf_core.decoder import Decoder, Prefix
 from ccf_core.evaluation.batches import segment_batches
@@ -110,7 +110,7 @@ def _subject(args: argparse.Namespace) -> Subject:
     if not args.untrained:
         return Subject.load(args.adapter, args.base, args.device, args.dtype)
     base = load_base(args.base, device=args.device, dtype=args.dtype)
-    plain = Decoder(untouched(base).model, CCFConfig())
+    plain = Decoder(base.copy().model, CCFConfig())
     return Subject(CCF(base, Adapter.zero(base.model, CCFConfig())), plain)
 
 

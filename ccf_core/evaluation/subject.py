@@ -10,7 +10,7 @@ import torch
 
 from ccf_core.adapter import Adapter
 from ccf_core.base import load_base
-from ccf_core.codec import CCF, untouched
+from ccf_core.codec import CCF
 from ccf_core.decoder import Decoder
 
 
@@ -31,7 +31,7 @@ class Subject:
     ) -> Subject:
         trained = Adapter.load(adapter)
         loaded = load_base(base, device=device, dtype=dtype)
-        plain = Decoder(untouched(loaded).model, trained.config)
+        plain = Decoder(loaded.copy().model, trained.config)
         return cls(CCF(loaded, trained), plain)
 
     def decoder(self, reader: str) -> Decoder:

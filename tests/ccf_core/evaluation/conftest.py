@@ -8,7 +8,6 @@ import pytest
 
 from ccf_core import CCF
 from ccf_core.base import Base
-from ccf_core.codec import untouched
 from ccf_core.decoder import Decoder
 from ccf_core.evaluation.data import Row
 from ccf_core.evaluation.subject import Subject
@@ -21,7 +20,7 @@ def make_subject(make_base: Callable[..., Base], make_adapter: Callable) -> Call
     def make(**config: object) -> Subject:
         base = make_base()
         adapter = make_adapter(base.model, **config)
-        return Subject(CCF(base, adapter), Decoder(untouched(make_base()).model, adapter.config))
+        return Subject(CCF(base, adapter), Decoder(make_base().copy().model, adapter.config))
 
     return make
 
