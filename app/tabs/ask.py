@@ -25,7 +25,7 @@ READERS = [
 def render_ask(workbench: Workbench, library: Library) -> None:
     stops = Stops()
     chat = gr.Chatbot(
-        label="Conversation", height=340, elem_id="chat", buttons=["copy"], layout="panel",
+        label="Conversation", show_label=False, height=340, elem_id="chat", buttons=["copy"], layout="panel",
         placeholder="Tick documents on the left and ask. The answer is decoded from their memory.",
     )  # fmt: skip
     cost = gr.HTML(elem_id="cost")
