@@ -40,16 +40,16 @@ def build(workbench: Workbench) -> gr.Blocks:
                     render_savings(workbench, library)
         foot = gr.HTML(panels.foot(workbench.info()), elem_id="foot")
         clock = gr.Timer(2.0)
-        before = gr.State("")
+        before = gr.State(None)
 
-        def look(seen: str, picked: list[str], count: int) -> tuple[Any, ...]:
+        def look(seen: Any, picked: list[str], count: int) -> tuple[Any, ...]:
             """What changed since the last look; nothing is sent if nothing did."""
             state, views = workbench.model_state(), workbench.documents()
-            now = f"{state}{[(v.sha256, v.title, v.state, v.compressed_segments) for v in views]}"
+            now = (state, [(v.sha256, v.title, v.state, v.compressed_segments) for v in views])
             if now == seen:
                 return (gr.skip(),) * 6
             settled = state.status in ("ready", "failed") and all(v.state != "compressing" for v in views)
-            first = not seen and not picked and views
+            first = views and not picked and (seen is None or not seen[1])
             value = [views[-1].sha256] if first else [p for p in picked or [] if p in {v.sha256 for v in views}]
             return (
                 panels.head(state),
