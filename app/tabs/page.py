@@ -45,10 +45,11 @@ def build(workbench: Workbench) -> gr.Blocks:
         def look(seen: Any, picked: list[str], count: int) -> tuple[Any, ...]:
             """What changed since the last look; nothing is sent if nothing did."""
             state, views = workbench.model_state(), workbench.documents()
-            now = (state, [(v.sha256, v.title, v.state, v.compressed_segments) for v in views])
+            shelf = [(v.sha256, v.title, v.state) for v in views]
+            now = (state, shelf, [v.compressed_segments for v in views])
             if now == seen:
                 return (gr.skip(),) * 6
-            settled = state.status in ("ready", "failed") and all(v.state != "compressing" for v in views)
+            rearranged = seen is None or seen[1] != shelf
             first = views and not picked and (seen is None or not seen[1])
             value = [views[-1].sha256] if first else [p for p in picked or [] if p in {v.sha256 for v in views}]
             return (
@@ -57,7 +58,7 @@ def build(workbench: Workbench) -> gr.Blocks:
                 gr.CheckboxGroup(choices=choices(workbench), value=value),
                 panels.documents(views),
                 now,
-                count + 1 if settled else gr.skip(),
+                count + 1 if rearranged else gr.skip(),
             )
 
         watched = [head, foot, library.picked, library.listing, before, library.changed]
