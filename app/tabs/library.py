@@ -109,7 +109,9 @@ def render_library(workbench: Workbench) -> Library:
         available = choices(workbench)
         known = {sha for _, sha in available}
         kept = [sha for sha in chosen or [] if sha in known]
-        return gr.CheckboxGroup(choices=available, value=kept), panels.documents(workbench.documents())
+        same = kept == (chosen or [])
+        shelf = gr.CheckboxGroup(choices=available) if same else gr.CheckboxGroup(choices=available, value=kept)
+        return shelf, panels.documents(workbench.documents())
 
     def rename_one(chosen: list[str], name: str, count: int) -> tuple[int, str]:
         if len(chosen) != 1 or not name.strip():

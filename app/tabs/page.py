@@ -51,11 +51,14 @@ def build(workbench: Workbench) -> gr.Blocks:
                 return (gr.skip(),) * 6
             rearranged = seen is None or seen[1] != shelf
             first = views and not picked and (seen is None or not seen[1])
-            value = [views[-1].sha256] if first else [p for p in picked or [] if p in {v.sha256 for v in views}]
+            shelved = choices(workbench)
             return (
                 panels.head(state),
                 panels.foot(workbench.info()),
-                gr.CheckboxGroup(choices=choices(workbench), value=value),
+                # Without a value the ticks stay as they are: the visitor may be setting one at this moment.
+                gr.CheckboxGroup(choices=shelved, value=[views[-1].sha256])
+                if first
+                else gr.CheckboxGroup(choices=shelved),
                 panels.documents(views),
                 now,
                 count + 1 if rearranged else gr.skip(),
