@@ -27,10 +27,12 @@ def head(state: ModelState) -> str:
     lamp = {"ready": "ready", "failed": "failed"}.get(state.status, "busy")
     message = state.message if state.status == "failed" else f"{state.message} {state.fraction:.0%}"
     says = "Model ready" if state.status == "ready" else message
+    loading = state.status == "loading"
+    bar = f' <progress max="1" value="{state.fraction:.3f}" aria-label="Loading"></progress>' if loading else ""
     return (
         '<header class="wb-head"><div><h1>CCF Workbench</h1>'
         "<p>A document becomes a short key-value memory. Ask it, look at what it kept, see what it saves.</p></div>"
-        f'<p class="wb-model" role="status"><span class="lamp {lamp}"></span>{render.escape(says)}</p></header>{_RULER}'
+        f'<p class="wb-model" role="status"><span class="lamp {lamp}"></span>{render.escape(says)}{bar}</p></header>{_RULER}'
     )
 
 
