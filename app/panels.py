@@ -32,7 +32,8 @@ def head(state: ModelState) -> str:
     return (
         '<header class="wb-head"><div><h1>CCF Workbench</h1>'
         "<p>A document becomes a short key-value memory. Ask it, look at what it kept, see what it saves.</p></div>"
-        f'<p class="wb-model" role="status"><span class="lamp {lamp}"></span>{render.escape(says)}{bar}</p></header>{_RULER}'
+        f'<p class="wb-model" role="status"><span class="lamp {lamp}"></span>{render.escape(says)}{bar}</p>'
+        f"</header>{_RULER}"
     )
 
 
