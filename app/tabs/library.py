@@ -125,11 +125,12 @@ def render_library(workbench: Workbench) -> Library:
             raise gr.Error("Tick the documents to delete.", title="Nothing deleted", print_exception=False)
         return gr.Button(f"Delete {len(chosen)} for good", visible=True)
 
-    def delete_picked(chosen: list[str], count: int) -> tuple[int, Any]:
+    def delete_picked(chosen: list[str], count: int) -> tuple[int, Any, Any]:
         with sentences():
             for sha in chosen:
                 workbench.delete(sha)
-        return count + 1, gr.Button(visible=False)
+        # Unticked in this same answer: gradio refuses whatever the page sends next with a choice that is gone.
+        return count + 1, gr.Button(visible=False), gr.CheckboxGroup(value=[])
 
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     shown = [progress, changed, cancel]
@@ -141,5 +142,5 @@ def render_library(workbench: Workbench) -> Library:
     changed.change(listed, picked, [picked, listing], **quiet)
     rename.click(rename_one, [picked, new_title, changed], [changed, new_title], **quiet)
     delete.click(ask_to_delete, picked, confirm, **quiet)
-    confirm.click(delete_picked, [picked, changed], [changed, confirm], **quiet)
+    confirm.click(delete_picked, [picked, changed], [changed, confirm, picked], **quiet)
     return Library(picked, listing, changed)
