@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 from ccf_core.answer import question_prompt
 from ccf_core.errors import NothingToCompress
-from ccf_core.evaluation import batches, metrics
-from ccf_core.evaluation.batches import Job
+from ccf_core.evaluation import batches, metrics, readers
 from ccf_core.evaluation.data import EvaluationError, Row, source_of, stratified
 from ccf_core.evaluation.subject import Options, Subject
-from ccf_core.memory import KVMemory
 from ccf_core.segment import Segmented
 
 FIELDS = ("context", "question", "answers")
@@ -29,9 +26,9 @@ def evaluate(subject: Subject, rows: list[Row], options: Options) -> tuple[int, 
     ``kept_rouge_l`` the same for long answers. ``full`` reads of a context what fits the window.
     """
     asked, documents = _sample(subject, rows, options)
-    settings = _settings(options)
+    settings = readers.settings(READERS, options)
     memories = {}
-    if any(reader in ("memory", "truncated") for reader, _ in settings):
+    if any(reader in readers.AT_RATIO for reader, _ in settings):
         made = batches.compress_all(
             subject.ccf, list(documents.values()), min(options.ratios), options.memory_dtype, options.report
         )
@@ -41,7 +38,9 @@ def evaluate(subject: Subject, rows: list[Row], options: Options) -> tuple[int, 
     for reader, ratio in settings:
         options.report(f"reader {reader}" + (f" at {ratio}x" if ratio else ""))
         jobs = [
-            job(subject, reader, documents[row["context"]], memories.get(row["context"]), ratio, prompt, row)
+            readers.job(
+                subject, reader, documents[row["context"]], memories.get(row["context"]), ratio, prompt, _room(row)
+            )
             for row, prompt in zip(asked, prompts, strict=True)
         ]
         rows_a_batch = options.batch_size or (256 if batches.on_gpu(subject.ccf.decoder) else 8)
@@ -71,38 +70,8 @@ def _sample(subject: Subject, rows: list[Row], options: Options) -> tuple[list[R
     return asked, documents
 
 
-def _settings(options: Options) -> list[tuple[str, int | None]]:
-    readers = options.readers or READERS
-    return [
-        (reader, ratio)
-        for reader in READERS
-        if reader in readers
-        for ratio in (options.ratios if reader in ("memory", "truncated") else (None,))
-    ]
-
-
-def job(
-    subject: Subject,
-    reader: str,
-    document: Segmented,
-    memory: KVMemory | None,
-    ratio: int | None,
-    prompt: Sequence[int],
-    row: Row,
-) -> Job:
-    new = LONG_ANSWER_TOKENS if row["answers"] and metrics.is_long(row["answers"]) else ANSWER_TOKENS
-    decoder = subject.decoder(reader)
-    if reader == "none":
-        return Job(prompt, new)
-    if reader == "memory":
-        assert memory is not None and ratio is not None
-        at_ratio = memory.at(ratio)
-        return Job(prompt, new, prefix=partial(decoder.prefix, at_ratio), cached=at_ratio.slots)
-    ids = document.input_ids[: decoder.window - len(prompt) - new]
-    if reader == "truncated":
-        assert memory is not None and ratio is not None
-        ids = ids[: memory.at(ratio).slots]
-    return Job([*ids, *prompt], new)
+def _room(row: Row) -> int:
+    return LONG_ANSWER_TOKENS if row["answers"] and metrics.is_long(row["answers"]) else ANSWER_TOKENS
 
 
 def _scores(answers: Sequence[str], text: str) -> Scores:
