@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from ccf_core.answer import question_prompt
-from ccf_core.evaluation import batches, metrics, perplexity, qa, reconstruct
+from ccf_core.evaluation import batches, metrics, perplexity, qa, readers, reconstruct
 from ccf_core.evaluation.batches import Job
 from ccf_core.evaluation.data import EvaluationError, Row
 from ccf_core.evaluation.subject import Options, Subject
@@ -144,7 +144,7 @@ def test_context_longer_than_the_window_is_cut_to_what_fits(subject: Subject) ->
     row = {"source": "s", "context": "fog " * 3000, "question": "Where?", "answers": ["Oslo"]}
     document = subject.ccf.segment(row["context"])
     prompt = question_prompt(subject.ccf.tokenizer, row["question"])
-    job = qa.job(subject, "full", document, None, None, prompt, row)
+    job = readers.job(subject, "full", document, None, None, prompt, qa.ANSWER_TOKENS)
     assert len(document.input_ids) > 1024
     assert job.length == 1024
     assert list(job.prompt[-len(prompt) :]) == prompt
