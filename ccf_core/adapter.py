@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from ccf_core.config import TARGETS, CCFConfig
+from ccf_core.config import CCFConfig
 from ccf_core.errors import AdapterError
 from ccf_core.transformer import embedding_table, layer_weights
 
@@ -44,7 +44,7 @@ class Adapter:
     @property
     def fingerprint(self) -> str:
         """SHA-256 over configuration, names, shapes and values."""
-        digest = hashlib.sha256(json.dumps(vars(self.config), sort_keys=True, default=list).encode())
+        digest = hashlib.sha256(json.dumps(self.config.described(), sort_keys=True).encode())
         for name, tensor in sorted(self.tensors.items()):
             digest.update(f"{name}{tuple(tensor.shape)}".encode())
             digest.update(tensor.contiguous().numpy().tobytes())
@@ -57,7 +57,7 @@ class Adapter:
         weights = layer_weights(model)
         tensors = {}
         for side, rank in (("encoder", config.encoder_rank), ("decoder", config.decoder_rank)):
-            for target in TARGETS:
+            for target in config.targets:
                 out, width = weights[0][f"{target}.weight"].shape
                 a = torch.rand(len(weights), rank, width, generator=generator) * 2 - 1
                 tensors[f"{side}.{target}.a"] = a * width**-0.5
@@ -93,7 +93,7 @@ class Adapter:
     def _packed(self, dtype: str) -> list[dict[str, Tensor]]:
         groups: list[dict[str, Tensor]] = [{name: self.tensors[name].contiguous() for name in (LEVELS, REPEAT)}]
         for side in SIDES:
-            for target in TARGETS:
+            for target in self.config.targets:
                 a, b = (self.tensors[f"{side}.{target}.{part}"] for part in "ab")
                 names = [f"{side}.{target}.{part}" for part in "ab"]
                 if dtype == "int8":
@@ -133,7 +133,7 @@ class Adapter:
             config = CCFConfig.load(folder / "ccf.json")
         except (SafetensorError, ValueError, TypeError, KeyError) as error:
             raise AdapterError(f"The adapter in {folder} is damaged: copy the folder again.") from error
-        wanted = {f"{side}.{target}.{part}" for side in SIDES for target in TARGETS for part in "ab"} | {
+        wanted = {f"{side}.{target}.{part}" for side in SIDES for target in config.targets for part in "ab"} | {
             LEVELS,
             REPEAT,
         }
@@ -143,7 +143,7 @@ class Adapter:
 
     def check(self, model: PreTrainedModel) -> None:
         """Raises AdapterError unless every pair fits the model's weights."""
-        for target in TARGETS:
+        for target in self.config.targets:
             shape = layer_weights(model)[0][f"{target}.weight"].shape
             for side in SIDES:
                 a, b = (self.tensors[f"{side}.{target}.{part}"] for part in "ab")
@@ -163,7 +163,7 @@ def merge_into(model: PreTrainedModel, adapter: Adapter) -> None:
     The embedding is put in on the way through, not into the table: an output head may share that.
     """
     weights = layer_weights(model)
-    for target in TARGETS:
+    for target in adapter.config.targets:
         for w, delta in zip(weights, adapter.delta("decoder", target), strict=True):
             weight = w[f"{target}.weight"]
             weight.copy_(weight.float() + delta.to(weight.device))
@@ -180,7 +180,7 @@ def merged_layers(model: PreTrainedModel, adapter: Adapter) -> list[dict[str, Te
     """The encoder's layers: the base's own parameters, those with an adapter replaced by merged copies."""
     layers = layer_weights(model)
     merged = [dict(w) for w in layers]
-    for target in TARGETS:
+    for target in adapter.config.targets:
         for own, base, delta in zip(merged, layers, adapter.delta("encoder", target), strict=True):
             weight = base[f"{target}.weight"]
             own[f"{target}.weight"] = (weight.float() + delta.to(weight.device)).to(weight.dtype)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 Mask = Literal["whole", "prefix"]
+Compressor = Literal["slots", "mean_pool"]
 
 #: Linear layers of a decoder block that carry a LoRA pair, by their Hugging Face names.
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
@@ -22,6 +23,8 @@ class CCFConfig:
     ratios : text tokens a slot, ascending; each divides the next. Also the names of the levels.
     mask : whether a slot sees its whole segment or only the text up to its own end.
     slot_window : tokens whose embeddings are averaged into a slot's input; ``None`` is the level's own ratio.
+    compressor : slots that the encoder learns to write, or means over each slot's text (a baseline, not nested).
+    targets : linear layers with a LoRA pair.
     encoder_rank, decoder_rank : LoRA ranks; ``lora_scale`` multiplies B·A.
     repeat_token : the special token, unused by the base, whose learned embedding starts a reconstruction.
     base, tokenizer : fingerprints of what the adapter was trained on; empty means any.
@@ -35,6 +38,8 @@ class CCFConfig:
     decoder_rank: int = 24
     lora_scale: float = 2.0
     repeat_token: int = 3
+    compressor: Compressor = "slots"
+    targets: tuple[str, ...] = TARGETS
     base: str = ""
     tokenizer: str = ""
 
@@ -59,11 +64,16 @@ class CCFConfig:
             raise ValueError(f"the ratio must be one of {', '.join(map(str, self.ratios))}, not {ratio}")
         return tuple(level for level in reversed(self.ratios) if level >= ratio)
 
+    def described(self) -> dict[str, object]:
+        """All values by name, as they are saved and fingerprinted. What the first adapters did not have is left out
+        at its default, so that their fingerprints hold."""
+        later = {f.name: f.default for f in dataclasses.fields(self) if f.name in ("compressor", "targets")}
+        return {name: value for name, value in vars(self).items() if later.get(name) != value or name not in later}
+
     def save(self, path: Path) -> None:
-        path.write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(self.described(), indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path) -> CCFConfig:
         raw = json.loads(path.read_text(encoding="utf-8"))
-        raw["ratios"] = tuple(raw["ratios"])
-        return cls(**raw)
+        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in raw.items()})

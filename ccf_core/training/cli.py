@@ -13,14 +13,25 @@ from accelerate import Accelerator
 from ccf_core.adapter import Adapter
 from ccf_core.base import load_base
 from ccf_core.config import CCFConfig
+from ccf_core.training.checkpoint import load_portable
 from ccf_core.training.data import TrainingData, read_rows, tokenize_rows
 from ccf_core.training.examples import Mix
 from ccf_core.training.loop import TrainingConfig, train
 
 _RUN_OPTIONS = (
     "steps", "tokens_per_batch", "accumulate", "learning_rate", "warmup", "seed", "workers", "log_every", "save_every",
+    "validate_every", "validation_batches",
 )  # fmt: skip
-_CCF_OPTIONS = ("segment_length", "slot_window", "encoder_rank", "decoder_rank", "lora_scale")
+_CCF_OPTIONS = (
+    "segment_length",
+    "slot_window",
+    "mask",
+    "compressor",
+    "targets",
+    "encoder_rank",
+    "decoder_rank",
+    "lora_scale",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +42,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tokens", type=Path, help="file to keep the tokenized rows in, or to read them from")
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints, log and the adapter")
     parser.add_argument("--base", help="folder or hub id of the base model")
-    parser.add_argument("--start", type=Path, help="adapter folder to start from")
+    begin = parser.add_mutually_exclusive_group()
+    begin.add_argument("--start", type=Path, help="adapter folder to start a new run from")
+    begin.add_argument("--resume", type=Path, help="portable checkpoint (a run's folder portable/) to go on from")
+    parser.add_argument("--held-out", type=Path, help="tokenized rows, as --tokens writes them, to validate on")
     parser.add_argument("--device", help="cpu, cuda, mps")
     parser.add_argument("--dtype", help="bfloat16 or float32")
     parser.add_argument("--max-seconds", type=float, default=math.inf, help="checkpoint and stop after so long")
@@ -40,7 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
     for name in _CCF_OPTIONS:
         default = getattr(CCFConfig(), name)
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(default or 0), default=default)
+        many = "+" if isinstance(default, tuple) else None
+        kind = str if many else type(default or 0)
+        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, nargs=many, default=default)
     for option in dataclasses.fields(Mix):
         kind = type(option.default[0] if isinstance(option.default, tuple) else option.default)
         many = "+" if isinstance(option.default, tuple) else None
@@ -61,13 +77,16 @@ def main(args: argparse.Namespace) -> int:
     mix = {o.name: given[f"mix_{o.name}"] for o in dataclasses.fields(Mix)}
     mix = {name: tuple(value) if isinstance(value, list) else value for name, value in mix.items()}
     run = TrainingConfig(**{name: given[name] for name in _RUN_OPTIONS}, mix=Mix(**mix))
-    config = CCFConfig(**{name: given[name] for name in _CCF_OPTIONS})
-    start = Adapter.load(args.start) if args.start else None
+    config = CCFConfig(**{name: given[name] for name in _CCF_OPTIONS} | {"targets": tuple(args.targets)})
+    start, cursor = (Adapter.load(args.start), None) if args.start else (None, None)
+    if args.resume:
+        start, cursor = load_portable(args.resume)
     if start:
         config = start.config
     adapter = train(
-        base, data, config, run, args.out, start=start, max_seconds=args.max_seconds, accelerator=accelerator
-    )
+        base, data, config, run, args.out, start=start, cursor=cursor, max_seconds=args.max_seconds,
+        held_out=TrainingData.load(args.held_out) if args.held_out else None, accelerator=accelerator,
+    )  # fmt: skip
     if accelerator.is_main_process:
         adapter.save(args.out / "adapter")
         print(f"adapter {adapter.fingerprint[:12]} in {args.out / 'adapter'}", file=sys.stderr)

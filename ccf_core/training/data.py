@@ -9,7 +9,7 @@ import gzip
 import json
 import lzma
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from ccf_core.answer import question_prompt
+from ccf_core.training.cloze import Vocabulary
 
 _OPENERS: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open}
 
@@ -53,7 +54,8 @@ class Ragged:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Token arrays of all documents, all contexts, and the questions (prompt, answer) of each context.
+    """Token arrays of all documents, all contexts, and the questions (prompt, answer) of each context; a look at
+    each token of the vocabulary.
 
     ``question_of[c]`` … ``question_of[c + 1]`` are the questions of context c.
     """
@@ -63,12 +65,14 @@ class TrainingData:
     prompts: Ragged
     answers: Ragged
     question_of: np.ndarray
+    vocabulary: Vocabulary
 
     def save(self, path: str | Path) -> None:
         arrays: dict[str, Any] = {"question_of": self.question_of}
         for name in ("texts", "contexts", "prompts", "answers"):
             ragged = getattr(self, name)
             arrays |= {f"{name}.ids": ragged.ids, f"{name}.offsets": ragged.offsets}
+        arrays |= {f"vocabulary.{name}": array for name, array in vars(self.vocabulary).items()}
         np.savez(path, **arrays)
 
     @classmethod
@@ -78,7 +82,8 @@ class TrainingData:
                 name: Ragged(file[f"{name}.ids"], file[f"{name}.offsets"])
                 for name in ("texts", "contexts", "prompts", "answers")
             }
-            return cls(**ragged, question_of=file["question_of"])
+            looks = {f.name: file[f"vocabulary.{f.name}"] for f in fields(Vocabulary)}
+            return cls(**ragged, question_of=file["question_of"], vocabulary=Vocabulary(**looks))
 
 
 def tokenize_rows(
@@ -87,7 +92,7 @@ def tokenize_rows(
     tokenizer: PreTrainedTokenizerBase,
     *,
     end_token: int,
-    max_context: int = 3072,
+    max_context: int = 8192,
 ) -> TrainingData:
     """Tokenize rows; questions are grouped by context, and contexts of more than ``max_context`` tokens left out.
 
@@ -114,7 +119,8 @@ def tokenize_rows(
         answers += [[*ids, end_token] for ids in plain([answer.strip() for _, answer in asked])]
         question_of.append(len(prompts))
     ragged = (Ragged.of(items, smallest) for items in (text_ids, contexts, prompts, answers))
-    return TrainingData(*ragged, np.asarray(question_of))  # type: ignore[call-arg, arg-type]
+    vocabulary = Vocabulary.of(tokenizer, end_token)
+    return TrainingData(*ragged, np.asarray(question_of), vocabulary)  # type: ignore[call-arg, arg-type]
 
 
 def _batched(items: Iterable[str], size: int) -> Iterator[list[str]]:

@@ -17,16 +17,18 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
-from safetensors.torch import load_file, save_file
 from torch.utils.data import DataLoader, Dataset
 
 from ccf_core.adapter import Adapter
 from ccf_core.base import Base
 from ccf_core.config import CCFConfig
+from ccf_core.training import checkpoint
+from ccf_core.training.checkpoint import Cursor
 from ccf_core.training.data import TrainingData
 from ccf_core.training.examples import Kind, Mix, Sampler
 from ccf_core.training.model import TrainingModel
 from ccf_core.training.packing import Batch, Capacity, draw_examples, pack
+from ccf_core.training.validation import Validation
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class TrainingConfig:
     workers: int = 4
     log_every: int = 20
     save_every: int = 500
+    validate_every: int = 500
+    validation_batches: int = 2
     mix: Mix = field(default_factory=Mix)
 
     def rate(self, step: int) -> float:
@@ -61,12 +65,17 @@ class Batches(Dataset):
     def __init__(self, data: TrainingData, config: CCFConfig, run: TrainingConfig) -> None:
         self.sampler = Sampler(data, config, run.mix)
         self.config, self.run = config, run
-        self.capacity = Capacity.for_tokens(run.tokens_per_batch)
+        self.capacities = [Capacity.for_tokens(run.tokens_per_batch, long) for long in (False, True)]
+        self.notable = data.vocabulary.notable
 
     def __getitem__(self, number: int) -> Batch:
         rng = np.random.default_rng((self.run.seed, number))
-        examples = draw_examples(self.sampler, self.capacity, rng)
-        return pack(examples, self.config, self.capacity, self.run.mix.weights)
+        every = self.run.mix.long_every
+        # Eight in a row are of a kind, so that up to eight processes have a step of equal work.
+        long = bool(every) and number // 8 % every == every - 1
+        capacity = self.capacities[long]
+        examples = draw_examples(self.sampler, capacity, rng, long)
+        return pack(examples, self.config, capacity, self.run.mix, self.notable)
 
 
 def train(
@@ -77,12 +86,16 @@ def train(
     folder: str | Path,
     *,
     start: Adapter | None = None,
+    cursor: Cursor | None = None,
+    held_out: TrainingData | None = None,
     max_seconds: float = math.inf,
     accelerator: Accelerator | None = None,
 ) -> Adapter:
     """Train an adapter, from ``start`` or from zero, and write checkpoints and ``log.jsonl`` into ``folder``.
 
-    Resumes from the checkpoint in ``folder`` if there is one. Stops early, after a checkpoint, at ``max_seconds``.
+    Resumes from the checkpoint in ``folder`` if there is one; else, with a ``cursor``, goes on from there with
+    ``start``, the learning rate warming up once more for the new moments. Stops early, after a checkpoint, at
+    ``max_seconds``. With ``held_out`` rows ``validation.jsonl`` tells how those fare.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -96,7 +109,15 @@ def train(
         model.trainable.parameters(), lr=run.learning_rate, betas=(0.9, 0.98), weight_decay=0.0,
         fused=device.type == "cuda",
     )  # fmt: skip
-    first = _resume(folder, model, optimizer) if (folder / "state.json").exists() else 0
+    warm_from = 0
+    if (folder / "state.json").exists():
+        cursor = checkpoint.resume(folder, model, optimizer)
+    elif cursor:
+        warm_from = cursor.step
+    first = cursor.step if cursor else 0
+    if cursor and cursor.seed != run.seed:
+        raise ValueError(f"the run to go on with was drawn from seed {cursor.seed}, not {run.seed}")
+    validation = held_out and Validation(held_out, config, run.mix, run.tokens_per_batch, run.validation_batches)
     wrapped, optimizer = accelerator.prepare(model, optimizer)
     if accelerator.is_main_process:
         described = {"run": dataclasses.asdict(run), "ccf": dataclasses.asdict(config)}
@@ -109,7 +130,7 @@ def train(
     batches = _batches(data, config, run, first, accelerator)
     for step in range(first, run.steps):
         for group in optimizer.param_groups:
-            group["lr"] = run.rate(step)
+            group["lr"] = run.rate(step) * min(1.0, (step - warm_from + 1) / run.warmup if warm_from else 1.0)
         for turn in range(run.accumulate):
             batch = next(batches).to(device)
             last = turn == run.accumulate - 1
@@ -126,15 +147,20 @@ def train(
             summed, seen = accelerator.reduce(totals), accelerator.reduce(tokens)
             now = time.perf_counter()
             if accelerator.is_main_process:
-                _log(folder, step + 1, summed, int(seen), now - since, float(norm), run.rate(step))
+                _log(folder, step + 1, summed, int(seen), now - since, float(norm), optimizer.param_groups[0]["lr"])
             since = now
             totals.zero_()
             tokens.zero_()
             late = torch.tensor(float(now - began > max_seconds), device=device)
             out_of_time = bool(accelerator.reduce(late))  # all processes have to agree
-        if (step + 1) % run.save_every == 0 or step + 1 == run.steps or out_of_time:
+        ends = step + 1 == run.steps or out_of_time
+        if validation and ((step + 1) % run.validate_every == 0 or ends):
+            told = validation(model, accelerator)
             if accelerator.is_main_process:
-                _save(folder, model, optimizer, step + 1)
+                _append(folder / "validation.jsonl", {"step": step + 1} | told)
+        if (step + 1) % run.save_every == 0 or ends:
+            if accelerator.is_main_process:
+                checkpoint.save(folder, model, optimizer, Cursor(step + 1, run.seed))
             accelerator.wait_for_everyone()
         if out_of_time:
             break
@@ -164,35 +190,10 @@ def _log(folder: Path, step: int, totals: torch.Tensor, tokens: int, seconds: fl
                 f"{kind.name.lower()}_nats": round(nats / count, 4),
                 f"{kind.name.lower()}_acc": round(hits / count, 4),
             }
-    with (folder / "log.jsonl").open("a") as log:
+    _append(folder / "log.jsonl", row)
+
+
+def _append(path: Path, row: dict) -> None:
+    with path.open("a") as log:
         log.write(json.dumps(row) + "\n")
     print(json.dumps(row), flush=True)
-
-
-def _save(folder: Path, model: TrainingModel, optimizer: torch.optim.Optimizer, step: int) -> None:
-    """Adapter, moments and step; each file replaced whole, the state last."""
-    names = list(model.trainable)
-    moments = {
-        f"{name}.{key}": value.cpu() if value.ndim else value.cpu().reshape(1)
-        for name, p in zip(names, model.trainable.values(), strict=True)
-        for key, value in optimizer.state[p].items()
-    }
-    weights = {name: p.detach().cpu() for name, p in model.trainable.items()}
-    for name, tensors in (("weights", weights), ("moments", moments)):
-        save_file(tensors, folder / f"{name}.part")
-        (folder / f"{name}.part").replace(folder / f"{name}.safetensors")
-    (folder / "state.part").write_text(json.dumps({"step": step}))
-    (folder / "state.part").replace(folder / "state.json")
-
-
-def _resume(folder: Path, model: TrainingModel, optimizer: torch.optim.Optimizer) -> int:
-    weights, moments = (load_file(folder / f"{name}.safetensors") for name in ("weights", "moments"))
-    with torch.no_grad():
-        for name, p in model.trainable.items():
-            p.copy_(weights[name])
-            fused = optimizer.param_groups[0]["fused"]
-            optimizer.state[p] = {
-                "step": moments[f"{name}.step"].reshape(()).to(p.device if fused else "cpu"),
-                **{key: moments[f"{name}.{key}"].to(p.device) for key in ("exp_avg", "exp_avg_sq")},
-            }
-    return int(json.loads((folder / "state.json").read_text())["step"])

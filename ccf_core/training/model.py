@@ -12,10 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from ccf_core.adapter import LEVELS, REPEAT, SIDES, Adapter
-from ccf_core.config import TARGETS
+from ccf_core.adapter import LEVELS, REPEAT, Adapter
 from ccf_core.training.losses import chunked_cross_entropy
-from ccf_core.training.packing import LONGEST, PAD_RUN, Batch
+from ccf_core.training.packing import Batch, longest_segment
+from ccf_core.training.prefix_mask import PrefixMask, attend_masked
 from ccf_core.transformer import (
     StackSpec,
     Weights,
@@ -94,14 +94,24 @@ class _Permute(torch.autograd.Function):
         return gradient[inverse], None, None
 
 
+def _block_means(x: Tensor, block: Tensor, count: int) -> Tensor:
+    """Mean of the rows of x (E, kv_heads, head_dim) that belong to each of ``count`` blocks, summed in float32."""
+    sums = x.new_zeros((count, *x.shape[1:]), dtype=torch.float32).index_add(0, block, x.float())
+    return (sums / torch.bincount(block, minlength=count).clamp_min(1)[:, None, None]).to(x.dtype)
+
+
 def encoder_layer(
-    spec: StackSpec, w: Weights, hidden: Tensor, cos: Tensor, sin: Tensor,
-    bounds: Tensor, slot_at: Tensor, attention: StreamAttention,
+    spec: StackSpec, w: Weights, hidden: Tensor, cos: Tensor, sin: Tensor, batch: Batch, pooled: bool,
+    mask: object, longest: int, attention: StreamAttention,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     """Hidden stream, and the slots' keys (before rotary) and values (S, kv_heads, head_dim)."""
     q, k, raw, v = project(spec, w, hidden, cos, sin)
-    out = finish(spec, w, hidden, attention(q, k, v, bounds, bounds, PAD_RUN))
-    return out, _Take.apply(raw, slot_at), _Take.apply(v, slot_at)
+    bounds = batch.encoder_bounds
+    seen = attention(q, k, v, bounds, bounds, longest) if mask is None else attend_masked(q, k, v, mask)
+    out = finish(spec, w, hidden, seen)
+    if pooled:
+        return out, *(_block_means(x, batch.pooled_in, len(batch.slot_at)) for x in (raw, v))
+    return out, _Take.apply(raw, batch.slot_at), _Take.apply(v, batch.slot_at)
 
 
 def decoder_layer(
@@ -111,7 +121,7 @@ def decoder_layer(
     """Hidden stream; each sequence sees its own memory (M, kv_heads, head_dim, keys rotated) before its tokens."""
     q, k, _, v = project(spec, w, hidden, cos, sin)
     k, v = (_Permute.apply(torch.cat(both), batch.order, batch.inverse) for both in ((memory_k, k), (memory_v, v)))
-    return finish(spec, w, hidden, attention(q, k, v, batch.query_bounds, batch.key_bounds, LONGEST))
+    return finish(spec, w, hidden, attention(q, k, v, batch.query_bounds, batch.key_bounds, batch.longest))
 
 
 class TrainingModel(nn.Module):
@@ -130,7 +140,7 @@ class TrainingModel(nn.Module):
         )
         layers = layer_weights(base)
         self.frozen = {name: [w[name].detach() for w in layers] for name in layers[0]}
-        self.stacked = {t: torch.stack(self.frozen[f"{t}.weight"]) for t in TARGETS}
+        self.stacked = {t: torch.stack(self.frozen[f"{t}.weight"]) for t in self.config.targets}
         self.embedding = embedding_table(base)
         self.head = base.get_output_embeddings().weight
         self._longest_window = self.config.slot_window or max(self.config.ratios)
@@ -142,6 +152,7 @@ class TrainingModel(nn.Module):
 
         self._encoder_layer, self._decoder_layer = fast(encoder_layer), fast(decoder_layer)
         self._rotate, self._window_means = fast(rotate), fast(_window_means)
+        self._prefix_mask = PrefixMask(dense=not compiled) if self.config.mask == "prefix" else None
 
     def adapter(self) -> Adapter:
         """What is being trained, as it stands."""
@@ -152,7 +163,7 @@ class TrainingModel(nn.Module):
         """Every layer's weights with W + scale · B·A in the targets, rounded to the base's dtype, differentiable."""
         dtype = self.embedding.dtype
         per_target = {}
-        for target in TARGETS:
+        for target in self.config.targets:
             a, b = (self.trainable[f"{side}__{target}__{part}"].to(dtype) for part in "ab")
             per_target[f"{target}.weight"] = torch.baddbmm(
                 self.stacked[target], b, a, alpha=self.config.lora_scale
@@ -160,26 +171,34 @@ class TrainingModel(nn.Module):
         names = {**self.frozen, **per_target}
         return [{name: values[i] for name, values in names.items()} for i in range(self.spec.layers)]
 
-    def encode(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Keys before rotary and values of all slots: each (S, layers, kv_heads, head_dim)."""
-        text = F.embedding(batch.encoder_ids, self.embedding)
-        with torch.no_grad():
-            pooled = self._window_means(text, *batch.slot_window.unbind(1), self._longest_window)
-        levels = self.trainable[LEVELS].to(text.dtype)[batch.slot_level]
-        # Where a stream has spare slots they all point at its last, unused token.
-        hidden = text.index_copy(0, batch.slot_at, pooled + levels)
-        cos, sin = rotary_table(self.base, batch.encoder_positions, text.dtype)
+    def encode(self, batch: Batch, layers: list[dict[str, Tensor]] | None = None) -> tuple[Tensor, Tensor]:
+        """Keys before rotary and values of all slots: each (S, layers, kv_heads, head_dim).
+
+        layers : ``merged("encoder")``, if the caller has it already.
+        """
+        hidden = F.embedding(batch.encoder_ids, self.embedding)
+        pooled = self.config.compressor == "mean_pool"
+        if not pooled:
+            with torch.no_grad():
+                means = self._window_means(hidden, *batch.slot_window.unbind(1), self._longest_window)
+            levels = self.trainable[LEVELS].to(hidden.dtype)[batch.slot_level]
+            # Where a stream has spare slots they all point at its last, unused token.
+            hidden = hidden.index_copy(0, batch.slot_at, means + levels)
+        mask = self._prefix_mask and self._prefix_mask(batch)
+        cos, sin = rotary_table(self.base, batch.encoder_positions, hidden.dtype)
         keys, values = [], []
-        for w in self.merged("encoder"):
+        for w in layers or self.merged("encoder"):
             hidden, k, v = self._encoder_layer(
-                self.spec, w, hidden, cos, sin, batch.encoder_bounds, batch.slot_at, self.attention
+                self.spec, w, hidden, cos, sin, batch, pooled, mask, longest_segment(self.config), self.attention
             )
             keys.append(k)
             values.append(v)
         return torch.stack(keys, 1), torch.stack(values, 1)
 
-    def decode(self, batch: Batch, keys: Tensor, values: Tensor) -> Tensor:
-        """Hidden states (D, hidden), final norm applied."""
+    def decode(
+        self, batch: Batch, keys: Tensor, values: Tensor, layers: list[dict[str, Tensor]] | None = None
+    ) -> Tensor:
+        """Hidden states (D, hidden), final norm applied. layers : ``merged("decoder")``, as in ``encode``."""
         k, v = keys.index_select(0, batch.memory_slot), values.index_select(0, batch.memory_slot)
         cos, sin = rotary_table(self.base, batch.memory_positions, k.dtype)
         k = self._rotate(k, cos[:, None], sin[:, None])
@@ -187,19 +206,20 @@ class TrainingModel(nn.Module):
         hidden = F.embedding(batch.decoder_ids, self.embedding)
         hidden = torch.where(repeat, self.trainable[REPEAT].to(hidden.dtype), hidden)
         cos, sin = rotary_table(self.base, batch.decoder_positions, hidden.dtype)
-        for w, memory_k, memory_v in zip(self.merged("decoder"), k.unbind(1), v.unbind(1), strict=True):
+        for w, memory_k, memory_v in zip(layers or self.merged("decoder"), k.unbind(1), v.unbind(1), strict=True):
             hidden = self._decoder_layer(self.spec, w, hidden, cos, sin, memory_k, memory_v, batch, self.attention)
         return rms_norm(hidden, self.base.model.norm.weight, self.spec.eps)
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """(loss, record): the record (kinds, 3) float32 holds each kind's summed nats, hits and number of targets."""
-        hidden = self.decode(batch, *self.encode(batch))
+        return self.loss(batch, self.decode(batch, *self.encode(batch)))
+
+    def loss(self, batch: Batch, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss and record of ``forward`` from the decoder's hidden states; teachers are among these, detached."""
         loss, each, correct = chunked_cross_entropy(
-            hidden[batch.target_at], self.head, batch.targets, batch.target_weight, self.compiled
-        )
+            hidden[batch.target_at], self.head, batch.targets, batch.target_weight, self.compiled,
+            teacher=hidden.detach()[batch.teacher_at], share=batch.teacher_share,
+        )  # fmt: skip
         columns = torch.stack((each, correct.float(), torch.ones_like(each)), 1) * (batch.target_weight > 0)[:, None]
         record = columns.new_zeros((5, 3)).index_add_(0, batch.target_kind, columns)
         return loss, record[:4]
-
-
-__all__ = ["SIDES", "TrainingModel", "flash_attention", "plain_attention"]

@@ -16,45 +16,69 @@ from torch import Tensor
 
 from ccf_core.config import CCFConfig
 from ccf_core.layout import Placement, SlotLayout, slot_layout, window_start
-from ccf_core.training.examples import Example, Sampler
+from ccf_core.training.examples import LONGEST, Decoded, Example, Kind, Mix, Sampler
 
-#: Bounds on the length of an encoder sequence (text and slots of a segment) and of a decoder sequence (slots read
-#: and tokens), which attention kernels have to know beforehand.
-PAD_RUN = 512
-LONGEST = 1280
+#: Longest sequence that fills up a stream.
+PAD_RUN = 256
+
+
+def longest_segment(config: CCFConfig) -> int:
+    """Bound on an encoder sequence, text and slots, which attention kernels have to know beforehand."""
+    return -(-(config.segment_length + -(-config.segment_length // config.finest)) // 128) * 128
 
 
 @dataclass(frozen=True)
 class Capacity:
-    """Sizes of one batch: tokens through the encoder (slots included) and the decoder, slots, slots read, targets."""
+    """Sizes of one batch: tokens through the encoder (slots included) and the decoder, slots, slots read, targets
+    that learn from a teacher, other targets, sequences. ``longest`` bounds a decoder sequence."""
 
     encoder: int
     decoder: int
     slots: int
     memory: int
+    taught: int
     targets: int
     sequences: int
+    longest: int
 
     @classmethod
-    def for_tokens(cls, tokens: int) -> Capacity:
-        """Room for about ``tokens`` source tokens under the default mix (measured: 93 to 97% of it gets used)."""
+    def for_tokens(cls, tokens: int, long: bool = False) -> Capacity:
+        """Room for about ``tokens`` source tokens under the default mix."""
 
-        def aligned(share: float) -> int:
-            return int(tokens * share) // 128 * 128 + 128
+        def aligned(share: float, unit: int = 128) -> int:
+            return int(tokens * share) // unit * unit + unit
 
-        return cls(aligned(1.18), aligned(1.25), aligned(0.17), aligned(0.42), aligned(1.12), tokens // 96 + 128)
+        shares = LONG_SHARES if long else SHARES
+        unit = 2048 if tokens > 8192 else 128  # few shapes of loss chunks
+        return cls(
+            *(aligned(share) for share in shares[:4]),
+            *(aligned(share, unit) for share in shares[4:]),
+            tokens // 96 + 96,
+            LONGEST[long],
+        )
+
+    def room(self) -> np.ndarray:
+        """As ``size_of`` counts."""
+        return np.array(list(vars(self).values())[:-1])
+
+
+#: Of the source tokens, in the order of Capacity (measured: about 95% of what is tightest gets used).
+SHARES = (1.18, 1.60, 0.155, 0.58, 0.10, 1.05)
+LONG_SHARES = (1.16, 1.10, 0.15, 0.75, 0.06, 0.70)
 
 
 class Batch(NamedTuple):
-    """Tensors of one batch, int64 unless said otherwise; E, D, S, M, N as in Capacity, Q sequences.
+    """Tensors of one batch, int64 unless said otherwise; E, D, S, M, T, N as in Capacity, Q sequences.
 
     encoder_ids (E,), encoder_positions (E,), encoder_bounds (Q,) int32: text and slots of each segment in a row.
     slot_at (S,): where in the encoder stream; slot_level (S,): index of the level; slot_window (S, 2): [start, end).
+    pooled_in (E,): the slot whose block a token belongs to, where the compressor is mean pooling.
     decoder_ids (D,), decoder_positions (D,), query_bounds (Q,), key_bounds (Q,) int32.
     memory_slot (M,), memory_positions (M,): slots read, sequence after sequence.
     order, inverse (M + D,): from [memory | tokens] to each sequence's own [memory, tokens], and back.
-    target_at, targets (N,), target_kind (N,), target_weight (N,) float32 (0 where unused).
-    source_tokens: text tokens that went in.
+    target_at, targets, target_kind, target_weight float32 (T + N,): 0 where unused; the first T have a teacher.
+    teacher_at (T,), teacher_share (T,) float32: where it is in the decoder stream, and how much it counts.
+    source_tokens: text tokens that went in. longest: the Capacity's, a plain number.
     """
 
     encoder_ids: Tensor
@@ -63,6 +87,7 @@ class Batch(NamedTuple):
     slot_at: Tensor
     slot_level: Tensor
     slot_window: Tensor
+    pooled_in: Tensor
     decoder_ids: Tensor
     decoder_positions: Tensor
     query_bounds: Tensor
@@ -75,10 +100,13 @@ class Batch(NamedTuple):
     targets: Tensor
     target_kind: Tensor
     target_weight: Tensor
+    teacher_at: Tensor
+    teacher_share: Tensor
     source_tokens: Tensor
+    longest: int
 
     def to(self, device: torch.device | str) -> Batch:
-        return Batch(*(t.to(device, non_blocking=True) for t in self))
+        return Batch(*(t if isinstance(t, int) else t.to(device, non_blocking=True) for t in self))
 
 
 @lru_cache(maxsize=4096)
@@ -87,35 +115,39 @@ def _slots(tokens: int, ratio: int, ratios: tuple[int, ...]) -> tuple[SlotLayout
     return slots, np.asarray(slots.ends)
 
 
+def _is_taught(d: Decoded) -> bool:
+    return d.teacher is not None
+
+
 def size_of(example: Example, config: CCFConfig) -> np.ndarray:
-    """(encoder, decoder, slots, memory, targets, sequences) that an example takes."""
+    """(encoder, decoder, slots, memory, taught, targets, sequences) that an example takes."""
     slots = [-(-len(s) // example.ratio) for s in example.segments]
     memory = sum(slots[i] for d in example.decoded for i in d.segments)
     tokens = sum(len(d.input_ids) for d in example.decoded)
-    targets = sum(int((d.targets >= 0).sum()) for d in example.decoded)
-    text = sum(map(len, example.segments))
-    return np.array([text + sum(slots), tokens, sum(slots), memory, targets, max(len(slots), len(example.decoded))])
-
-
-def _short_enough(example: Example, config: CCFConfig) -> bool:
-    slots = [-(-len(s) // example.ratio) for s in example.segments]
-    return all(n + len(s) <= PAD_RUN for n, s in zip(slots, example.segments, strict=True)) and all(
-        len(d.input_ids) + sum(slots[i] for i in d.segments) <= LONGEST for d in example.decoded
+    taught, plain = (
+        sum(int((d.targets >= 0).sum()) for d in example.decoded if _is_taught(d) is wanted) for wanted in (True, False)
     )
+    text = sum(map(len, example.segments)) + (sum(slots) if config.compressor == "slots" else 0)
+    sequences = max(len(slots), len(example.decoded))
+    return np.array([text, tokens, sum(slots), memory, taught, plain, sequences])
 
 
-def draw_examples(sampler: Sampler, capacity: Capacity, rng: np.random.Generator) -> list[Example]:
-    """Draw until the next example no longer fits; two misses are drawn over first."""
-    room = np.array(list(vars(capacity).values()))
-    runs = 1 + max(capacity.encoder, capacity.decoder, capacity.memory) // PAD_RUN
-    reserve = np.array([1, runs, 1, 1, 0, runs])
-    used, misses, examples = reserve, 0, []
-    while misses < 3:
-        example = sampler.draw(rng)
-        after = used + size_of(example, sampler.config)
-        if not _short_enough(example, sampler.config):
+def _short_enough(example: Example, longest: int) -> bool:
+    slots = [-(-len(s) // example.ratio) for s in example.segments]
+    return all(len(d.input_ids) + sum(slots[i] for i in d.segments) <= longest for d in example.decoded)
+
+
+def draw_examples(sampler: Sampler, capacity: Capacity, rng: np.random.Generator, long: bool = False) -> list[Example]:
+    """Draw until the next example no longer fits; a few misses are drawn over first."""
+    room = capacity.room()
+    used, misses, examples = np.array([1, 1, 1, 1, 0, 0, 0]), 0, []
+    while misses < 24:
+        example = sampler.draw(rng, long)
+        if not _short_enough(example, capacity.longest):
             continue
-        if (after > room).any():
+        after = used + size_of(example, sampler.config)
+        filling = 2 + (room - after)[[0, 1, 3]].max() // PAD_RUN  # sequences that take up the rest
+        if (after > room).any() or after[-1] + filling > room[-1]:
             misses += 1
             continue
         used = after
@@ -123,33 +155,49 @@ def draw_examples(sampler: Sampler, capacity: Capacity, rng: np.random.Generator
     return examples
 
 
-def pack(examples: list[Example], config: CCFConfig, capacity: Capacity, weights: tuple[float, ...]) -> Batch:
-    """Lay examples out in the streams of a Batch. Each kind's targets weigh weights[kind] in all."""
-    enc_ids, enc_pos, enc_len = [], [], []
+def pack(
+    examples: list[Example], config: CCFConfig, capacity: Capacity, mix: Mix, notable: np.ndarray | None = None
+) -> Batch:
+    """Lay examples out in the streams of a Batch. Each kind's targets weigh ``mix.weights[kind]`` in all.
+
+    notable : tokens that ``mix.emphasis`` is for, bool (vocabulary,).
+    """
+    enc_ids, enc_pos, enc_len, pooled_in = [], [], [], []
     slot_at, slot_level, slot_window = [], [], []
     dec_ids, dec_pos, dec_len, mem_len = [], [], [], []
-    mem_slot, mem_pos, target_at, targets, kinds = [], [], [], [], []
+    mem_slot, mem_pos, teacher_at = [], [], []
+    asked_for: tuple[list, list] = ([], [])  # (where, target, kind) without and with a teacher
     at = queried = source = 0
     slots_before = 0
+    with_slots = config.compressor == "slots"
     for example in examples:
         first_slot, slot_count, ends_of = [], [], []
         for segment in example.segments:
             slots, ends = _slots(len(segment), example.ratio, config.ratios)
-            n = len(segment)
-            enc_ids += [segment, np.zeros(len(slots), np.int64)]
-            enc_pos += [np.arange(n), ends - 1]
-            enc_len.append(n + len(slots))
-            slot_at.append(at + n + np.arange(len(slots)))
-            slot_level.append(np.asarray([config.ratios.index(level) for level in slots.levels]))
-            starts = [window_start(e, lv, config.slot_window) for e, lv in zip(slots.ends, slots.levels, strict=True)]
-            slot_window.append(np.stack((at + np.asarray(starts), at + ends), axis=1))
+            n, count = len(segment), len(slots)
             first_slot.append(slots_before)
-            slot_count.append(len(slots))
+            slot_count.append(count)
             ends_of.append(ends)
-            slots_before += len(slots)
-            at += n + len(slots)
+            slot_level.append(np.asarray([config.ratios.index(level) for level in slots.levels]))
+            if with_slots:
+                enc_ids += [segment, np.zeros(count, np.int64)]
+                enc_pos += [np.arange(n), ends - 1]
+                slot_at.append(at + n + np.arange(count))
+                starts = [
+                    window_start(e, lv, config.slot_window) for e, lv in zip(slots.ends, slots.levels, strict=True)
+                ]
+                slot_window.append(np.stack((at + np.asarray(starts), at + ends), axis=1))
+            else:
+                enc_ids.append(segment)
+                enc_pos.append(np.arange(n))
+                by_end = np.argsort(ends)
+                pooled_in.append(slots_before + by_end[np.searchsorted(ends[by_end], np.arange(n), side="right")])
+            enc_len.append(n + count * with_slots)
+            slots_before += count
+            at += enc_len[-1]
             source += n
-        for d in example.decoded:
+        begins = np.cumsum([queried, *(len(d.input_ids) for d in example.decoded)])
+        for d, queried in zip(example.decoded, begins.tolist(), strict=False):
             placed = Placement(sum(len(example.segments[i]) for i in d.segments), 1, 2**d.shift)
             start = read = 0
             for i in d.segments:
@@ -158,20 +206,26 @@ def pack(examples: list[Example], config: CCFConfig, capacity: Capacity, weights
                 start += len(example.segments[i])
                 read += slot_count[i]
             begin = placed.question if d.segments else 0
-            source += 0 if d.segments else len(d.input_ids)
+            source += 0 if example.segments else len(d.input_ids)
             dec_ids.append(d.input_ids)
             dec_pos.append(begin + np.arange(len(d.input_ids)))
             dec_len.append(len(d.input_ids))
             mem_len.append(read)
             asked = np.flatnonzero(d.targets >= 0)
-            target_at.append(queried + asked)
-            targets.append(d.targets[asked])
-            kinds.append(np.full(len(asked), int(d.kind)))
-            queried += len(d.input_ids)
+            asked_for[_is_taught(d)].append((queried + asked, d.targets[asked], np.full(len(asked), int(d.kind))))
+            if d.teacher is not None:
+                teacher_at.append(begins[d.teacher[0]] + d.teacher[1] + asked)
+        queried = int(begins[-1])
 
-    kind = _filled(kinds, capacity.targets, len(weights))
-    counts = np.bincount(kind, minlength=len(weights) + 1)
-    per_target = np.append(np.asarray(weights) / np.maximum(counts[:-1], 1), 0.0)
+    sizes = (capacity.taught, capacity.targets)
+    fills = (capacity.decoder - 1, 0, len(mix.weights))
+    target_at, targets, kind = (
+        np.concatenate(
+            [_filled([a[column] for a in asked_for[taught]], sizes[not taught], fill) for taught in (True, False)]
+        )
+        for column, fill in enumerate(fills)
+    )
+    weight = _target_weights(kind, targets, mix, notable)
     # What is left of a stream becomes short sequences that have both keys and queries: attention kernels leave
     # gradients of keys that nobody queries uninitialised.
     enc_rest, dec_rest, mem_rest = (
@@ -188,6 +242,8 @@ def pack(examples: list[Example], config: CCFConfig, capacity: Capacity, weights
     order = _interleave(mem_len, dec_len)
     inverse = np.empty_like(order)
     inverse[order] = np.arange(len(order))
+    share = np.zeros(capacity.taught, np.float32)
+    share[: sum(map(len, teacher_at))] = mix.distil
     streams = {
         "encoder_ids": _filled(enc_ids, capacity.encoder, 0),
         "encoder_positions": _filled(enc_pos, capacity.encoder, 0),
@@ -195,6 +251,7 @@ def pack(examples: list[Example], config: CCFConfig, capacity: Capacity, weights
         "slot_at": _filled(slot_at, capacity.slots, capacity.encoder - 1),
         "slot_level": _filled(slot_level, capacity.slots, 0),
         "slot_window": _filled(slot_window, capacity.slots, np.array([0, 1])),
+        "pooled_in": _filled(pooled_in, capacity.encoder, capacity.slots - 1),
         "decoder_ids": _filled(dec_ids, capacity.decoder, 0),
         "decoder_positions": _filled(dec_pos, capacity.decoder, 0),
         "query_bounds": _bounds(dec_len, capacity.sequences),
@@ -203,13 +260,25 @@ def pack(examples: list[Example], config: CCFConfig, capacity: Capacity, weights
         "memory_positions": _filled(mem_pos, capacity.memory, 0),
         "order": order,
         "inverse": inverse,
-        "target_at": _filled(target_at, capacity.targets, capacity.decoder - 1),
-        "targets": _filled(targets, capacity.targets, 0),
+        "target_at": target_at,
+        "targets": targets,
         "target_kind": kind,
-        "target_weight": per_target[kind].astype(np.float32),
+        "target_weight": weight,
+        "teacher_at": _filled(teacher_at, capacity.taught, capacity.decoder - 1),
+        "teacher_share": share,
         "source_tokens": np.asarray(source),
     }
-    return Batch(**{name: torch.from_numpy(np.asarray(array)) for name, array in streams.items()})
+    return Batch(**{name: torch.from_numpy(np.asarray(a)) for name, a in streams.items()}, longest=capacity.longest)
+
+
+def _target_weights(kind: np.ndarray, targets: np.ndarray, mix: Mix, notable: np.ndarray | None) -> np.ndarray:
+    """float32; each kind's add up to its weight, the notable tokens of a reconstruction counting more than others."""
+    own = np.ones(len(kind))
+    if notable is not None and mix.emphasis != 1:
+        own[(kind == Kind.RECONSTRUCT) & notable[targets]] = mix.emphasis
+    totals = np.bincount(kind, own, minlength=len(mix.weights) + 1)
+    per_kind = np.append(np.asarray(mix.weights) / np.maximum(totals[:-1], 1), 0.0)
+    return (per_kind[kind] * own).astype(np.float32)
 
 
 def _filled(parts: list[np.ndarray], length: int, fill: int | np.ndarray) -> np.ndarray:

@@ -20,15 +20,28 @@ from ccf_core.decoder import Decoder
 from ccf_core.encoder import Encoder
 from ccf_core.memory import KVMemory, MemoryHeader
 from ccf_core.segment import Span
+from ccf_core.training.checkpoint import Cursor, load_portable
+from ccf_core.training.cloze import Vocabulary
 from ccf_core.training.data import Ragged, TrainingData
-from ccf_core.training.examples import Decoded, Example, Kind, Mix, Sampler, cut
-from ccf_core.training.loop import TrainingConfig, train
+from ccf_core.training.examples import LONGEST, Decoded, Example, Kind, Mix, Sampler, cut
+from ccf_core.training.loop import Batches, TrainingConfig, train
 from ccf_core.training.losses import chunked_cross_entropy
 from ccf_core.training.model import TrainingModel
 from ccf_core.training.packing import Capacity, draw_examples, pack, size_of
 
 CONFIG = CCFConfig(segment_length=32, encoder_rank=4, decoder_rank=4)
-MIX = Mix(window=128)
+MIX = Mix(window=128, long_window=512)
+
+
+def vocabulary() -> Vocabulary:
+    """Of 256 tokens: 10 to 19 are digits, 20 to 59 begin names, every seventh closes a sentence."""
+    ids = np.arange(256)
+    digit, capital = (ids >= 10) & (ids < 20), (ids >= 20) & (ids < 60)
+    part = np.array([7])
+    return Vocabulary(
+        digit, ~digit, capital, capital, ids % 7 == 0, np.where(capital, ids + 100, -1), part, part, part,
+        np.array([8, 2]), np.array([2]),
+    )  # fmt: skip
 
 
 @pytest.fixture
@@ -38,7 +51,9 @@ def data() -> TrainingData:
     def ragged(count: int, low: int, high: int) -> Ragged:
         return Ragged.of([rng.integers(10, 250, rng.integers(low, high)) for _ in range(count)])
 
-    return TrainingData(ragged(20, 20, 400), ragged(20, 5, 90), ragged(40, 4, 9), ragged(40, 2, 6), np.arange(0, 41, 2))
+    return TrainingData(
+        ragged(20, 20, 400), ragged(20, 5, 90), ragged(40, 4, 9), ragged(40, 2, 6), np.arange(0, 41, 2), vocabulary()
+    )
 
 
 @pytest.fixture(params=["llama", "qwen2", "qwen3", "mistral"])
@@ -69,8 +84,10 @@ def run_config(**changes) -> TrainingConfig:
     )
 
 
-def test_a_training_pass_scores_what_encoder_and_decoder_score(base):
-    adapter = random_adapter(base.model)
+@pytest.mark.parametrize("mask", ["whole", "prefix"])
+def test_a_training_pass_scores_what_encoder_and_decoder_score(base, mask):
+    config = dataclasses.replace(CONFIG, mask=mask)
+    adapter = random_adapter(base.model, config)
     rng = np.random.default_rng(3)
     segments = [rng.integers(10, 250, n) for n in (32, 7)]
     asked = rng.integers(10, 250, 6)
@@ -85,7 +102,7 @@ def test_a_training_pass_scores_what_encoder_and_decoder_score(base):
         ],
     )
     capacity = Capacity.for_tokens(1024)
-    batch = pack([example], CONFIG, capacity, (1.0, 1.0, 1.0, 1.0))
+    batch = pack([example], config, capacity, Mix(weights=(1.0, 1.0, 1.0, 1.0)))
     _, record = TrainingModel(base.model, adapter, compiled=False)(batch)
 
     encoder = Encoder(base.model, adapter)
@@ -109,8 +126,8 @@ def test_packing_more_examples_changes_no_score(base, data):
     sampler, capacity = Sampler(data, CONFIG, MIX), Capacity.for_tokens(1024)
     examples = draw_examples(sampler, capacity, np.random.default_rng(1))
     assert len(examples) > 3
-    together = model(pack(examples, CONFIG, capacity, MIX.weights))[1]
-    alone = sum(model(pack([e], CONFIG, capacity, MIX.weights))[1] for e in examples)
+    together = model(pack(examples, CONFIG, capacity, MIX))[1]
+    alone = sum(model(pack([e], CONFIG, capacity, MIX))[1] for e in examples)
     assert torch.allclose(together, alone, rtol=1e-4)
 
 
@@ -121,7 +138,7 @@ def test_a_third_of_segments_are_ragged_and_no_example_is_too_large(data):
     assert (lengths < CONFIG.segment_length).mean() > 0.3
     assert lengths.min() >= 1
     used = sum(size_of(e, CONFIG) for e in draw_examples(sampler, capacity, np.random.default_rng(0)))
-    assert (used <= np.array(list(vars(capacity).values()))).all()
+    assert (used <= capacity.room()).all()
     assert {d.kind for e in examples for d in e.decoded} == set(Kind)
     assert {e.ratio for e in examples} == set(CONFIG.ratios)
     assert {d.shift for e in examples for d in e.decoded} > {0, 1}
@@ -149,10 +166,95 @@ def test_chunked_cross_entropy_equals_the_plain_one(monkeypatch):
     assert hits.tolist() == ((hidden @ head.T).argmax(-1) == targets).tolist()
 
 
+def test_a_teacher_is_learnt_from_as_far_as_its_share_goes(monkeypatch):
+    monkeypatch.setattr("ccf_core.training.losses.CHUNK", 7)
+    torch.manual_seed(0)
+    hidden, head, teacher = torch.randn(20, 8, requires_grad=True), torch.randn(50, 8), torch.randn(9, 8)
+    targets, weights, share = torch.randint(0, 50, (20,)), torch.rand(20), torch.rand(9)
+    loss, *_ = chunked_cross_entropy(hidden, head, targets, weights, teacher=teacher, share=share)
+    (gradient,) = torch.autograd.grad(loss, hidden)
+    logits = hidden @ head.T
+    nats = torch.nn.functional.cross_entropy(logits, targets, reduction="none")
+    wanted = (teacher @ head.T).log_softmax(-1)
+    divergence = torch.nn.functional.kl_div(logits[:9].log_softmax(-1), wanted, reduction="none", log_target=True)
+    mixed = torch.cat(((1 - share) * nats[:9] + share * divergence.sum(-1), nats[9:]))
+    (plain,) = torch.autograd.grad((mixed * weights).sum(), hidden)
+    assert loss.item() == pytest.approx((mixed * weights).sum().item(), rel=1e-5)
+    assert torch.allclose(gradient, plain, atol=1e-5)
+
+
+def test_teachers_stand_where_the_same_token_is_predicted_from_raw_text(data):
+    sampler, capacity = Sampler(data, CONFIG, MIX), Capacity.for_tokens(4096)
+    taught = 0
+    for seed in range(3):
+        batch = pack(draw_examples(sampler, capacity, np.random.default_rng(seed)), CONFIG, capacity, MIX)
+        of = {
+            int(at): int(t) for at, t in zip(batch.target_at, batch.targets, strict=True) if at < capacity.decoder - 1
+        }
+        used = batch.teacher_share > 0
+        taught += int(used.sum())
+        assert all(of[int(at)] == int(t) for at, t in zip(batch.teacher_at[used], batch.targets[: len(used)][used]))
+        assert (batch.target_kind[: len(used)][used] != Kind.FULL).all()
+    assert taught > 50
+
+
+def test_one_batch_in_eight_reads_long_windows(data):
+    batches = Batches(data, CONFIG, run_config(mix=dataclasses.replace(MIX, long_every=2)))
+    longest = [batches[number].longest for number in (0, 7, 8, 15, 16)]
+    assert longest == [LONGEST[0], LONGEST[0], LONGEST[1], LONGEST[1], LONGEST[0]]
+
+
+def test_notable_tokens_weigh_more_in_reconstructions_alone(data):
+    sampler, capacity = Sampler(data, CONFIG, MIX), Capacity.for_tokens(2048)
+    examples = draw_examples(sampler, capacity, np.random.default_rng(0))
+    mix, notable = dataclasses.replace(MIX, emphasis=3.0), data.vocabulary.notable
+    plain, heavy = (pack(examples, CONFIG, capacity, m, notable) for m in (MIX, mix))
+    for kind in Kind:
+        of_kind = plain.target_kind == kind
+        assert heavy.target_weight[of_kind].sum().item() == pytest.approx(MIX.weights[kind], rel=1e-4)
+    weight = heavy.target_weight[plain.target_kind == Kind.RECONSTRUCT]
+    marked = torch.from_numpy(notable)[plain.targets[plain.target_kind == Kind.RECONSTRUCT]]
+    assert weight[marked].unique().item() == pytest.approx(3 * weight[~marked].unique().item(), rel=1e-5)
+    full = heavy.target_weight[plain.target_kind == Kind.FULL]
+    assert len(full.unique()) == 1
+
+
+def test_a_portable_checkpoint_goes_on_without_a_jump(tiny_folder, data, tmp_path):
+    drum = dataclasses.replace(data, texts=Ragged.of([np.resize(np.arange(60, 90), 300)] * 3))
+    whole = run_config(steps=80, save_every=40, log_every=4, warmup=8)
+
+    def losses(where: Path, **given) -> dict[int, float]:
+        base = load_base(tiny_folder("llama"), device="cpu", dtype="float32")
+        train(base, drum, CONFIG, whole, where, **given)
+        rows = map(json.loads, (where / "log.jsonl").read_text().splitlines())
+        return {row["step"]: row["reconstruct_nats"] for row in rows}
+
+    first = tmp_path / "first"
+    base = load_base(tiny_folder("llama"), device="cpu", dtype="float32")
+    train(base, drum, CONFIG, dataclasses.replace(whole, steps=40), first)
+    start, cursor = load_portable(first / "portable")
+    assert cursor == Cursor(40, 0)
+    told = losses(tmp_path / "second", start=start, cursor=cursor)
+    before = [json.loads(line) for line in (first / "log.jsonl").read_text().splitlines()][-1]["reconstruct_nats"]
+    assert min(told) == 44
+    assert told[44] < 1.02 * before
+    parts = list((first / "portable").glob("*.safetensors"))
+    assert max(p.stat().st_size for p in parts) <= 15_000_000
+
+
+def test_held_out_rows_are_told_by_ratio(tiny_folder, data, tmp_path):
+    base = load_base(tiny_folder("llama"), device="cpu", dtype="float32")
+    train(base, data, CONFIG, run_config(steps=4, validate_every=2), tmp_path, held_out=data)
+    rows = [json.loads(line) for line in (tmp_path / "validation.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [2, 4]
+    assert {f"{kind.name.lower()}_nats_{r}" for kind in Kind for r in CONFIG.ratios} <= rows[0].keys()
+
+
 def test_it_learns_and_only_the_adapter_changes(tiny_folder, data, tmp_path):
     base = load_base(tiny_folder("llama"), device="cpu", dtype="float32")
     before = {name: p.clone() for name, p in base.model.named_parameters()}
-    train(base, data, CONFIG, run_config(steps=12), tmp_path)
+    drum = dataclasses.replace(data, texts=Ragged.of([np.resize([30, 40, 50], 200)] * 3))
+    train(base, drum, CONFIG, run_config(steps=12), tmp_path)
     rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert rows[-1]["reconstruct_nats"] < rows[0]["reconstruct_nats"]
     assert all(torch.equal(p, before[name]) for name, p in base.model.named_parameters())
@@ -180,12 +282,14 @@ torch.set_num_threads(1)
 from accelerate import Accelerator
 from ccf_core.base import load_base
 from ccf_core.config import CCFConfig
+from ccf_core.training.checkpoint import Cursor, load_portable
+from ccf_core.training.cloze import Vocabulary
 from ccf_core.training.data import TrainingData
 from ccf_core.training.examples import Mix
-from ccf_core.training.loop import TrainingConfig, train
+from ccf_core.training.loop import Batches, TrainingConfig, train
 folder, data, out, accumulate = sys.argv[1:]
 run = TrainingConfig(steps=3, tokens_per_batch=512, accumulate=int(accumulate), learning_rate=5e-3, warmup=1,
-                     workers=0, log_every=1, mix=Mix(window=128))
+                     workers=0, log_every=1, mix=Mix(window=128, long_window=256))
 accelerator = Accelerator(cpu=True)
 train(load_base(folder, device="cpu", dtype="float32"), TrainingData.load(data),
       CCFConfig(segment_length=32, encoder_rank=4, decoder_rank=4), run, out, accelerator=accelerator)

@@ -1,0 +1,68 @@
+"""Two kinds of checkpoints of a run.
+
+Exact: weights in float32, optimiser moments and the step, to go on as if never stopped. Portable: the adapter in
+bfloat16 in parts of at most 8.5 MB (49 MB for the shipped shape) and a cursor; moments are left behind. Batches and
+ratios are drawn from (seed, number) alone, so seed and step are all the generator states that a run has.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from ccf_core.adapter import Adapter
+from ccf_core.errors import AdapterError
+from ccf_core.training.model import TrainingModel
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """Where a run stands: the next ``step`` of the batches drawn from ``seed``."""
+
+    step: int = 0
+    seed: int = 0
+
+
+def save(folder: Path, model: TrainingModel, optimizer: torch.optim.Optimizer, cursor: Cursor) -> None:
+    """Both kinds, the portable one in ``folder/portable``; each file replaced whole, the state last."""
+    names = list(model.trainable)
+    moments = {
+        f"{name}.{key}": value.cpu() if value.ndim else value.cpu().reshape(1)
+        for name, p in zip(names, model.trainable.values(), strict=True)
+        for key, value in optimizer.state[p].items()
+    }
+    weights = {name: p.detach().cpu() for name, p in model.trainable.items()}
+    for name, tensors in (("weights", weights), ("moments", moments)):
+        save_file(tensors, folder / f"{name}.part")
+        (folder / f"{name}.part").replace(folder / f"{name}.safetensors")
+    model.adapter().save(folder / "portable", "bfloat16")
+    for path in (folder / "portable" / "cursor.json", folder / "state.json"):
+        part = path.with_suffix(".part")
+        part.write_text(json.dumps(asdict(cursor)) + "\n")
+        part.replace(path)
+
+
+def resume(folder: Path, model: TrainingModel, optimizer: torch.optim.Optimizer) -> Cursor:
+    """Put an exact checkpoint back into model and optimiser."""
+    weights, moments = (load_file(folder / f"{name}.safetensors") for name in ("weights", "moments"))
+    fused = optimizer.param_groups[0]["fused"]
+    with torch.no_grad():
+        for name, p in model.trainable.items():
+            p.copy_(weights[name])
+            optimizer.state[p] = {
+                "step": moments[f"{name}.step"].reshape(()).to(p.device if fused else "cpu"),
+                **{key: moments[f"{name}.{key}"].to(p.device) for key in ("exp_avg", "exp_avg_sq")},
+            }
+    return Cursor(**json.loads((folder / "state.json").read_text()))
+
+
+def load_portable(folder: Path) -> tuple[Adapter, Cursor]:
+    """Adapter and cursor of a portable checkpoint; AdapterError if it is none."""
+    adapter = Adapter.load(folder)
+    if not (folder / "cursor.json").is_file():
+        raise AdapterError(f"{folder} holds an adapter but no cursor.json: give it as --start for a new run.")
+    return adapter, Cursor(**json.loads((folder / "cursor.json").read_text()))

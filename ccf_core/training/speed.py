@@ -1,0 +1,121 @@
+"""``python -m ccf_core.training.speed``: source tokens a second of the training step, beside what the card can do.
+
+The task is fixed so that versions compare: texts of four whole segments, each reconstructed, the last three also
+continued, one ratio a step, no teacher. Tokens are random, which costs what text costs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from ccf_core.adapter import Adapter
+from ccf_core.base import load_base
+from ccf_core.config import CCFConfig
+from ccf_core.evaluation.subject import device_name
+from ccf_core.training.cloze import Vocabulary
+from ccf_core.training.data import Ragged, TrainingData
+from ccf_core.training.examples import Mix, Sampler
+from ccf_core.training.model import TrainingModel
+from ccf_core.training.packing import Batch, Capacity, draw_examples, pack
+
+
+def task(config: CCFConfig, vocabulary: Vocabulary, tokens: int, steps: int) -> list[Batch]:
+    """One batch a ratio, in turns."""
+    rng = np.random.default_rng(0)
+    size = len(vocabulary.digit)
+    texts = Ragged.of(rng.integers(10, size, 4 * config.segment_length) for _ in range(64))
+    nothing = Ragged.of([])
+    data = TrainingData(texts, nothing, nothing, nothing, np.zeros(1, np.int64), vocabulary)
+    made = []
+    for index in range(min(steps, len(config.ratios))):
+        mix = Mix(
+            ratios=tuple(float(i == index) for i in range(len(config.ratios))), window=4 * config.segment_length,
+            ragged=0, continue_share=1, cloze_share=0, raw_share=0, full_share=0, distil_share=0, strides=(1.0,),
+        )  # fmt: skip
+        capacity = Capacity.for_tokens(tokens)
+        made.append(pack(draw_examples(Sampler(data, config, mix), capacity, rng), config, capacity, mix))
+    return made
+
+
+def flops_of(model: TrainingModel, batch: Batch) -> float:
+    """Products of one step: 6 a weight and token in the layers, 4 a weight and target in the frozen head.
+
+    Attention, merging and what is elementwise are left out, so the share of the matrix rate is a lower bound.
+    """
+    layers = sum(stack.numel() for stack in model.stacked.values())
+    tokens = len(batch.encoder_ids) + len(batch.decoder_ids)
+    return 6.0 * layers * tokens + 4.0 * model.head.numel() * len(batch.targets)
+
+
+def matrix_rate(device: torch.device, size: int) -> float:
+    """FLOP/s of a bf16 product of square matrices, measured."""
+    a = torch.randn(size, size, device=device, dtype=torch.bfloat16)
+
+    def multiply() -> None:
+        for _ in range(10):
+            a @ a
+
+    multiply()
+    return 20 * size**3 / _seconds(multiply, device)
+
+
+def _seconds(work: Callable[[], object], device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    started = time.perf_counter()
+    work()
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - started
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m ccf_core.training.speed", description=__doc__)
+    parser.add_argument("--base", help="folder or hub id of the base model")
+    parser.add_argument("--device", help="cpu, cuda")
+    parser.add_argument("--tokens-per-batch", type=int, default=32768)
+    parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--segment-length", type=int, default=256)
+    args = parser.parse_args(argv)
+    config = CCFConfig(segment_length=args.segment_length)
+    base = load_base(args.base, device=args.device)
+    device = base.model.device
+    model = TrainingModel(base.model, Adapter.zero(base.model, config), compiled=device.type == "cuda")
+    optimizer = torch.optim.AdamW(model.trainable.parameters(), lr=1e-4, fused=device.type == "cuda")
+    vocabulary = Vocabulary.of(base.tokenizer, int(base.tokenizer.eos_token_id))
+    batches = [batch.to(device) for batch in task(config, vocabulary, args.tokens_per_batch, args.steps)]
+
+    def run(steps: int) -> None:
+        for step in range(steps):
+            model(batches[step % len(batches)])[0].backward()
+            optimizer.step()
+            optimizer.zero_grad()
+
+    run(2 * len(batches))
+    seconds = _seconds(lambda: run(args.steps), device) / args.steps
+    every = range(args.steps)
+    tokens = sum(int(batches[i % len(batches)].source_tokens) for i in every) / args.steps
+    flops = sum(flops_of(model, batches[i % len(batches)]) for i in every) / args.steps
+    rate = matrix_rate(device, 8192 if device.type == "cuda" else 512)
+    told = {
+        "tokens_per_s": round(tokens / seconds),
+        "step_s": round(seconds, 4),
+        "source_tokens": round(tokens),
+        "gflop_per_token": round(flops / tokens / 1e9, 3),
+        "tflop_per_s": round(flops / seconds / 1e12, 2),
+        "matrix_tflop_per_s": round(rate / 1e12, 2),
+        "share_of_matrix_rate": round(flops / seconds / rate, 3),
+        "peak_gib": round(torch.cuda.max_memory_allocated() / 2**30, 1) if device.type == "cuda" else None,
+        "device": device_name(device),
+    }
+    print(json.dumps(told, indent=2))
+
+
+if __name__ == "__main__":
+    main()
