@@ -1,0 +1,200 @@
+"""Long documents, one Batch for each segment: what incremental decoding reads, segment after segment.
+
+Plain numpy, no model. Several documents go side by side: their t-th segments share the t-th Batch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ccf_core.config import CCFConfig
+from ccf_core.errors import CCFError
+from ccf_core.training.data import TrainingData
+from ccf_core.training.examples import Decoded, Example, Kind, Mix
+from ccf_core.training.packing import PAD_RUN, Batch, Capacity, pack, size_of
+
+#: Segments of one document, each an int64 array of token ids.
+Document = list[np.ndarray]
+
+ENCODER_FIELDS = (
+    "encoder_ids", "encoder_positions", "encoder_bounds", "slot_at", "slot_level", "slot_window", "pooled_in",
+)  # fmt: skip
+
+
+class ShortTexts(CCFError):
+    """No text is long enough to be decoded segment by segment."""
+
+
+@dataclass(frozen=True)
+class Room:
+    """Sizes of one Batch: those of the streams that are encoded, and those of what is decoded."""
+
+    encoder: Capacity
+    decoder: Capacity
+
+    @classmethod
+    def of(cls, encoded: list[Example], decoded: list[Example], config: CCFConfig) -> Room:
+        """Exactly what these examples take."""
+        text, _, slots, *_ = sum(size_of(e, config) for e in encoded).tolist()
+        _, tokens, _, memory, _, targets, _ = sum(size_of(e, config) for e in decoded).tolist()
+        longest = max(len(d.input_ids) + _slots_read(e, d) for e in decoded for d in e.decoded)
+        sequences = sum(len(e.decoded) for e in decoded)
+        return cls(
+            Capacity(text, 1, slots, 0, 0, 0, len(encoded), 0),  # pack wants something to decode
+            Capacity(0, tokens, 0, memory, 0, targets, sequences, longest),
+        )
+
+    @classmethod
+    def fixed(cls, documents: int, segments: int, config: CCFConfig) -> Room:
+        """Enough for each segment of ``documents`` of up to ``segments`` segments at any ratio: one shape for all,
+        as compiled layers want it."""
+        ids = np.zeros(config.segment_length, np.int64)
+        tight = cls.of(*_step([[ids] * segments] * documents, segments - 1, config.finest, 0, config), config)
+        e, d = tight.encoder, tight.decoder
+        # Every sequence that fills up a stream needs a query, and spare slots a token that nobody uses.
+        fillers = 1 + max(d.memory, d.decoder) // PAD_RUN
+        spare = dataclasses.replace(
+            e, encoder=e.encoder + 1, slots=e.slots + 1, sequences=e.sequences + 1 + e.encoder // PAD_RUN
+        )
+        return cls(spare, dataclasses.replace(d, decoder=d.decoder + fillers, sequences=d.sequences + fillers + 1))
+
+
+def _slots_read(example: Example, decoded: Decoded) -> int:
+    return sum(-(-len(example.segments[i]) // example.ratio) for i in decoded.segments)
+
+
+def _step(
+    documents: Sequence[Document], t: int, ratio: int, shift: int, config: CCFConfig
+) -> tuple[list[Example], list[Example]]:
+    """The t-th segments as the encoder takes them, and what the decoder does with them and with earlier ones."""
+    encoded = [Example(ratio, [document[t]]) for document in documents]
+    decoded = []
+    for document in documents:
+        segment = document[t]
+        begun = np.concatenate(([config.repeat_token], segment[:-1]))
+        asked = [Decoded(Kind.RECONSTRUCT, (t,), begun, segment)]
+        if t and len(segment) > 1:
+            asked.append(Decoded(Kind.CONTINUE, tuple(range(t)), segment[:-1], segment[1:], shift))
+        decoded.append(Example(ratio, document[: t + 1], asked))
+    return encoded, decoded
+
+
+def segment_batches(
+    documents: Sequence[Document],
+    ratio: int,
+    config: CCFConfig,
+    mix: Mix,
+    *,
+    shift: int = 0,
+    room: Room | None = None,
+    notable: np.ndarray | None = None,
+) -> list[Batch]:
+    """Batch t holds the t-th segment of every document: to encode, to reconstruct and, after the first, to continue.
+
+    documents : of equally many segments, which may differ in length. ratio : text tokens a slot.
+    shift : power of two by which positions of continuations are squeezed. room : shape of every Batch; exactly what
+    each takes if ``None``. notable : as in ``pack``.
+
+    ``memory_slot`` of Batch t counts through the slots that encoding Batches 0 … t gives, one after the other. Over
+    all Batches the targets of each kind weigh ``mix.weights[kind]``. Raises ValueError for unequal documents.
+    """
+    if len({len(document) for document in documents}) != 1:
+        raise ValueError("give documents of equally many segments")
+    slots = np.array([[-(-len(s) // ratio) for s in document] for document in documents])
+    within = np.cumsum(slots, axis=0) - slots  # of earlier documents, in the same segment
+    batches: list[Batch] = []
+    edges = [0]
+    for t in range(slots.shape[1]):
+        encoded, decoded = _step(documents, t, ratio, shift, config)
+        own = room or Room.of(encoded, decoded, config)
+        source = pack(encoded, config, own.encoder, mix)
+        # Only the decoder's side of this one is used, but pack wants room for all segments that are read.
+        batch = pack(decoded, config, _with_text(own.decoder, decoded, config), mix, notable)
+        first = np.array(edges)
+        edges.append(edges[-1] + len(source.slot_at))
+        rows = [first[i] + within[d, i] + np.arange(slots[d, i]) for d in range(len(documents)) for i in range(t + 1)]
+        read = sum(_slots_read(e, d) for e in decoded for d in e.decoded)
+        at = np.concatenate(rows)[batch.memory_slot[:read].numpy()]
+        # Spread out: the gradients of what fills the stream, all zero, are added one by one to the rows it points to.
+        spare = np.arange(len(batch.memory_slot) - read) % edges[-1]
+        bounds = own.decoder.sequences + 1
+        batches.append(
+            batch._replace(
+                **{name: getattr(source, name) for name in ENCODER_FIELDS},
+                query_bounds=batch.query_bounds[:bounds],
+                key_bounds=batch.key_bounds[:bounds],
+                memory_slot=torch.from_numpy(np.concatenate((at, spare))),
+                source_tokens=source.source_tokens,
+            )
+        )
+    return _weighed(batches, len(mix.weights))
+
+
+def _with_text(capacity: Capacity, decoded: list[Example], config: CCFConfig) -> Capacity:
+    text, _, slots, *_ = sum(size_of(e, config) for e in decoded).tolist()
+    segments = sum(len(e.segments) for e in decoded)
+    return dataclasses.replace(capacity, encoder=text, slots=slots, sequences=max(segments, capacity.sequences))
+
+
+def _weighed(batches: list[Batch], kinds: int) -> list[Batch]:
+    """A kind's targets weigh as much in each Batch as they are many."""
+    counts = torch.stack(
+        [torch.bincount(b.target_kind[b.target_weight > 0], minlength=kinds + 1) for b in batches]
+    ).float()
+    shares = counts / counts.sum(0).clamp_min(1)
+    return [
+        b._replace(target_weight=b.target_weight * share[b.target_kind])
+        for b, share in zip(batches, shares, strict=True)
+    ]
+
+
+class DocumentSampler:
+    """Draws documents of up to ``segments`` segments, as many at once as fit ``tokens`` source tokens.
+
+    fixed : one shape for every Batch of every draw. Raises ShortTexts if no text has two segments.
+    """
+
+    def __init__(
+        self, data: TrainingData, config: CCFConfig, mix: Mix, segments: int, tokens: int, *, fixed: bool
+    ) -> None:
+        self.data, self.config, self.mix = data, config, mix
+        lengths = data.texts.lengths()
+        self.whole = np.minimum(lengths // config.segment_length, segments)
+        self.weights = np.where(self.whole >= 2, lengths, 0).astype(np.float64)
+        if not self.weights.any():
+            raise ShortTexts(
+                f"Segment by segment needs texts and --segments of two segments of {config.segment_length} tokens "
+                "or more: give longer texts or a smaller --segment-length."
+            )
+        self.documents = max(1, tokens // (segments * config.segment_length))
+        self.room = Room.fixed(self.documents, segments, config) if fixed else None
+        self.notable = data.vocabulary.notable
+
+    def draw(self, rng: np.random.Generator) -> list[Batch]:
+        """One step's Batches. The first document is drawn by its length and sets how many segments all have."""
+        ratio = int(rng.choice(self.config.ratios, p=self.mix.ratios))
+        shift = int(rng.choice(len(self.mix.strides), p=self.mix.strides))
+        chosen = [self._pick(rng, 2)]
+        count = int(self.whole[chosen[0]])
+        chosen += [self._pick(rng, count) for _ in range(self.documents - 1)]
+        documents = [self._cut(rng, self.data.texts[index], count) for index in chosen]
+        return segment_batches(
+            documents, ratio, self.config, self.mix, shift=shift, room=self.room, notable=self.notable
+        )
+
+    def _pick(self, rng: np.random.Generator, at_least: int) -> int:
+        edges = np.cumsum(np.where(self.whole >= at_least, self.weights, 0.0))
+        return int(np.searchsorted(edges, rng.random() * edges[-1], side="right"))
+
+    def _cut(self, rng: np.random.Generator, text: np.ndarray, count: int) -> Document:
+        full = self.config.segment_length
+        ragged = full > 1 and rng.random() < self.mix.ragged
+        lengths = rng.integers(1, full, count) if ragged else np.full(count, full)
+        start = int(rng.integers(len(text) - lengths.sum() + 1))
+        ids = text[start : start + lengths.sum()].astype(np.int64)
+        return np.split(ids, np.cumsum(lengths)[:-1])
