@@ -16,11 +16,11 @@ from ccf_core.config import CCFConfig
 from ccf_core.training.checkpoint import load_portable
 from ccf_core.training.data import TrainingData, read_rows, tokenize_rows
 from ccf_core.training.examples import Mix
-from ccf_core.training.loop import TrainingConfig, train
+from ccf_core.training.loop import STRATEGIES, TrainingConfig, train
 
 _RUN_OPTIONS = (
     "steps", "tokens_per_batch", "accumulate", "learning_rate", "warmup", "seed", "workers", "log_every", "save_every",
-    "validate_every", "validation_batches",
+    "validate_every", "validation_batches", "strategy", "reservoir", "segments",
 )  # fmt: skip
 _CCF_OPTIONS = (
     "segment_length",
@@ -51,7 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-seconds", type=float, default=math.inf, help="checkpoint and stop after so long")
     for name in _RUN_OPTIONS:
         default = getattr(TrainingConfig(), name)
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
+        choices = STRATEGIES if name == "strategy" else None
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default, choices=choices)
     for name in _CCF_OPTIONS:
         default = getattr(CCFConfig(), name)
         many = "+" if isinstance(default, tuple) else None

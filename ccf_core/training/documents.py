@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch.utils.data import Dataset
 
 from ccf_core.config import CCFConfig
 from ccf_core.errors import CCFError
@@ -40,8 +41,8 @@ class Room:
     @classmethod
     def of(cls, encoded: list[Example], decoded: list[Example], config: CCFConfig) -> Room:
         """Exactly what these examples take."""
-        text, _, slots, *_ = sum(size_of(e, config) for e in encoded).tolist()
-        _, tokens, _, memory, _, targets, _ = sum(size_of(e, config) for e in decoded).tolist()
+        text, _, slots, *_ = _sizes(encoded, config)
+        _, tokens, _, memory, _, targets, _ = _sizes(decoded, config)
         longest = max(len(d.input_ids) + _slots_read(e, d) for e in decoded for d in e.decoded)
         sequences = sum(len(e.decoded) for e in decoded)
         return cls(
@@ -62,6 +63,10 @@ class Room:
             e, encoder=e.encoder + 1, slots=e.slots + 1, sequences=e.sequences + 1 + e.encoder // PAD_RUN
         )
         return cls(spare, dataclasses.replace(d, decoder=d.decoder + fillers, sequences=d.sequences + fillers + 1))
+
+
+def _sizes(examples: list[Example], config: CCFConfig) -> list[int]:
+    return [int(n) for n in np.sum([size_of(e, config) for e in examples], axis=0)]
 
 
 def _slots_read(example: Example, decoded: Decoded) -> int:
@@ -136,7 +141,7 @@ def segment_batches(
 
 
 def _with_text(capacity: Capacity, decoded: list[Example], config: CCFConfig) -> Capacity:
-    text, _, slots, *_ = sum(size_of(e, config) for e in decoded).tolist()
+    text, _, slots, *_ = _sizes(decoded, config)
     segments = sum(len(e.segments) for e in decoded)
     return dataclasses.replace(capacity, encoder=text, slots=slots, sequences=max(segments, capacity.sequences))
 
@@ -153,16 +158,17 @@ def _weighed(batches: list[Batch], kinds: int) -> list[Batch]:
     ]
 
 
-class DocumentSampler:
-    """Draws documents of up to ``segments`` segments, as many at once as fit ``tokens`` source tokens.
+class Documents(Dataset):
+    """Step number i, made from (seed, i) alone: the Batches of documents of 2 to ``segments`` segments.
 
-    fixed : one shape for every Batch of every draw. Raises ShortTexts if no text has two segments.
+    As many documents at once as ``segments`` of them make ``tokens`` source tokens. fixed : one shape for every
+    Batch of every step. Raises ShortTexts if no text has two segments.
     """
 
     def __init__(
-        self, data: TrainingData, config: CCFConfig, mix: Mix, segments: int, tokens: int, *, fixed: bool
+        self, data: TrainingData, config: CCFConfig, mix: Mix, segments: int, tokens: int, seed: int, *, fixed: bool
     ) -> None:
-        self.data, self.config, self.mix = data, config, mix
+        self.data, self.config, self.mix, self.seed = data, config, mix, seed
         lengths = data.texts.lengths()
         self.whole = np.minimum(lengths // config.segment_length, segments)
         self.weights = np.where(self.whole >= 2, lengths, 0).astype(np.float64)
@@ -175,8 +181,9 @@ class DocumentSampler:
         self.room = Room.fixed(self.documents, segments, config) if fixed else None
         self.notable = data.vocabulary.notable
 
-    def draw(self, rng: np.random.Generator) -> list[Batch]:
-        """One step's Batches. The first document is drawn by its length and sets how many segments all have."""
+    def __getitem__(self, number: int) -> list[Batch]:
+        """Texts are drawn by their length; the first sets how many segments all have."""
+        rng = np.random.default_rng((self.seed, number))
         ratio = int(rng.choice(self.config.ratios, p=self.mix.ratios))
         shift = int(rng.choice(len(self.mix.strides), p=self.mix.strides))
         chosen = [self._pick(rng, 2)]

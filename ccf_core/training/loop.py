@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -25,15 +26,23 @@ from ccf_core.config import CCFConfig
 from ccf_core.training import checkpoint
 from ccf_core.training.checkpoint import Cursor
 from ccf_core.training.data import TrainingData
+from ccf_core.training.documents import Documents
 from ccf_core.training.examples import Kind, Mix, Sampler
 from ccf_core.training.model import TrainingModel
 from ccf_core.training.packing import Batch, Capacity, draw_examples, pack
+from ccf_core.training.reservoir import Strategy, average_gradients, backward_documents
 from ccf_core.training.validation import Validation
+
+STRATEGIES = ("packed", *get_args(Strategy))
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """One run. ``tokens_per_batch`` source tokens a process and micro-batch; ``accumulate`` micro-batches a step."""
+    """One run. ``tokens_per_batch`` source tokens a process and micro-batch; ``accumulate`` micro-batches a step.
+
+    strategy : ``packed`` draws the whole mix; the others decode texts of up to ``segments`` segments one after the
+        other (``ccf_core.training.reservoir``), ``reservoir`` with so many encoder graphs alive.
+    """
 
     steps: int = 1000
     tokens_per_batch: int = 32768
@@ -48,6 +57,9 @@ class TrainingConfig:
     save_every: int = 500
     validate_every: int = 500
     validation_batches: int = 2
+    strategy: Literal["packed", Strategy] = "packed"
+    reservoir: int = 2
+    segments: int = 8
     mix: Mix = field(default_factory=Mix)
 
     def rate(self, step: int) -> float:
@@ -132,13 +144,25 @@ def train(
         for group in optimizer.param_groups:
             group["lr"] = run.rate(step) * min(1.0, (step - warm_from + 1) / run.warmup if warm_from else 1.0)
         for turn in range(run.accumulate):
-            batch = next(batches).to(device)
+            drawn = next(batches)
+            if run.strategy != "packed":
+                number = (step * run.accumulate + turn) * accelerator.num_processes + accelerator.process_index
+                rng = np.random.default_rng((run.seed, number, 1))
+                segments = [batch.to(device) for batch in drawn]
+                totals += backward_documents(
+                    model, segments, strategy=run.strategy, reservoir=run.reservoir, draw=rng.integers
+                )
+                tokens += sum(batch.source_tokens for batch in segments)
+                continue
+            batch = drawn.to(device)
             last = turn == run.accumulate - 1
             with accelerator.no_sync(wrapped) if not last else nullcontext():
                 loss, record = wrapped(batch)
                 accelerator.backward(loss / run.accumulate)
             totals += record.detach()
             tokens += batch.source_tokens
+        if run.strategy != "packed":
+            average_gradients(model, accelerator, run.accumulate)
         norm = accelerator.clip_grad_norm_(model.trainable.parameters(), run.clip)
         optimizer.step()
         optimizer.zero_grad()
@@ -169,12 +193,21 @@ def train(
 
 def _batches(
     data: TrainingData, config: CCFConfig, run: TrainingConfig, first: int, accelerator: Accelerator
-) -> Iterator[Batch]:
-    """This process's share of the batches from step ``first`` on: with n processes, every n-th."""
+) -> Iterator[Any]:
+    """This process's share of the batches from step ``first`` on: with n processes, every n-th.
+
+    A Batch each, or where segments are decoded one after the other a list of them.
+    """
     world, rank = accelerator.num_processes, accelerator.process_index
     numbers = range(first * run.accumulate * world + rank, run.steps * run.accumulate * world, world)
+    fixed = accelerator.device.type == "cuda"  # where layers are compiled
+    source: Dataset = (
+        Batches(data, config, run)
+        if run.strategy == "packed"
+        else Documents(data, config, run.mix, run.segments, run.tokens_per_batch, run.seed, fixed=fixed)
+    )
     loader = DataLoader(
-        Batches(data, config, run), sampler=numbers, batch_size=None, num_workers=run.workers,
+        source, sampler=numbers, batch_size=None, num_workers=run.workers,
         pin_memory=accelerator.device.type == "cuda", prefetch_factor=4 if run.workers else None,
     )  # fmt: skip
     return iter(loader)

@@ -21,7 +21,7 @@ a graph evicted at t already holds what L_t gave, and is in no later reservoir; 
 none at all, so its A_t is all that is due. A_i is never scaled. The decoder sees the same numbers and has its own
 gradient from all of L_t and A_t in every outcome: it is exact, not only so in expectation.
 
-This module knows nothing of texts, optimisers or processes.
+This module knows nothing of texts or optimisers.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
+from accelerate import Accelerator
 from torch import Tensor
 
 from ccf_core.training.model import TrainingModel
@@ -161,3 +162,10 @@ def _full(model: TrainingModel, batches: Sequence[Batch]) -> Tensor:
         records.append(record)
     torch.stack(losses).sum().backward()
     return torch.stack(records).sum(0)
+
+
+def average_gradients(model: TrainingModel, accelerator: Accelerator, micro_batches: int) -> None:
+    """Mean over processes and over the ``micro_batches`` whose gradients were added up."""
+    for parameter in model.trainable.values():
+        if parameter.grad is not None:
+            parameter.grad = accelerator.reduce(parameter.grad, "mean") / micro_batches

@@ -1,0 +1,104 @@
+"""The training command with each strategy: it learns, resumes exactly, and spreads over processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from ccf_core.__main__ import main
+
+WORDS = ("harbour", "master", "counted", "seven", "ships", "morning", "evening", "fog", "hid", "them", "1906", "Lisbon")
+
+
+@pytest.fixture
+def texts(tmp_path) -> Path:
+    rng = np.random.default_rng(0)
+    rows = [{"text": " ".join(rng.choice(WORDS, rng.integers(40, 160)))} for _ in range(12)]
+    path = tmp_path / "texts.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def arguments(folder: Path, texts: Path, out: Path, *more: str) -> list[str]:
+    return [
+        "train", "--base", str(folder), "--text", str(texts), "--out", str(out), "--device", "cpu", "--dtype",
+        "float32", "--segment-length", "32", "--encoder-rank", "2", "--decoder-rank", "2", "--tokens-per-batch", "512",
+        "--learning-rate", "0.01", "--warmup", "1", "--workers", "0", "--log-every", "1", "--segments", "5", *more,
+    ]  # fmt: skip
+
+
+def log(out: Path) -> list[dict]:
+    return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+
+
+def weights(out: Path) -> dict[str, torch.Tensor]:
+    return load_file(out / "weights.safetensors")
+
+
+@pytest.mark.parametrize("strategy", ["full", "incremental", "reservoir"])
+def test_a_run_learns_and_resumes_exactly(tiny_folder, texts, tmp_path, strategy):
+    folder = tiny_folder("llama")
+    options = ("--steps", "8", "--save-every", "3", "--strategy", strategy, "--reservoir", "1", "--accumulate", "2")
+    straight, stopped = tmp_path / "straight", tmp_path / "stopped"
+    assert main(arguments(folder, texts, straight, *options)) == 0
+    rows = log(straight)
+    assert rows[-1]["reconstruct_nats"] < rows[0]["reconstruct_nats"]
+    assert rows[-1]["continue_nats"] < rows[0]["continue_nats"]
+    assert main(arguments(folder, texts, stopped, *options, "--max-seconds", "0")) == 0
+    assert len(log(stopped)) == 1
+    assert main(arguments(folder, texts, stopped, *options)) == 0
+    one, other = weights(straight), weights(stopped)
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_strategies_that_keep_every_graph_train_the_same(tiny_folder, texts, tmp_path):
+    folder = tiny_folder("llama")
+    logs = {}
+    for strategy in ("full", "incremental", "reservoir"):
+        out = tmp_path / strategy
+        main(arguments(folder, texts, out, "--steps", "3", "--strategy", strategy, "--reservoir", "1"))
+        logs[strategy] = log(out)
+    for full, incremental in zip(logs["full"], logs["incremental"], strict=True):
+        assert full["continue_nats"] == pytest.approx(incremental["continue_nats"], abs=1e-3)
+        assert full["grad_norm"] == pytest.approx(incremental["grad_norm"], rel=1e-2)
+    assert logs["full"][0]["continue_nats"] == logs["reservoir"][0]["continue_nats"]
+    assert logs["full"][1]["grad_norm"] != logs["reservoir"][1]["grad_norm"]
+
+
+def test_two_processes_do_what_one_does_with_twice_the_batches(tiny_folder, texts, tmp_path):
+    folder = tiny_folder("llama")
+    root = Path(__file__).parents[3]
+    for processes, accumulate in ((1, 2), (2, 1)):
+        launch = [
+            sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}",
+            "-m", "ccf_core",
+        ]  # fmt: skip
+        options = ("--steps", "3", "--strategy", "reservoir", "--reservoir", "1", "--accumulate", str(accumulate))
+        done = subprocess.run(
+            launch + arguments(folder, texts, tmp_path / f"p{processes}", *options),
+            cwd=root,
+            env={**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+    for one, two in zip(log(tmp_path / "p1"), log(tmp_path / "p2"), strict=True):
+        assert one["tokens"] == two["tokens"]
+        assert one["continue_nats"] == pytest.approx(two["continue_nats"], abs=2e-3)
+        assert one["grad_norm"] == pytest.approx(two["grad_norm"], rel=2e-2)
+
+
+def test_texts_of_one_segment_are_answered_with_a_sentence(tiny_folder, texts, tmp_path, capsys):
+    long = arguments(tiny_folder("llama"), texts, tmp_path / "out", "--strategy", "reservoir")
+    long[long.index("--segment-length") + 1] = "4096"
+    assert main(long) == 2
+    assert "give longer texts" in capsys.readouterr().err
