@@ -49,6 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", help="cpu, cuda, mps")
     parser.add_argument("--dtype", help="bfloat16 or float32")
     parser.add_argument("--max-seconds", type=float, default=math.inf, help="checkpoint and stop after so long")
+    parser.add_argument(
+        "--deadline", type=float, default=math.inf, help="shorten the schedule to end after so many seconds"
+    )
     for name in _RUN_OPTIONS:
         default = getattr(TrainingConfig(), name)
         choices = STRATEGIES if name == "strategy" else None
@@ -86,7 +89,8 @@ def main(args: argparse.Namespace) -> int:
         config = start.config
     adapter = train(
         base, data, config, run, args.out, start=start, cursor=cursor, max_seconds=args.max_seconds,
-        held_out=TrainingData.load(args.held_out) if args.held_out else None, accelerator=accelerator,
+        deadline=args.deadline, accelerator=accelerator,
+        held_out=TrainingData.load(args.held_out) if args.held_out else None,
     )  # fmt: skip
     if accelerator.is_main_process:
         adapter.save(args.out / "adapter")

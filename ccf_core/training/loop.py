@@ -62,11 +62,11 @@ class TrainingConfig:
     segments: int = 8
     mix: Mix = field(default_factory=Mix)
 
-    def rate(self, step: int) -> float:
-        """Learning rate at ``step``: linear warm-up, then cosine down to ``final_learning_rate`` of the peak."""
+    def rate(self, step: int, steps: int | None = None) -> float:
+        """Learning rate at ``step`` of ``steps``: linear warm-up, then cosine down to ``final_learning_rate``."""
         if step < self.warmup:
             return self.learning_rate * (step + 1) / self.warmup
-        done = min(1.0, (step - self.warmup) / max(1, self.steps - self.warmup))
+        done = min(1.0, (step - self.warmup) / max(1, (steps or self.steps) - self.warmup))
         low = self.final_learning_rate
         return self.learning_rate * (low + (1 - low) * 0.5 * (1 + math.cos(math.pi * done)))
 
@@ -101,13 +101,16 @@ def train(
     cursor: Cursor | None = None,
     held_out: TrainingData | None = None,
     max_seconds: float = math.inf,
+    deadline: float = math.inf,
     accelerator: Accelerator | None = None,
 ) -> Adapter:
     """Train an adapter, from ``start`` or from zero, and write checkpoints and ``log.jsonl`` into ``folder``.
 
     Resumes from the checkpoint in ``folder`` if there is one; else, with a ``cursor``, goes on from there with
     ``start``, the learning rate warming up once more for the new moments. Stops early, after a checkpoint, at
-    ``max_seconds``. With ``held_out`` rows ``validation.jsonl`` tells how those fare.
+    ``max_seconds``. With a ``deadline`` (seconds) the schedule itself is shortened, from the speed that is measured,
+    to end there; such a run cannot be repeated exactly. With
+    ``held_out`` rows ``validation.jsonl`` tells how those fare.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -138,11 +141,13 @@ def train(
     began = time.perf_counter()
     totals = torch.zeros(len(Kind), 3, device=device)
     tokens = torch.zeros((), device=device, dtype=torch.long)
-    since, step = began, first
+    since, step, last_step = began, first, run.steps
     batches = _batches(data, config, run, first, accelerator)
     for step in range(first, run.steps):
         for group in optimizer.param_groups:
-            group["lr"] = run.rate(step) * min(1.0, (step - warm_from + 1) / run.warmup if warm_from else 1.0)
+            group["lr"] = run.rate(step, last_step) * min(
+                1.0, (step - warm_from + 1) / run.warmup if warm_from else 1.0
+            )
         for turn in range(run.accumulate):
             drawn = next(batches)
             if run.strategy != "packed":
@@ -172,12 +177,15 @@ def train(
             now = time.perf_counter()
             if accelerator.is_main_process:
                 _log(folder, step + 1, summed, int(seen), now - since, float(norm), optimizer.param_groups[0]["lr"])
+            # All processes have to agree on when to end.
+            left = (deadline - (now - began)) * run.log_every / (now - since)
+            told = torch.tensor([now - began > max_seconds, min(left, run.steps)], device=device)
+            late, left = (accelerator.reduce(told) / accelerator.num_processes).tolist()
+            out_of_time, last_step = late > 0, min(run.steps, step + 1 + max(0, int(left)))
             since = now
             totals.zero_()
             tokens.zero_()
-            late = torch.tensor(float(now - began > max_seconds), device=device)
-            out_of_time = bool(accelerator.reduce(late))  # all processes have to agree
-        ends = step + 1 == run.steps or out_of_time
+        ends = step + 1 >= last_step or out_of_time
         if validation and ((step + 1) % run.validate_every == 0 or ends):
             told = validation(model, accelerator)
             if accelerator.is_main_process:
@@ -186,7 +194,7 @@ def train(
             if accelerator.is_main_process:
                 checkpoint.save(folder, model, optimizer, Cursor(step + 1, run.seed))
             accelerator.wait_for_everyone()
-        if out_of_time:
+        if ends:
             break
     return model.adapter()
 

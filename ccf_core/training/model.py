@@ -97,7 +97,8 @@ class _Permute(torch.autograd.Function):
 def _block_means(x: Tensor, block: Tensor, count: int) -> Tensor:
     """Mean of the rows of x (E, kv_heads, head_dim) that belong to each of ``count`` blocks, summed in float32."""
     sums = x.new_zeros((count, *x.shape[1:]), dtype=torch.float32).index_add(0, block, x.float())
-    return (sums / torch.bincount(block, minlength=count).clamp_min(1)[:, None, None]).to(x.dtype)
+    sizes = sums.new_zeros(count).index_add(0, block, sums.new_ones(len(block)))
+    return (sums / sizes.clamp_min(1)[:, None, None]).to(x.dtype)
 
 
 def encoder_layer(

@@ -86,7 +86,7 @@ def main(argv: list[str] | None = None) -> None:
     config = CCFConfig(segment_length=args.segment_length)
     base = load_base(args.base, device=args.device)
     device = base.model.device
-    model = TrainingModel(base.model, Adapter.zero(base.model, config), compiled=device.type == "cuda")
+    model = TrainingModel(base.model, Adapter.zero(base.model, config), compiled=device.type == "cuda").to(device)
     optimizer = torch.optim.AdamW(model.trainable.parameters(), lr=1e-4, fused=device.type == "cuda")
     vocabulary = Vocabulary.of(base.tokenizer, int(base.tokenizer.eos_token_id))
     batches = [batch.to(device) for batch in task(config, vocabulary, args.tokens_per_batch, args.steps)]
