@@ -57,6 +57,12 @@ class Capacity:
             LONGEST[long],
         )
 
+    @classmethod
+    def holding(cls, used: np.ndarray, longest: int) -> Capacity:
+        """Room for what ``size_of`` counts and little more."""
+        streams = (int(size) // 128 * 128 + 128 for size in used[:-1])
+        return cls(*streams, int(used[-1]) + 8, longest)
+
     def room(self) -> np.ndarray:
         """As ``size_of`` counts."""
         return np.array(list(vars(self).values())[:-1])
@@ -140,7 +146,8 @@ def _short_enough(example: Example, longest: int) -> bool:
 def draw_examples(sampler: Sampler, capacity: Capacity, rng: np.random.Generator, long: bool = False) -> list[Example]:
     """Draw until the next example no longer fits; a few misses are drawn over first."""
     room = capacity.room()
-    used, misses, examples = np.array([1, 1, 1, 1, 0, 0, 0]), 0, []
+    # One token is kept for each sequence that may have to take up the rest of the slots read.
+    used, misses, examples = np.array([1, 2 + capacity.memory // PAD_RUN, 1, 1, 0, 0, 0]), 0, []
     while misses < 24:
         example = sampler.draw(rng, long)
         if not _short_enough(example, capacity.longest):

@@ -1,7 +1,7 @@
 """``python -m ccf_core.training.speed``: source tokens a second of the training step, beside what the card can do.
 
 The task is fixed so that versions compare: texts of four whole segments, each reconstructed, the last three also
-continued, one ratio a step, no teacher. Tokens are random, which costs what text costs.
+continued, at one ratio, no teacher. Tokens are random, which costs what text costs.
 """
 
 from __future__ import annotations
@@ -20,27 +20,25 @@ from ccf_core.config import CCFConfig
 from ccf_core.evaluation.subject import device_name
 from ccf_core.training.cloze import Vocabulary
 from ccf_core.training.data import Ragged, TrainingData
-from ccf_core.training.examples import Mix, Sampler
+from ccf_core.training.examples import LONGEST, Mix, Sampler
 from ccf_core.training.model import TrainingModel
-from ccf_core.training.packing import Batch, Capacity, draw_examples, pack
+from ccf_core.training.packing import Batch, Capacity, pack, size_of
 
 
-def task(config: CCFConfig, vocabulary: Vocabulary, tokens: int, steps: int) -> list[Batch]:
-    """One batch a ratio, in turns."""
+def task(config: CCFConfig, vocabulary: Vocabulary, tokens: int, ratio: int) -> Batch:
     rng = np.random.default_rng(0)
-    size = len(vocabulary.digit)
-    texts = Ragged.of(rng.integers(10, size, 4 * config.segment_length) for _ in range(64))
+    length = 4 * config.segment_length
+    texts = Ragged.of([rng.integers(10, len(vocabulary.digit), 64 * length)])
     nothing = Ragged.of([])
     data = TrainingData(texts, nothing, nothing, nothing, np.zeros(1, np.int64), vocabulary)
-    made = []
-    for index in range(min(steps, len(config.ratios))):
-        mix = Mix(
-            ratios=tuple(float(i == index) for i in range(len(config.ratios))), window=4 * config.segment_length,
-            ragged=0, continue_share=1, cloze_share=0, raw_share=0, full_share=0, distil_share=0, strides=(1.0,),
-        )  # fmt: skip
-        capacity = Capacity.for_tokens(tokens)
-        made.append(pack(draw_examples(Sampler(data, config, mix), capacity, rng), config, capacity, mix))
-    return made
+    mix = Mix(
+        ratios=tuple(float(r == ratio) for r in config.ratios), window=length,
+        ragged=0, continue_share=1, cloze_share=0, raw_share=0, full_share=0, distil_share=0, strides=(1.0,),
+    )  # fmt: skip
+    sampler = Sampler(data, config, mix)
+    examples = [sampler.draw(rng) for _ in range(max(1, tokens // length))]
+    capacity = Capacity.holding(sum(size_of(example, config) for example in examples), LONGEST[0])
+    return pack(examples, config, capacity, mix)
 
 
 def flops_of(model: TrainingModel, batch: Batch) -> float:
@@ -80,6 +78,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--base", help="folder or hub id of the base model")
     parser.add_argument("--device", help="cpu, cuda")
     parser.add_argument("--tokens-per-batch", type=int, default=32768)
+    parser.add_argument("--ratio", type=int, default=8)
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--segment-length", type=int, default=256)
     args = parser.parse_args(argv)
@@ -89,24 +88,23 @@ def main(argv: list[str] | None = None) -> None:
     model = TrainingModel(base.model, Adapter.zero(base.model, config), compiled=device.type == "cuda").to(device)
     optimizer = torch.optim.AdamW(model.trainable.parameters(), lr=1e-4, fused=device.type == "cuda")
     vocabulary = Vocabulary.of(base.tokenizer, int(base.tokenizer.eos_token_id))
-    batches = [batch.to(device) for batch in task(config, vocabulary, args.tokens_per_batch, args.steps)]
+    batch = task(config, vocabulary, args.tokens_per_batch, args.ratio).to(device)
 
     def run(steps: int) -> None:
-        for step in range(steps):
-            model(batches[step % len(batches)])[0].backward()
+        for _ in range(steps):
+            model(batch)[0].backward()
             optimizer.step()
             optimizer.zero_grad()
 
-    run(2 * len(batches))
+    run(4)
     seconds = _seconds(lambda: run(args.steps), device) / args.steps
-    every = range(args.steps)
-    tokens = sum(int(batches[i % len(batches)].source_tokens) for i in every) / args.steps
-    flops = sum(flops_of(model, batches[i % len(batches)]) for i in every) / args.steps
+    tokens, flops = int(batch.source_tokens), flops_of(model, batch)
     rate = matrix_rate(device, 8192 if device.type == "cuda" else 512)
     told = {
         "tokens_per_s": round(tokens / seconds),
         "step_s": round(seconds, 4),
-        "source_tokens": round(tokens),
+        "source_tokens": tokens,
+        "ratio": args.ratio,
         "gflop_per_token": round(flops / tokens / 1e9, 3),
         "tflop_per_s": round(flops / seconds / 1e12, 2),
         "matrix_tflop_per_s": round(rate / 1e12, 2),

@@ -193,7 +193,10 @@ def test_teachers_stand_where_the_same_token_is_predicted_from_raw_text(data):
         }
         used = batch.teacher_share > 0
         taught += int(used.sum())
-        assert all(of[int(at)] == int(t) for at, t in zip(batch.teacher_at[used], batch.targets[: len(used)][used]))
+        assert all(
+            of[int(at)] == int(t)
+            for at, t in zip(batch.teacher_at[used], batch.targets[: len(used)][used], strict=True)
+        )
         assert (batch.target_kind[: len(used)][used] != Kind.FULL).all()
     assert taught > 50
 
