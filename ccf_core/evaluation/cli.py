@@ -12,7 +12,7 @@ from types import ModuleType
 
 from ccf_core.evaluation import perplexity, qa, reconstruct
 from ccf_core.evaluation.batches import MEMORY_DTYPES
-from ccf_core.evaluation.data import EvaluationError, choose, load_rows, sha256_of
+from ccf_core.evaluation.data import DATA, EvaluationError, choose, load_rows, sha256_of
 from ccf_core.evaluation.subject import Options, Subject
 
 TASKS: dict[str, ModuleType] = {"reconstruct": reconstruct, "qa": qa, "perplexity": perplexity}
@@ -20,7 +20,7 @@ TASKS: dict[str, ModuleType] = {"reconstruct": reconstruct, "qa": qa, "perplexit
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("task", choices=TASKS)
-    parser.add_argument("--data", type=Path, required=True, help="JSON lines: plain, .gz or .xz")
+    parser.add_argument("--data", type=Path, help="JSON lines: plain, .gz or .xz (rows that come with the project)")
     parser.add_argument("--ratio", type=int, nargs="+", default=[4, 8, 16, 32])
     parser.add_argument("--limit", type=positive, help="rows (segments of each kind, questions) at most")
     parser.add_argument("--seed", type=int, default=0, help="of the sample and of the bootstrap")
@@ -45,7 +45,8 @@ def main(args: argparse.Namespace) -> dict:
     for reader in args.reader:
         if reader not in task.READERS:
             raise EvaluationError(f"{args.task} has no reader {reader!r}: choose from {', '.join(task.READERS)}.")
-    rows = choose(load_rows(args.data, task.FIELDS), args.half, args.sources)
+    data = args.data or DATA / task.DATA
+    rows = choose(load_rows(data, task.FIELDS), args.half, args.sources)
     subject = Subject.load(args.adapter, args.base, args.device, args.dtype)
     ratios = tuple(dict.fromkeys(args.ratio))
     for ratio in ratios:
@@ -57,7 +58,7 @@ def main(args: argparse.Namespace) -> dict:
     n, measured = task.evaluate(subject, rows, options)
     return {
         "task": args.task,
-        "data": {"name": args.data.name, "sha256": sha256_of(args.data)},
+        "data": {"name": data.name, "sha256": sha256_of(data)},
         "half": args.half,
         "n": n,
         "seed": args.seed,

@@ -12,6 +12,7 @@ from ccf_core.evaluation.subject import Options, Subject
 from ccf_core.memory import KVMemory
 from ccf_core.segment import Segmented
 
+DATA = "text.jsonl.xz"
 FIELDS = ("text",)
 #: ``base_…`` are the same by the untouched base.
 READERS = ("memory", "full", "none", "base_full", "base_none")

@@ -11,6 +11,7 @@ from ccf_core.evaluation.data import EvaluationError, Row, source_of, stratified
 from ccf_core.evaluation.subject import Options, Subject
 from ccf_core.segment import Segmented
 
+DATA = "qa.jsonl.xz"
 FIELDS = ("context", "question", "answers")
 #: ``base_full`` is full context read by the untouched base.
 READERS = ("memory", "full", "truncated", "none", "base_full")

@@ -11,6 +11,7 @@ from ccf_core.evaluation.data import EvaluationError, Row, source_of, stratified
 from ccf_core.evaluation.subject import Options, Subject
 from ccf_core.segment import Segmented
 
+DATA = "text.jsonl.xz"
 FIELDS = ("text",)
 READERS = ("memory",)
 SAMPLES = ("full", "tails")

@@ -117,7 +117,7 @@ def test_info_says_what_would_be_used(capsys: pytest.CaptureFixture[str], folder
         (["evaluate", "reconstruct", "--data", "{text}", "--limit", "0"], "Argument --limit"),
         (["evaluate", "reconstruct", "--data", "{text}", "--out", "no/folder/x.json"], "no folder for x.json"),
         (["evaluate", "guess", "--data", "{text}"], "invalid choice: 'guess'"),
-        (["evaluate", "reconstruct"], "required: --data"),
+        (["evaluate", "reconstruct", "--sources", "x"], "choose from 18F/18f.gsa.gov, GSA/digitalgov.gov"),
         (["bench", "--ratio", "7", "--tokens", "50"], "no ratio 7"),
         (["paint"], "invalid choice: 'paint'"),
         ([], "required: "),
