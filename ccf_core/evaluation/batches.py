@@ -99,7 +99,7 @@ def score(
     for batch in batches(jobs, rows, 131_072 if on_gpu(decoder) else 16_384):
         chosen = [jobs[i] for i in batch]
         given = decoder.inputs([job.prefix() for job in chosen], [[*job.prompt, *job.target[:-1]] for job in chosen])
-        hidden = decoder.model.model(**given).last_hidden_state
+        hidden = decoder.model.model(**given, use_cache=False).last_hidden_state
         for index, job, states in zip(batch, chosen, hidden, strict=True):
             # Rows are padded on the left, so the states that see a target's past are the last ones.
             logits = head(states[-len(job.target) :]).float()

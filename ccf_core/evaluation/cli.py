@@ -29,6 +29,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reader", nargs="+", default=[], help="only these readers")
     parser.add_argument("--memory-dtype", choices=MEMORY_DTYPES, default="int8", help="how memories are held")
     parser.add_argument("--batch-size", type=positive, help="rows decoded at once")
+    default = Options(())
+    parser.add_argument("--k", type=int, nargs="+", default=default.k, help="perplexity: on which segment")
+    parser.add_argument(
+        "--lengths", type=positive, nargs="+", default=default.lengths, help="needle: tokens of a document"
+    )
+    parser.add_argument("--needles", type=positive, default=default.needles, help="needle: documents a cell")
+    parser.add_argument(
+        "--unanswerable", type=positive, default=0, help="qa: add questions that a document does not answer"
+    )
 
 
 def positive(value: str) -> int:
@@ -53,7 +62,19 @@ def main(args: argparse.Namespace) -> dict:
         if ratio not in subject.ccf.config.ratios:
             known = ", ".join(map(str, subject.ccf.config.ratios))
             raise EvaluationError(f"The adapter has no ratio {ratio}: choose from {known}.")
-    options = Options(ratios, args.limit, args.seed, tuple(args.reader), args.memory_dtype, args.batch_size, report)
+    options = Options(
+        ratios=ratios,
+        limit=args.limit,
+        seed=args.seed,
+        readers=tuple(args.reader),
+        memory_dtype=args.memory_dtype,
+        batch_size=args.batch_size,
+        k=tuple(dict.fromkeys(args.k)),
+        lengths=tuple(dict.fromkeys(args.lengths)),
+        needles=args.needles,
+        unanswerable=args.unanswerable,
+        report=report,
+    )
     started = time.perf_counter()
     n, measured = task.evaluate(subject, rows, options)
     return {

@@ -150,24 +150,41 @@ def test_context_longer_than_the_window_is_cut_to_what_fits(subject: Subject) ->
     assert list(job.prompt[-len(prompt) :]) == prompt
 
 
-def test_perplexity_of_the_fourth_segment(subject: Subject, text_rows: list[Row]) -> None:
-    n, rows = perplexity.evaluate(subject, text_rows, OPTIONS)
-    told = {(row["reader"], row["ratio"]): row["metrics"] for row in rows}
-    assert n > 1
-    assert set(told) == {
-        ("memory", 4), ("memory", 16), ("full", None), ("none", None), ("base_full", None), ("base_none", None),
-    }  # fmt: skip
-    found = perplexity.windows(subject, text_rows, OPTIONS)
-    for reader in ("full", "none"):
-        nats = []
-        for _, before, after in found:
-            prompt = [*(before.input_ids if reader == "full" else ()), after[0]]
-            nats.append(-subject.ccf.decoder.score(None, prompt, after[1:]).mean())
-        assert told[reader, None]["nats"] == pytest.approx(float(sum(nats)) / len(nats), abs=1e-3)
-    none = min(told["none", None]["nats"], told["base_none", None]["nats"])
-    full = min(told["full", None]["nats"], told["base_full", None]["nats"])
-    kept = (none - told["memory", 4]["nats"]) / (none - full)
-    assert told["memory", 4]["gain_kept"] == pytest.approx(kept, rel=1e-2)
+def test_perplexity_of_the_kth_segment(subject: Subject, long_rows: list[Row]) -> None:
+    options = dataclasses.replace(OPTIONS, k=(4, 16), limit=3)
+    n, rows = perplexity.evaluate(subject, long_rows, options)
+    settings = [("memory", 4), ("memory", 16), ("full", None), ("none", None), ("base_full", None), ("base_none", None)]
+    assert [(r["k"], r["reader"], r["ratio"]) for r in rows] == [(k, *setting) for k in (4, 16) for setting in settings]
+    assert n == 6 and {row["n"] for row in rows} == {3}
+    for k in (4, 16):
+        found = perplexity.windows(subject, long_rows, options, k)
+        assert {(before.spans[-1].index, len(after)) for _, before, after in found} == {(k - 2, 32)}
+        told = {(r["reader"], r["ratio"]): r["metrics"] for r in rows if r["k"] == k}
+        for reader, ratio in settings:
+            nats = []
+            for _, before, after in found:
+                decoder = subject.decoder(reader)
+                prefix = decoder.prefix(subject.ccf.compress(before.input_ids).quantize().at(ratio)) if ratio else None
+                prompt = [*(before.input_ids if reader.endswith("full") else ()), after[0]]
+                nats.append(-decoder.score(prefix, prompt, after[1:]).mean())
+            assert told[reader, ratio]["nats"] == pytest.approx(float(sum(nats)) / len(nats), abs=1e-3)
+        none = min(told["none", None]["nats"], told["base_none", None]["nats"])
+        full = min(told["full", None]["nats"], told["base_full", None]["nats"])
+        kept = (none - told["memory", 4]["nats"]) / (none - full)
+        assert told["memory", 4]["gain_kept"] == pytest.approx(kept, rel=2e-2, abs=1e-3)
+
+
+def test_perplexity_uses_all_of_a_document_of_k_segments(subject: Subject, text_ids: Callable) -> None:
+    row = {"source": "s", "text": subject.ccf.tokenizer.decode(text_ids(512))}
+    tokens = len(subject.ccf.segment(row["text"]).input_ids)
+    for k in (2, tokens // 32):
+        assert len(perplexity.windows(subject, [row], OPTIONS, k)) == tokens // (k * 32)
+
+
+@pytest.mark.parametrize("k", [0, 1, 33])
+def test_a_k_that_cannot_be_measured_is_refused(subject: Subject, long_rows: list[Row], k: int) -> None:
+    with pytest.raises(EvaluationError, match="from 2 to 32 segments of 32"):
+        perplexity.evaluate(subject, long_rows, dataclasses.replace(OPTIONS, k=(k,)))
 
 
 @pytest.mark.parametrize(
