@@ -49,7 +49,7 @@ def batches(jobs: Sequence[Job], rows: int, tokens: int) -> Iterator[list[int]]:
     """
     batch: list[int] = []
     widest = (0, 0, 0)
-    for index in sorted(range(len(jobs)), key=lambda i: (jobs[i].new, jobs[i].length), reverse=True):
+    for index in sorted(range(len(jobs)), key=lambda i: _size(jobs[i]), reverse=True):
         job = jobs[index]
         size = (job.cached, len(job.prompt), max(job.new, len(job.target)))
         wider = (max(widest[0], size[0]), max(widest[1], size[1]), max(widest[2], size[2]))
@@ -60,6 +60,11 @@ def batches(jobs: Sequence[Job], rows: int, tokens: int) -> Iterator[list[int]]:
         widest = wider
     if batch:
         yield batch
+
+
+def _size(job: Job) -> tuple[int, int, int]:
+    """Jobs after one text that is read once come one after another."""
+    return job.new, job.cached, job.length
 
 
 def generate(

@@ -10,12 +10,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-from ccf_core.evaluation import perplexity, qa, reconstruct
+from ccf_core.evaluation import longqa, perplexity, qa, reconstruct
 from ccf_core.evaluation.batches import MEMORY_DTYPES
 from ccf_core.evaluation.data import DATA, EvaluationError, choose, load_rows, sha256_of
 from ccf_core.evaluation.subject import Options, Subject
 
-TASKS: dict[str, ModuleType] = {"reconstruct": reconstruct, "qa": qa, "perplexity": perplexity}
+TASKS: dict[str, ModuleType] = {
+    "reconstruct": reconstruct,
+    "perplexity": perplexity,
+    "qa": qa,
+    "longqa": longqa,
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -124,6 +124,12 @@ def is_long(answers: Sequence[str]) -> bool:
     return min(len(answer.split()) for answer in answers) > LONG_ANSWER_WORDS
 
 
+def holds(text: str, answer: str) -> bool:
+    """Whether the words of an answer stand in a text one after another, both after ``normalise``."""
+    words = normalise(answer)
+    return bool(words) and f" {words} " in f" {normalise(text)} "
+
+
 def abstains(output: str) -> bool:
     """Whether an output says that the document holds no answer, or says nothing."""
     words = normalise(output)

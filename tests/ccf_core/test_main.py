@@ -38,7 +38,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {name: folder / f"{name}.jsonl" for name in ("text", "qa")}
 
 
-@pytest.mark.parametrize(("task", "file"), [("reconstruct", "text"), ("perplexity", "text"), ("qa", "qa")])
+@pytest.mark.parametrize(("task", "file"), [("reconstruct", "text"), ("perplexity", "text"), ("qa", "qa"), ("longqa", "qa")])
 def test_evaluate_prints_one_json_object(
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
