@@ -116,6 +116,33 @@ def score(
     return result
 
 
+@torch.inference_mode()
+def attention(decoder: Decoder, jobs: Sequence[Job], report: Report, *, rows: int | None = None) -> list[Tensor]:
+    """What ``ccf_core.answer.slot_attention`` gives for each job's prefix, prompt and target: (slots,) float32."""
+    rows = rows or (64 if on_gpu(decoder) else 8)
+    result: list[Tensor] = [torch.empty(0)] * len(jobs)
+    before = decoder.model.config._attn_implementation
+    decoder.model.set_attn_implementation("eager")
+    done = 0
+    try:
+        for batch in batches(jobs, rows, 131_072 if on_gpu(decoder) else 16_384):
+            chosen = [jobs[i] for i in batch]
+            prefixes = [job.prefix() for job in chosen]
+            given = decoder.inputs(prefixes, [[*job.prompt, *job.target[:-1]] for job in chosen])
+            layers = decoder.model.model(**given, use_cache=False, output_attentions=True).attentions
+            upper = layers[len(layers) // 2 :]
+            slots = max(job.cached for job in chosen)
+            for row, (index, job) in enumerate(zip(batch, chosen, strict=True)):
+                # Rows and prefixes are padded on the left.
+                own = [a[row, :, -len(job.target) :, slots - job.cached : slots].float().mean((0, 1)) for a in upper]
+                result[index] = torch.stack(own).mean(0).cpu()
+            done += len(batch)
+            report(f"attention of {done} of {len(jobs)} answers")
+    finally:
+        decoder.model.set_attn_implementation(before)
+    return result
+
+
 def decode(ccf: CCF, input_ids: Sequence[int]) -> str:
     """Token ids as text, special tokens left out."""
     return str(ccf.tokenizer.decode(list(input_ids), skip_special_tokens=True))

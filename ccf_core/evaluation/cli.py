@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-from ccf_core.evaluation import longqa, perplexity, qa, reconstruct
+from ccf_core.evaluation import evidence, longqa, needle, perplexity, qa, reconstruct
 from ccf_core.evaluation.batches import MEMORY_DTYPES
 from ccf_core.evaluation.data import DATA, EvaluationError, choose, load_rows, sha256_of
 from ccf_core.evaluation.subject import Options, Subject
@@ -20,6 +20,8 @@ TASKS: dict[str, ModuleType] = {
     "perplexity": perplexity,
     "qa": qa,
     "longqa": longqa,
+    "needle": needle,
+    "evidence": evidence,
 }
 
 

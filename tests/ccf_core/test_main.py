@@ -32,13 +32,26 @@ def folders(
 def data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("data")
     text = [{"source": f"s{i}", "title": f"t{i}", "text": TEXT[i:]} for i in range(4)]
-    qa = [{"source": "s", "context": TEXT[:900], "question": "Who?", "answers": ["the harbour master"]}]
+    qa = [
+        {"source": "s", "context": TEXT[i:900], "question": "Who?", "answers": ["the harbour master"]}
+        for i in range(15)
+    ]
     for name, rows in (("text", text), ("qa", qa)):
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return {name: folder / f"{name}.jsonl" for name in ("text", "qa")}
 
 
-@pytest.mark.parametrize(("task", "file"), [("reconstruct", "text"), ("perplexity", "text"), ("qa", "qa"), ("longqa", "qa")])
+@pytest.mark.parametrize(
+    ("task", "file"),
+    [
+        ("reconstruct", "text"),
+        ("perplexity", "text"),
+        ("qa", "qa"),
+        ("longqa", "qa"),
+        ("needle", "text"),
+        ("evidence", "qa"),
+    ],
+)
 def test_evaluate_prints_one_json_object(
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
@@ -49,6 +62,7 @@ def test_evaluate_prints_one_json_object(
 ) -> None:
     out = tmp_path / "result.json"
     argv = ["evaluate", task, "--data", str(data[file]), "--ratio", "4", "8", "--limit", "2", "--seed", "3"]
+    argv += ["--lengths", "200"] if task == "needle" else []
     assert main([*argv, "--out", str(out), *folders]) == 0
     printed = capsys.readouterr()
     result = json.loads(printed.out)
