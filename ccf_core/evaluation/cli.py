@@ -8,26 +8,18 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
 
-from ccf_core.evaluation import evidence, longqa, needle, perplexity, qa, reconstruct
 from ccf_core.evaluation.batches import MEMORY_DTYPES
 from ccf_core.evaluation.data import DATA, EvaluationError, choose, load_rows, sha256_of
+from ccf_core.evaluation.report import markdown
 from ccf_core.evaluation.subject import Options, Subject
-
-TASKS: dict[str, ModuleType] = {
-    "reconstruct": reconstruct,
-    "perplexity": perplexity,
-    "qa": qa,
-    "longqa": longqa,
-    "needle": needle,
-    "evidence": evidence,
-}
+from ccf_core.evaluation.tasks import TASKS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("task", choices=TASKS)
     parser.add_argument("--data", type=Path, help="JSON lines: plain, .gz or .xz (rows that come with the project)")
+    parser.add_argument("--markdown", type=Path, help="also write the result as a table to this file")
     parser.add_argument("--ratio", type=int, nargs="+", default=[4, 8, 16, 32])
     parser.add_argument("--limit", type=positive, help="rows (segments of each kind, questions) at most")
     parser.add_argument("--seed", type=int, default=0, help="of the sample and of the bootstrap")
@@ -62,6 +54,8 @@ def main(args: argparse.Namespace) -> dict:
         if reader not in task.READERS:
             raise EvaluationError(f"{args.task} has no reader {reader!r}: choose from {', '.join(task.READERS)}.")
     data = args.data or DATA / task.DATA
+    if args.markdown and not args.markdown.parent.is_dir():
+        raise EvaluationError(f"There is no folder for {args.markdown.name}: make it first.")
     rows = choose(load_rows(data, task.FIELDS), args.half, args.sources)
     subject = Subject.load(args.adapter, args.base, args.device, args.dtype)
     ratios = tuple(dict.fromkeys(args.ratio))
@@ -84,7 +78,7 @@ def main(args: argparse.Namespace) -> dict:
     )
     started = time.perf_counter()
     n, measured = task.evaluate(subject, rows, options)
-    return {
+    result = {
         "task": args.task,
         "data": {"name": data.name, "sha256": sha256_of(data)},
         "half": args.half,
@@ -97,6 +91,9 @@ def main(args: argparse.Namespace) -> dict:
         "command": command(args.argv),
         "rows": measured,
     }
+    if args.markdown:
+        args.markdown.write_text(markdown(result), encoding="utf-8")
+    return result
 
 
 def report(message: str) -> None:

@@ -20,6 +20,11 @@ from ccf_core.evaluation.subject import Options, Subject
 from ccf_core.memory import KVMemory
 from ccf_core.segment import Segmented
 
+ABOUT = (
+    "10 to 15 contexts are joined to one document; attention of the answer's tokens to slots, mean over heads and the "
+    "upper half of the layers, is summed for each segment. `top3`: questions whose gold segment is among the first "
+    "three; `top3_context`: the same by context; `bm25` and `chance` find segments without a model."
+)
 DATA = "qa.jsonl.xz"
 FIELDS = ("context", "question", "answers")
 READERS = ("memory", "full", "none", "base_full")

@@ -7,6 +7,10 @@ from ccf_core.evaluation.asking import Question
 from ccf_core.evaluation.data import Row, source_of
 from ccf_core.evaluation.subject import Options, Subject
 
+ABOUT = (
+    "Questions about documents of up to the window and beyond, scored as in qa. `cut`: share of documents of which "
+    "full context reads only the first tokens, those that fit."
+)
 DATA = "longqa.jsonl.xz"
 FIELDS = qa.FIELDS
 READERS = qa.READERS

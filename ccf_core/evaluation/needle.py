@@ -14,6 +14,10 @@ from ccf_core.evaluation.asking import Question, Setting
 from ccf_core.evaluation.data import EvaluationError, Row
 from ccf_core.evaluation.subject import Options, Subject
 
+ABOUT = (
+    "One sentence, “The access code of {name} is {5 digits}.”, at a depth of a document that is about other things; "
+    "a hit is an answer with the digits. Depth 0 is the start of the document; lengths are in tokens."
+)
 DATA = "text.jsonl.xz"
 FIELDS = ("text",)
 READERS = qa.READERS

@@ -12,6 +12,10 @@ from ccf_core.evaluation.subject import Options, Subject
 from ccf_core.memory import KVMemory
 from ccf_core.segment import Segmented
 
+ABOUT = (
+    "Loss in nats a token on the k-th segment of a text, given what the reader keeps of the k - 1 before it. "
+    "`gain_kept` is (none - memory) ÷ (none - full), by the better of the adapted decoder and the untouched base."
+)
 DATA = "text.jsonl.xz"
 FIELDS = ("text",)
 #: ``base_…`` are the same by the untouched base.

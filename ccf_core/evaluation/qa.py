@@ -10,6 +10,11 @@ from ccf_core.evaluation import asking, metrics, readers
 from ccf_core.evaluation.data import EvaluationError, Row, source_of, stratified
 from ccf_core.evaluation.subject import Options, Subject
 
+ABOUT = (
+    "Questions put by the base's chat template, answered greedily in at most 32 tokens. `f1`, `em`: SQuAD's, best over "
+    "answers; `kept`: f1 ÷ the better f1 of `full` and `base_full`; `rouge_l`: of answers over 30 words; "
+    "`false_abstain`: told to have no answer though there is one; `abstain_f1`: of questions without one, told so."
+)
 DATA = "qa.jsonl.xz"
 FIELDS = ("context", "question", "answers")
 #: ``base_full`` is full context read by the untouched base.

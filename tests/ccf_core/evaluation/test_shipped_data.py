@@ -7,8 +7,8 @@ import re
 import pytest
 
 from ccf_core.evaluation import counts
-from ccf_core.evaluation.cli import TASKS
 from ccf_core.evaluation.data import DATA, Row, choose, load_rows, source_of
+from ccf_core.evaluation.tasks import TASKS
 
 PAGE = (DATA / "README.md").read_text(encoding="utf-8")
 FILES = {file.name.removesuffix(".jsonl.xz"): file for file in DATA.glob("*.jsonl.xz")}
