@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ccf_core.codec import CCF
 from ccf_core.decoder import Decoder, Prefix
+from ccf_core.evaluation.greedy import greedy
 from ccf_core.memory import Block, KVMemory
 from ccf_core.segment import Segmented, Span
 
@@ -71,17 +72,17 @@ def generate(
     decoder: Decoder, jobs: Sequence[Job], report: Report, *, rows: int | None = None, exactly: bool = False
 ) -> list[list[int]]:
     """Greedy tokens of every job, at most (``exactly``: just) its ``new``."""
-    rows = rows or (512 if on_gpu(decoder) else 16)
+    rows = rows or (1024 if on_gpu(decoder) else 16)
     result: list[list[int]] = [[] for _ in jobs]
     done = 0
-    for batch in batches(jobs, rows, 131_072 if on_gpu(decoder) else 32_768):
+    for batch in batches(jobs, rows, 262_144 if on_gpu(decoder) else 32_768):
         chosen = [jobs[i] for i in batch]
-        out = decoder.generate(
-            [job.prefix() for job in chosen],
-            [job.prompt for job in chosen],
-            max_new_tokens=max(job.new for job in chosen),
-            exactly=exactly,
-        )
+        given = [job.prefix() for job in chosen], [job.prompt for job in chosen]
+        longest = max(job.new for job in chosen)
+        if getattr(decoder.model.config, "sliding_window", None):
+            out = decoder.generate(*given, max_new_tokens=longest, exactly=exactly)
+        else:
+            out = greedy(decoder, *given, longest, exactly=exactly)
         for index, job, ids in zip(batch, chosen, out, strict=True):
             result[index] = ids[: job.new]
         done += len(batch)
@@ -97,7 +98,7 @@ def score(
 
     Both are (targets,) on the CPU, float32 and bool.
     """
-    rows = rows or (128 if on_gpu(decoder) else 8)
+    rows = rows or (256 if on_gpu(decoder) else 8)
     head = decoder.model.get_output_embeddings()
     result: list[tuple[Tensor, Tensor]] = [(torch.empty(0), torch.empty(0, dtype=torch.bool)) for _ in jobs]
     done = 0
