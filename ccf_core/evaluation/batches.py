@@ -14,6 +14,7 @@ from ccf_core.decoder import Decoder, Prefix
 from ccf_core.evaluation.greedy import greedy
 from ccf_core.memory import Block, KVMemory
 from ccf_core.segment import Segmented, Span
+from ccf_core.transformer import StackSpec
 
 Report = Callable[[str], None]
 
@@ -41,6 +42,19 @@ class Job:
 
 def on_gpu(decoder: Decoder) -> bool:
     return decoder.model.device.type != "cpu"
+
+
+def cache_tokens(decoder: Decoder) -> int:
+    """Tokens of cache that a batch of generations may hold, padding included.
+
+    On a GPU half of the memory that is free; a token takes its key and value about three times while its prompt is
+    read (as they are made, as they are given room, and what the layers work with).
+    """
+    if not on_gpu(decoder):
+        return 32_768
+    spec, dtype = StackSpec.of(decoder.model), decoder.model.dtype
+    free = torch.cuda.mem_get_info(decoder.model.device)[0] if decoder.model.device.type == "cuda" else 2**34
+    return min(524_288, free // 2 // (3 * 2 * spec.layers * spec.kv_heads * spec.head_dim * dtype.itemsize))
 
 
 def batches(jobs: Sequence[Job], rows: int, tokens: int) -> Iterator[list[int]]:
@@ -72,10 +86,10 @@ def generate(
     decoder: Decoder, jobs: Sequence[Job], report: Report, *, rows: int | None = None, exactly: bool = False
 ) -> list[list[int]]:
     """Greedy tokens of every job, at most (``exactly``: just) its ``new``."""
-    rows = rows or (1024 if on_gpu(decoder) else 16)
+    rows = rows or (2048 if on_gpu(decoder) else 16)
     result: list[list[int]] = [[] for _ in jobs]
     done = 0
-    for batch in batches(jobs, rows, 262_144 if on_gpu(decoder) else 32_768):
+    for batch in batches(jobs, rows, cache_tokens(decoder)):
         chosen = [jobs[i] for i in batch]
         given = [job.prefix() for job in chosen], [job.prompt for job in chosen]
         longest = max(job.new for job in chosen)
