@@ -1,4 +1,4 @@
-"""``python -m ccf_core train | evaluate | bench | info``: one JSON object on stdout, logs on stderr."""
+"""``python -m ccf_core train | evaluate | report | bench | info``: one JSON object on stdout, logs on stderr."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from ccf_core.errors import CCFError
 COMMANDS = {
     "train": ("ccf_core.training.cli", "train an adapter"),
     "evaluate": ("ccf_core.evaluation.cli", "measure an adapter on rows of text or questions"),
+    "report": ("ccf_core.evaluation.report", "results of evaluate as a page with figures"),
     "bench": ("ccf_core.evaluation.bench", "time compression, answering and decoding on this machine"),
     "info": ("ccf_core.evaluation.info", "what would be used: base, adapter, device, dtype"),
 }
@@ -41,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Only the command that is called is imported: training and evaluation each bring much with them.
         if name in argv[:1]:
             importlib.import_module(module).add_arguments(subparser)
-            if name != "train":
+            if name not in ("train", "report"):
                 _common(subparser)
     args = parser.parse_args(argv)
     args.argv = argv
@@ -59,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("The device ran out of memory: give a smaller --batch-size.", file=sys.stderr)
         return 2
     print(printed)
-    if args.out:
+    if args.out and args.command != "report":
         args.out.write_text(printed + "\n", encoding="utf-8")
     return 0
 

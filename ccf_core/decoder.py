@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import cast
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from transformers import DynamicCache, PreTrainedModel
 
 from ccf_core.config import CCFConfig
 from ccf_core.errors import MemoryMismatch
 from ccf_core.layout import Placement, levels_of, placement
-from ccf_core.memory import KVMemory
+from ccf_core.memory import Block, KVMemory
 from ccf_core.transformer import rotary_table, rotate
 
 
@@ -47,15 +49,24 @@ def decoder_positions(memory: KVMemory, config: CCFConfig, window: int) -> tuple
     positions: list[int] = []
     start = 0
     for span in memory.spans:
-        for _, ends in levels_of(config, len(span), memory.ratio):
-            positions += placed.slots(start, ends)
+        positions += placed.slots(start, _slot_ends(config, len(span), memory.ratio))
         start += len(span)
     return positions, placed
 
 
+@lru_cache(maxsize=4096)
+def _slot_ends(config: CCFConfig, tokens: int, ratio: int) -> tuple[int, ...]:
+    return tuple(end for _, ends in levels_of(config, tokens, ratio) for end in ends)
+
+
 def slot_tensors(memory: KVMemory, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
     """All slots, segment by segment, coarse to fine: k (before rotary) and v, (layers, kv_heads, slots, head_dim)."""
-    blocks = [block.floating(dtype, device) for _, _, block in memory.parts()]
+    parts = [block for _, _, block in memory.parts()]
+    if len({block.k.dtype for block in parts}) == 1:
+        # Joined as they are held, so that they go to the device in one piece.
+        held = [block.tensors() for block in parts]
+        parts = [Block(**{name: torch.cat([tensors[name] for tensors in held], dim=2) for name in held[0]})]
+    blocks = [block.floating(dtype, device) for block in parts]
     return torch.cat([k for k, _ in blocks], dim=2), torch.cat([v for _, v in blocks], dim=2)
 
 
@@ -99,42 +110,36 @@ class Decoder:
         rows = len(prompts)
         longest = max(len(p) for p in prompts)
         slots = max(p.length if p else 0 for p in prefixes)
-        input_ids = torch.full((rows, longest), self.config.repeat_token, device=device)
-        position_ids = torch.zeros((rows, longest), dtype=torch.long, device=device)
-        mask = torch.zeros((rows, slots + longest), dtype=torch.long, device=device)
+        # Filled where that is cheap, and moved once.
+        input_ids = torch.full((rows, longest), self.config.repeat_token)
+        position_ids = torch.zeros((rows, longest), dtype=torch.long)
+        mask = torch.zeros((rows, slots + longest), dtype=torch.long)
         for row, (prefix, prompt) in enumerate(zip(prefixes, prompts, strict=True)):
             first = prefix.next_position if prefix else 0
             pad = longest - len(prompt)
-            input_ids[row, pad:] = torch.tensor(prompt, device=device)
-            position_ids[row, pad:] = torch.arange(first, first + len(prompt), device=device)
+            input_ids[row, pad:] = torch.tensor(prompt)
+            position_ids[row, pad:] = torch.arange(first, first + len(prompt))
             mask[row, slots - (prefix.length if prefix else 0) : slots] = 1
             mask[row, slots + pad :] = 1
         given: dict[str, object] = {
-            "input_ids": input_ids,
-            "attention_mask": mask,
-            "position_ids": position_ids,
+            "input_ids": input_ids.to(device),
+            "attention_mask": mask.to(device),
+            "position_ids": position_ids.to(device),
         }
         if slots:
-            given["past_key_values"] = self._cache(prefixes, slots)
+            given["past_key_values"] = self._cache(prefixes)
         return given
 
-    def _cache(self, prefixes: Sequence[Prefix | None], slots: int) -> DynamicCache:
+    def _cache(self, prefixes: Sequence[Prefix | None]) -> DynamicCache:
         cache = DynamicCache()
         template = next(p for p in prefixes if p)
         for index in range(len(template.keys)):
-
-            def row(prefix: Prefix | None, name: str, index: int = index) -> Tensor:
-                like = getattr(template, name)[index]
-                out = like.new_zeros((1, like.shape[1], slots, like.shape[3]))
-                if prefix:
-                    out[:, :, slots - prefix.length :] = getattr(prefix, name)[index]
-                return out
-
             if len(prefixes) == 1:
                 cache.update(template.keys[index], template.values[index], index)
             else:
-                k, v = (torch.cat([row(p, name) for p in prefixes]) for name in ("keys", "values"))
-                cache.update(k, v, index)
+                keys = _padded([prefix.keys[index] if prefix else None for prefix in prefixes])
+                values = _padded([prefix.values[index] if prefix else None for prefix in prefixes])
+                cache.update(keys, values, index)
         return cache
 
     @torch.inference_mode()
@@ -165,7 +170,7 @@ class Decoder:
         exactly : produce ``max_new_tokens`` tokens whatever comes (end tokens are barred).
         kwargs : anything that ``generate`` takes: a streamer, stopping criteria, sampling, beams.
         """
-        ends = list(eos) or _end_tokens(self.model)
+        ends = list(eos) or end_tokens(self.model)
         given = self.inputs(prefixes, prompts)
         copies = max(int(kwargs.get(name) or 1) for name in ("num_beams", "num_return_sequences"))  # type: ignore[call-overload]
         if copies > 1 and "past_key_values" in given:
@@ -181,7 +186,7 @@ class Decoder:
             **({"do_sample": False} | kwargs),
         )
         prompt_length = given["input_ids"].shape[1]  # type: ignore[attr-defined]
-        return [_before_end(row, ends) for row in out[:, prompt_length:].tolist()]
+        return [before_end(row, ends) for row in out[:, prompt_length:].tolist()]
 
     @torch.inference_mode()
     def score(self, prefix: Prefix | None, prompt: Sequence[int], target: Sequence[int]) -> Tensor:
@@ -191,7 +196,16 @@ class Decoder:
         return logits.log_softmax(-1).gather(1, torch.tensor(target, device=logits.device)[:, None])[:, 0].cpu()
 
 
-def _end_tokens(model: PreTrainedModel) -> list[int]:
+def _padded(rows: Sequence[Tensor | None]) -> Tensor:
+    """Tensors (1, kv_heads, slots, head_dim) of different slots in one batch, zeros on the left; None is no slot."""
+    like = next(row for row in rows if row is not None)
+    none = like.new_zeros(0, like.shape[1], like.shape[3])
+    by_slot = [none if row is None else row[0].transpose(0, 1) for row in rows]
+    return pad_sequence(by_slot, batch_first=True, padding_side="left").transpose(1, 2)
+
+
+def end_tokens(model: PreTrainedModel) -> list[int]:
+    """Tokens at which the model's generations end."""
     configured = model.generation_config.eos_token_id
     configured = model.config.eos_token_id if configured is None else configured
     if configured is None:
@@ -199,7 +213,8 @@ def _end_tokens(model: PreTrainedModel) -> list[int]:
     return list(configured) if isinstance(configured, list | tuple) else [configured]
 
 
-def _before_end(ids: list[int], ends: Sequence[int]) -> list[int]:
+def before_end(ids: list[int], ends: Sequence[int]) -> list[int]:
+    """What comes before the first end token."""
     for index, token in enumerate(ids):
         if token in ends:
             return ids[:index]

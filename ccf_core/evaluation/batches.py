@@ -11,8 +11,10 @@ from torch import Tensor
 
 from ccf_core.codec import CCF
 from ccf_core.decoder import Decoder, Prefix
+from ccf_core.evaluation.greedy import greedy
 from ccf_core.memory import Block, KVMemory
 from ccf_core.segment import Segmented, Span
+from ccf_core.transformer import StackSpec
 
 Report = Callable[[str], None]
 
@@ -42,6 +44,19 @@ def on_gpu(decoder: Decoder) -> bool:
     return decoder.model.device.type != "cpu"
 
 
+def cache_tokens(decoder: Decoder) -> int:
+    """Tokens of cache that a batch of generations may hold, padding included.
+
+    On a GPU half of the memory that is free; a token takes its key and value about three times while its prompt is
+    read (as they are made, as they are given room, and what the layers work with).
+    """
+    if not on_gpu(decoder):
+        return 32_768
+    spec, dtype = StackSpec.of(decoder.model), decoder.model.dtype
+    free = torch.cuda.mem_get_info(decoder.model.device)[0] if decoder.model.device.type == "cuda" else 2**34
+    return min(524_288, free // 2 // (3 * 2 * spec.layers * spec.kv_heads * spec.head_dim * dtype.itemsize))
+
+
 def batches(jobs: Sequence[Job], rows: int, tokens: int) -> Iterator[list[int]]:
     """Indices of jobs, alike in length, at most ``rows`` and (padding included) ``tokens`` a batch.
 
@@ -49,7 +64,7 @@ def batches(jobs: Sequence[Job], rows: int, tokens: int) -> Iterator[list[int]]:
     """
     batch: list[int] = []
     widest = (0, 0, 0)
-    for index in sorted(range(len(jobs)), key=lambda i: (jobs[i].new, jobs[i].length), reverse=True):
+    for index in sorted(range(len(jobs)), key=lambda i: _size(jobs[i]), reverse=True):
         job = jobs[index]
         size = (job.cached, len(job.prompt), max(job.new, len(job.target)))
         wider = (max(widest[0], size[0]), max(widest[1], size[1]), max(widest[2], size[2]))
@@ -62,21 +77,26 @@ def batches(jobs: Sequence[Job], rows: int, tokens: int) -> Iterator[list[int]]:
         yield batch
 
 
+def _size(job: Job) -> tuple[int, int, int]:
+    """Jobs after one text that is read once come one after another."""
+    return job.new, job.cached, job.length
+
+
 def generate(
     decoder: Decoder, jobs: Sequence[Job], report: Report, *, rows: int | None = None, exactly: bool = False
 ) -> list[list[int]]:
     """Greedy tokens of every job, at most (``exactly``: just) its ``new``."""
-    rows = rows or (512 if on_gpu(decoder) else 16)
+    rows = rows or (2048 if on_gpu(decoder) else 16)
     result: list[list[int]] = [[] for _ in jobs]
     done = 0
-    for batch in batches(jobs, rows, 131_072 if on_gpu(decoder) else 32_768):
+    for batch in batches(jobs, rows, cache_tokens(decoder)):
         chosen = [jobs[i] for i in batch]
-        out = decoder.generate(
-            [job.prefix() for job in chosen],
-            [job.prompt for job in chosen],
-            max_new_tokens=max(job.new for job in chosen),
-            exactly=exactly,
-        )
+        given = [job.prefix() for job in chosen], [job.prompt for job in chosen]
+        longest = max(job.new for job in chosen)
+        if getattr(decoder.model.config, "sliding_window", None):
+            out = decoder.generate(*given, max_new_tokens=longest, exactly=exactly)
+        else:
+            out = greedy(decoder, *given, longest, exactly=exactly)
         for index, job, ids in zip(batch, chosen, out, strict=True):
             result[index] = ids[: job.new]
         done += len(batch)
@@ -92,14 +112,14 @@ def score(
 
     Both are (targets,) on the CPU, float32 and bool.
     """
-    rows = rows or (128 if on_gpu(decoder) else 8)
+    rows = rows or (256 if on_gpu(decoder) else 8)
     head = decoder.model.get_output_embeddings()
     result: list[tuple[Tensor, Tensor]] = [(torch.empty(0), torch.empty(0, dtype=torch.bool)) for _ in jobs]
     done = 0
     for batch in batches(jobs, rows, 131_072 if on_gpu(decoder) else 16_384):
         chosen = [jobs[i] for i in batch]
         given = decoder.inputs([job.prefix() for job in chosen], [[*job.prompt, *job.target[:-1]] for job in chosen])
-        hidden = decoder.model.model(**given).last_hidden_state
+        hidden = decoder.model.model(**given, use_cache=False).last_hidden_state
         for index, job, states in zip(batch, chosen, hidden, strict=True):
             # Rows are padded on the left, so the states that see a target's past are the last ones.
             logits = head(states[-len(job.target) :]).float()
@@ -108,6 +128,33 @@ def score(
             result[index] = (chances.cpu(), (logits.argmax(-1) == target).cpu())
         done += len(batch)
         report(f"{done} of {len(jobs)} scored")
+    return result
+
+
+@torch.inference_mode()
+def attention(decoder: Decoder, jobs: Sequence[Job], report: Report, *, rows: int | None = None) -> list[Tensor]:
+    """What ``ccf_core.answer.slot_attention`` gives for each job's prefix, prompt and target: (slots,) float32."""
+    rows = rows or (64 if on_gpu(decoder) else 8)
+    result: list[Tensor] = [torch.empty(0)] * len(jobs)
+    before = decoder.model.config._attn_implementation
+    decoder.model.set_attn_implementation("eager")
+    done = 0
+    try:
+        for batch in batches(jobs, rows, 131_072 if on_gpu(decoder) else 16_384):
+            chosen = [jobs[i] for i in batch]
+            prefixes = [job.prefix() for job in chosen]
+            given = decoder.inputs(prefixes, [[*job.prompt, *job.target[:-1]] for job in chosen])
+            layers = decoder.model.model(**given, use_cache=False, output_attentions=True).attentions
+            upper = layers[len(layers) // 2 :]
+            slots = max(job.cached for job in chosen)
+            for row, (index, job) in enumerate(zip(batch, chosen, strict=True)):
+                # Rows and prefixes are padded on the left.
+                own = [a[row, :, -len(job.target) :, slots - job.cached : slots].float().mean((0, 1)) for a in upper]
+                result[index] = torch.stack(own).mean(0).cpu()
+            done += len(batch)
+            report(f"attention of {done} of {len(jobs)} answers")
+    finally:
+        decoder.model.set_attn_implementation(before)
     return result
 
 

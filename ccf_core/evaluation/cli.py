@@ -8,19 +8,18 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
 
-from ccf_core.evaluation import perplexity, qa, reconstruct
 from ccf_core.evaluation.batches import MEMORY_DTYPES
-from ccf_core.evaluation.data import EvaluationError, choose, load_rows, sha256_of
+from ccf_core.evaluation.data import DATA, EvaluationError, choose, load_rows, sha256_of
+from ccf_core.evaluation.report import markdown
 from ccf_core.evaluation.subject import Options, Subject
-
-TASKS: dict[str, ModuleType] = {"reconstruct": reconstruct, "qa": qa, "perplexity": perplexity}
+from ccf_core.evaluation.tasks import TASKS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("task", choices=TASKS)
-    parser.add_argument("--data", type=Path, required=True, help="JSON lines: plain, .gz or .xz")
+    parser.add_argument("--data", type=Path, help="JSON lines: plain, .gz or .xz (rows that come with the project)")
+    parser.add_argument("--markdown", type=Path, help="also write the result as a table to this file")
     parser.add_argument("--ratio", type=int, nargs="+", default=[4, 8, 16, 32])
     parser.add_argument("--limit", type=positive, help="rows (segments of each kind, questions) at most")
     parser.add_argument("--seed", type=int, default=0, help="of the sample and of the bootstrap")
@@ -29,6 +28,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reader", nargs="+", default=[], help="only these readers")
     parser.add_argument("--memory-dtype", choices=MEMORY_DTYPES, default="int8", help="how memories are held")
     parser.add_argument("--batch-size", type=positive, help="rows decoded at once")
+    default = Options(())
+    parser.add_argument("--k", type=int, nargs="+", default=default.k, help="perplexity: on which segment")
+    parser.add_argument(
+        "--lengths", type=positive, nargs="+", default=default.lengths, help="needle: tokens of a document"
+    )
+    parser.add_argument("--needles", type=positive, default=default.needles, help="needle: documents a cell")
+    parser.add_argument(
+        "--unanswerable", type=positive, default=0, help="qa: add questions that a document does not answer"
+    )
 
 
 def positive(value: str) -> int:
@@ -45,19 +53,34 @@ def main(args: argparse.Namespace) -> dict:
     for reader in args.reader:
         if reader not in task.READERS:
             raise EvaluationError(f"{args.task} has no reader {reader!r}: choose from {', '.join(task.READERS)}.")
-    rows = choose(load_rows(args.data, task.FIELDS), args.half, args.sources)
+    data = args.data or DATA / task.DATA
+    if args.markdown and not args.markdown.parent.is_dir():
+        raise EvaluationError(f"There is no folder for {args.markdown.name}: make it first.")
+    rows = choose(load_rows(data, task.FIELDS), args.half, args.sources)
     subject = Subject.load(args.adapter, args.base, args.device, args.dtype)
     ratios = tuple(dict.fromkeys(args.ratio))
     for ratio in ratios:
         if ratio not in subject.ccf.config.ratios:
             known = ", ".join(map(str, subject.ccf.config.ratios))
             raise EvaluationError(f"The adapter has no ratio {ratio}: choose from {known}.")
-    options = Options(ratios, args.limit, args.seed, tuple(args.reader), args.memory_dtype, args.batch_size, report)
+    options = Options(
+        ratios=ratios,
+        limit=args.limit,
+        seed=args.seed,
+        readers=tuple(args.reader),
+        memory_dtype=args.memory_dtype,
+        batch_size=args.batch_size,
+        k=tuple(dict.fromkeys(args.k)),
+        lengths=tuple(dict.fromkeys(args.lengths)),
+        needles=args.needles,
+        unanswerable=args.unanswerable,
+        report=report,
+    )
     started = time.perf_counter()
     n, measured = task.evaluate(subject, rows, options)
-    return {
+    result = {
         "task": args.task,
-        "data": {"name": args.data.name, "sha256": sha256_of(args.data)},
+        "data": {"name": data.name, "sha256": sha256_of(data)},
         "half": args.half,
         "n": n,
         "seed": args.seed,
@@ -68,6 +91,9 @@ def main(args: argparse.Namespace) -> dict:
         "command": command(args.argv),
         "rows": measured,
     }
+    if args.markdown:
+        args.markdown.write_text(markdown(result), encoding="utf-8")
+    return result
 
 
 def report(message: str) -> None:

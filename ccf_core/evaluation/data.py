@@ -19,6 +19,9 @@ Row = dict[str, Any]
 Half = Literal["A", "B"]
 T = TypeVar("T")
 
+#: Rows that come with the project; a task's own file is the default of ``--data``.
+DATA = Path(__file__).parents[2] / "assets" / "evaluation"
+
 
 class EvaluationError(CCFError):
     """An evaluation cannot run as asked; the message says what to change."""

@@ -10,6 +10,7 @@ import re
 import string
 from collections import Counter
 from collections.abc import Hashable, Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -124,6 +125,12 @@ def is_long(answers: Sequence[str]) -> bool:
     return min(len(answer.split()) for answer in answers) > LONG_ANSWER_WORDS
 
 
+def holds(text: str, answer: str) -> bool:
+    """Whether the words of an answer stand in a text one after another, both after ``normalise``."""
+    words = normalise(answer)
+    return bool(words) and f" {words} " in f" {normalise(text)} "
+
+
 def abstains(output: str) -> bool:
     """Whether an output says that the document holds no answer, or says nothing."""
     words = normalise(output)
@@ -140,12 +147,18 @@ def ci95(pairs: Sequence[Pair], seed: int = 0, resamples: int = 1000) -> list[fl
     """95% interval of ``pooled`` by a percentile bootstrap over rows; None where ``pooled`` is."""
     if pooled(pairs) is None:
         return None
-    table = np.asarray(pairs, dtype=np.float64)
-    rng = np.random.default_rng(seed)
-    sums = np.stack([table[rng.integers(0, len(table), len(table))].sum(0) for _ in range(resamples)])
+    sums = _draws(len(pairs), seed, resamples) @ np.asarray(pairs, dtype=np.float64)
     drawn = sums[:, 1] != 0
     low, high = np.percentile(sums[drawn, 0] / sums[drawn, 1], (2.5, 97.5))
     return [float(low), float(high)]
+
+
+@lru_cache(maxsize=4)
+def _draws(rows: int, seed: int, resamples: int) -> np.ndarray:
+    """How often each row is drawn, (resamples, rows): every metric over the same rows is resampled alike."""
+    rng = np.random.default_rng(seed)
+    drawn = (np.bincount(rng.integers(0, rows, rows), minlength=rows) for _ in range(resamples))
+    return np.stack([counts.astype(np.float64) for counts in drawn])
 
 
 def summarise(scores: dict[str, list[Pair]], seed: int = 0) -> dict[str, dict]:

@@ -12,39 +12,63 @@ from ccf_core.evaluation.subject import Options, Subject
 from ccf_core.memory import KVMemory
 from ccf_core.segment import Segmented
 
+ABOUT = (
+    "Loss in nats a token on the k-th segment of a text, given what the reader keeps of the k - 1 before it. "
+    "`gain_kept` is (none - memory) ÷ (none - full), by the better of the adapted decoder and the untouched base."
+)
+DATA = "text.jsonl.xz"
 FIELDS = ("text",)
 #: ``base_…`` are the same by the untouched base.
 READERS = ("memory", "full", "none", "base_full", "base_none")
-#: k, counted from 1.
-SEGMENTS = 4
 
 Nats = dict[tuple[str, int | None], list[metrics.Pair]]
+#: (source, k - 1 segments as a document, the k-th segment)
+Window = tuple[str, Segmented, tuple[int, ...]]
 
 
-def windows(subject: Subject, rows: list[Row], options: Options) -> list[tuple[str, Segmented, tuple[int, ...]]]:
-    """(source, k - 1 segments as a document, the k-th segment): documents cut every k whole segments."""
-    length = subject.ccf.config.segment_length
+def windows(subject: Subject, rows: list[Row], options: Options, k: int) -> list[Window]:
+    """Documents cut every k whole segments, at most ``limit`` windows, spread evenly over sources.
+
+    EvaluationError if a reader could not see all k segments, or has none to remember.
+    """
+    length, window = subject.ccf.config.segment_length, subject.ccf.decoder.window
+    if not 1 < k <= window // length:
+        raise EvaluationError(f"--k {k} cannot be measured: choose from 2 to {window // length} segments of {length}.")
     found = []
     for row in rows:
         try:
             ids = subject.ccf.segment(row["text"]).input_ids
         except NothingToCompress:
             continue
-        for start in range(0, len(ids) - SEGMENTS * length + 1, SEGMENTS * length):
-            target = start + (SEGMENTS - 1) * length
+        for start in range(0, len(ids) - k * length + 1, k * length):
+            target = start + (k - 1) * length
             found.append((source_of(row), subject.ccf.segment(ids[start:target]), ids[target : target + length]))
     return stratified(found, lambda window: window[0], options.limit, options.seed)
 
 
 def evaluate(subject: Subject, rows: list[Row], options: Options) -> tuple[int, list[dict]]:
-    """(windows measured, result rows): ``nats`` a token and ``gain_kept`` for each reader and ratio.
+    """(windows measured, result rows): ``nats`` a token and ``gain_kept`` for each k, reader and ratio.
 
     The segment's first token is given, so that every reader is scored on the same ones. ``gain_kept`` is
-    (none - memory) ÷ (none - full), either the lower one of the adapted decoder and the untouched base.
+    (none - memory) ÷ (none - full), either the lower one of the adapted decoder and the untouched base. A k
+    longer than every text has no rows.
     """
-    chosen = windows(subject, rows, options)
-    if not chosen:
-        raise EvaluationError(f"No text is {SEGMENTS} segments long: give longer documents.")
+    chosen = {k: windows(subject, rows, options, k) for k in options.k}
+    if not any(chosen.values()):
+        raise EvaluationError(f"No text is {min(options.k)} segments long: give longer documents or a smaller --k.")
+    result = []
+    for k, found in chosen.items():
+        options.report(f"k = {k}: {len(found)} windows")
+        nats = _measure(subject, found, options) if found else {}
+        result += [
+            {"reader": reader, "ratio": ratio, "k": k, "n": len(found)}
+            | metrics.summarise({"nats": pairs, "gain_kept": _gain_kept(nats, pairs)}, options.seed)
+            for (reader, ratio), pairs in nats.items()
+        ]
+    return sum(map(len, chosen.values())), result
+
+
+def _measure(subject: Subject, chosen: list[Window], options: Options) -> Nats:
     ccf, report = subject.ccf, options.report
     readers = [reader for reader in READERS if reader in (options.readers or READERS)]
     memories: list[KVMemory] = []
@@ -67,11 +91,7 @@ def evaluate(subject: Subject, rows: list[Row], options: Options) -> tuple[int, 
                     jobs.append(Job([*text, *after[:1]], target=after[1:]))
             scored = batches.score(decoder, jobs, report, rows=options.batch_size)
             nats[reader, ratio] = [(-float(chances.sum()), float(len(chances))) for chances, _ in scored]
-    return len(chosen), [
-        {"reader": reader, "ratio": ratio, "k": SEGMENTS, "n": len(chosen)}
-        | metrics.summarise({"nats": pairs, "gain_kept": _gain_kept(nats, pairs)}, options.seed)
-        for (reader, ratio), pairs in nats.items()
-    ]
+    return nats
 
 
 def _gain_kept(nats: Nats, pairs: list[metrics.Pair]) -> list[metrics.Pair]:

@@ -2,101 +2,73 @@
 
 from __future__ import annotations
 
+import random
+import re
 from collections.abc import Sequence
 
-from ccf_core.answer import question_prompt
-from ccf_core.errors import NothingToCompress
-from ccf_core.evaluation import batches, metrics, readers
+from ccf_core.evaluation import asking, metrics, readers
 from ccf_core.evaluation.data import EvaluationError, Row, source_of, stratified
 from ccf_core.evaluation.subject import Options, Subject
-from ccf_core.segment import Segmented
 
+ABOUT = (
+    "Questions put by the base's chat template, answered greedily in at most 32 tokens. `f1`, `em`: SQuAD's, best over "
+    "answers; `kept`: f1 ÷ the better f1 of `full` and `base_full`; `rouge_l`: of answers over 30 words; "
+    "`false_abstain`: told to have no answer though there is one; `abstain_f1`: of questions without one, told so."
+)
+DATA = "qa.jsonl.xz"
 FIELDS = ("context", "question", "answers")
 #: ``base_full`` is full context read by the untouched base.
 READERS = ("memory", "full", "truncated", "none", "base_full")
-ANSWER_TOKENS, LONG_ANSWER_TOKENS = 32, 64
-
-Scores = dict[str, list[metrics.Pair]]
 
 
 def evaluate(subject: Subject, rows: list[Row], options: Options) -> tuple[int, list[dict]]:
     """(questions asked, result rows): one row for each reader, ratio and source, and for all sources.
 
-    ``kept`` is f1 ÷ the better f1 of ``full`` and ``base_full``, told where one of them was run, and
-    ``kept_rouge_l`` the same for long answers. ``full`` reads of a context what fits the window.
+    f1, em and what is kept of them are over rows with an answer, and so is ``false_abstain``, the share of them
+    that is told to have none; ``abstain_f1`` is over rows without. ``full`` reads of a context what fits the window.
     """
-    asked, documents = _sample(subject, rows, options)
+    asked, documents = asking.sample(subject, rows, options)
+    for row in unanswerable(rows, options.unanswerable, options.seed):
+        asked.append(row)
+        documents.setdefault(row["context"], subject.ccf.segment(row["context"]))
     settings = readers.settings(READERS, options)
-    memories = {}
-    if any(reader in readers.AT_RATIO for reader, _ in settings):
-        made = batches.compress_all(
-            subject.ccf, list(documents.values()), min(options.ratios), options.memory_dtype, options.report
+    memories = asking.compressed(subject, documents, settings, options)
+    questions = [
+        asking.question(subject, row, documents[row["context"]], memories.get(row["context"])) for row in asked
+    ]
+    return len(asked), asking.tables(asked, asking.ask(subject, asked, questions, settings, options), options.seed)
+
+
+def unanswerable(rows: Sequence[Row], count: int, seed: int) -> list[Row]:
+    """``count`` rows without an answer: a question put to a context of the same source but another document.
+
+    The context holds no accepted answer, and the question is one that is asked of a single context, for what
+    is asked of many ("What is the plot?") any of them may answer. EvaluationError if there are too few.
+    """
+    contexts: dict[str, dict[str, str]] = {}
+    asked_of: dict[tuple[str, str], set[str]] = {}
+    for row in rows:
+        if row["context"].strip():
+            contexts.setdefault(source_of(row), {})[row["context"]] = document_of(row)
+        asked_of.setdefault((source_of(row), row["question"]), set()).add(row["context"])
+    found: list[Row] = []
+    candidates = [row for row in rows if row["answers"] and len(asked_of[source_of(row), row["question"]]) == 1]
+    for row in stratified(candidates, source_of, None, seed):
+        if len(found) == count:
+            break
+        others = [c for c, document in contexts.get(source_of(row), {}).items() if document != document_of(row)]
+        random.Random(f"{seed}:{row['context']}:{row['question']}").shuffle(others)
+        other = next((c for c in others if not any(metrics.holds(c, a) for a in row["answers"])), None)
+        if other:
+            found.append({**row, "context": other, "answers": []})
+    if len(found) < count:
+        raise EvaluationError(
+            f"Only {len(found)} questions can be put to another document: give a smaller --unanswerable or more data."
         )
-        memories = dict(zip(documents, made, strict=True))
-    prompts = [question_prompt(subject.ccf.tokenizer, row["question"]) for row in asked]
-    scores: dict[tuple[str, int | None], list[Scores]] = {}
-    for reader, ratio in settings:
-        options.report(f"reader {reader}" + (f" at {ratio}x" if ratio else ""))
-        jobs = [
-            readers.job(
-                subject, reader, documents[row["context"]], memories.get(row["context"]), ratio, prompt, _room(row)
-            )
-            for row, prompt in zip(asked, prompts, strict=True)
-        ]
-        rows_a_batch = options.batch_size or (256 if batches.on_gpu(subject.ccf.decoder) else 8)
-        written = batches.generate(subject.decoder(reader), jobs, options.report, rows=rows_a_batch)
-        texts = [batches.decode(subject.ccf, ids).strip() for ids in written]
-        scores[reader, ratio] = [_scores(row["answers"], text) for row, text in zip(asked, texts, strict=True)]
-    sources = sorted({source_of(row) for row in asked})
-    result = []
-    for source in ["all", *(sources if len(sources) > 1 else [])]:
-        which = [i for i, row in enumerate(asked) if source in ("all", source_of(row))]
-        result += table(scores, which, source, options.seed)
-    return len(asked), result
+    return found
 
 
-def _sample(subject: Subject, rows: list[Row], options: Options) -> tuple[list[Row], dict[str, Segmented]]:
-    """Questions, and the document of each of their contexts; contexts without a token are left out."""
-    asked, documents = [], {}
-    for row in stratified(rows, source_of, options.limit, options.seed):
-        try:
-            if row["context"] not in documents:
-                documents[row["context"]] = subject.ccf.segment(row["context"])
-            asked.append(row)
-        except NothingToCompress:
-            continue
-    if not asked:
-        raise EvaluationError("The contexts hold no tokens: give rows with a context to ask about.")
-    return asked, documents
-
-
-def _room(row: Row) -> int:
-    return LONG_ANSWER_TOKENS if row["answers"] and metrics.is_long(row["answers"]) else ANSWER_TOKENS
-
-
-def _scores(answers: Sequence[str], text: str) -> Scores:
-    if not answers:
-        return {"abstain_f1": [(float(metrics.abstains(text)), 1.0)]}
-    if metrics.is_long(answers):
-        return {"rouge_l": [(metrics.rouge_l_words(answers, text), 1.0)]}
-    return {"f1": [(metrics.f1(answers, text), 1.0)], "em": [(metrics.exact_match(answers, text), 1.0)]}
-
-
-def table(
-    scores: dict[tuple[str, int | None], list[Scores]], which: Sequence[int], source: str, seed: int
-) -> list[dict]:
-    def column(setting: tuple[str, int | None], metric: str) -> list[metrics.Pair]:
-        return [pair for i in which for pair in scores[setting][i].get(metric, [])]
-
-    result = []
-    for reader, ratio in scores:
-        told = {name: column((reader, ratio), name) for name in ("f1", "em", "rouge_l", "abstain_f1")}
-        for kept, metric in (("kept", "f1"), ("kept_rouge_l", "rouge_l")):
-            whole = [column(s, metric) for s in scores if s[0] in ("full", "base_full")]
-            best = max(whole, key=lambda pairs: metrics.pooled(pairs) or 0.0, default=[])
-            pairs = zip(told[metric], best, strict=False)
-            told[kept] = [(own, full) for (own, _), (full, _) in pairs]
-        result.append(
-            {"reader": reader, "ratio": ratio, "source": source, "n": len(which)} | metrics.summarise(told, seed)
-        )
-    return result
+def document_of(row: Row) -> str:
+    """The name that passages of one document share: the title, else the id less its last number, else the context."""
+    numbered = re.fullmatch(r"(.+)-\d+", str(row.get("id", "")))
+    return str(row.get("title") or (numbered[1] if numbered else row["context"]))

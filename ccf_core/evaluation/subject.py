@@ -55,7 +55,11 @@ def device_name(device: torch.device) -> str:
 
 @dataclass(frozen=True)
 class Options:
-    """How a task is run. No ``readers`` means all of the task's, no ``batch_size`` the device's."""
+    """How a task is run. No ``readers`` means all of the task's, no ``batch_size`` the device's.
+
+    Of single tasks are k (perplexity: which segment, counted from 1), lengths and needles (needle: tokens of a
+    document, documents a cell) and unanswerable (qa: questions to add that a document does not answer).
+    """
 
     ratios: tuple[int, ...]
     limit: int | None = None
@@ -63,4 +67,8 @@ class Options:
     readers: tuple[str, ...] = ()
     memory_dtype: str = "int8"
     batch_size: int | None = None
+    k: tuple[int, ...] = (4, 16)
+    lengths: tuple[int, ...] = (1000, 2000, 4000, 8000)
+    needles: int = 10
+    unanswerable: int = 0
     report: Callable[[str], None] = lambda message: None

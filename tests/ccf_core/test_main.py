@@ -14,6 +14,7 @@ import pytest
 import ccf_core
 from ccf_core.__main__ import main
 from ccf_core.base import load_base
+from ccf_core.evaluation import report
 
 TEXT = "The harbour master counted seven ships in the morning, and Oslo hid 1984 of them again. " * 40
 
@@ -32,13 +33,26 @@ def folders(
 def data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("data")
     text = [{"source": f"s{i}", "title": f"t{i}", "text": TEXT[i:]} for i in range(4)]
-    qa = [{"source": "s", "context": TEXT[:900], "question": "Who?", "answers": ["the harbour master"]}]
+    qa = [
+        {"source": "s", "context": TEXT[i:900], "question": "Who?", "answers": ["the harbour master"]}
+        for i in range(15)
+    ]
     for name, rows in (("text", text), ("qa", qa)):
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return {name: folder / f"{name}.jsonl" for name in ("text", "qa")}
 
 
-@pytest.mark.parametrize(("task", "file"), [("reconstruct", "text"), ("perplexity", "text"), ("qa", "qa")])
+@pytest.mark.parametrize(
+    ("task", "file"),
+    [
+        ("reconstruct", "text"),
+        ("perplexity", "text"),
+        ("qa", "qa"),
+        ("longqa", "qa"),
+        ("needle", "text"),
+        ("evidence", "qa"),
+    ],
+)
 def test_evaluate_prints_one_json_object(
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
@@ -49,7 +63,9 @@ def test_evaluate_prints_one_json_object(
 ) -> None:
     out = tmp_path / "result.json"
     argv = ["evaluate", task, "--data", str(data[file]), "--ratio", "4", "8", "--limit", "2", "--seed", "3"]
-    assert main([*argv, "--out", str(out), *folders]) == 0
+    argv += ["--lengths", "200"] if task == "needle" else []
+    markdown = tmp_path / "result.md"
+    assert main([*argv, "--out", str(out), "--markdown", str(markdown), *folders]) == 0
     printed = capsys.readouterr()
     result = json.loads(printed.out)
     assert set(result) == {
@@ -57,6 +73,7 @@ def test_evaluate_prints_one_json_object(
         "seconds", "command", "rows",
     }  # fmt: skip
     assert json.loads(out.read_text()) == result
+    assert markdown.read_text(encoding="utf-8") == report.markdown(result)
     assert printed.err
     assert (result["task"], result["seed"], result["dtype"], result["device"]) == (task, 3, "float32", "cpu")
     assert result["data"]["name"] == data[file].name
@@ -116,8 +133,12 @@ def test_info_says_what_would_be_used(capsys: pytest.CaptureFixture[str], folder
         (["evaluate", "reconstruct", "--data", "{text}", "--dtype", "int3"], "int3 is not a dtype"),
         (["evaluate", "reconstruct", "--data", "{text}", "--limit", "0"], "Argument --limit"),
         (["evaluate", "reconstruct", "--data", "{text}", "--out", "no/folder/x.json"], "no folder for x.json"),
+        (["evaluate", "reconstruct", "--data", "{text}", "--markdown", "no/folder/x.md"], "no folder for x.md"),
+        (["evaluate", "perplexity", "--data", "{text}", "--k", "1"], "--k 1 cannot be measured"),
+        (["report", "nowhere.json", "--out", "results.md"], "nowhere.json is not readable"),
+        (["report", "nowhere.json", "--out", "no/folder/results.md"], "no folder for results.md"),
         (["evaluate", "guess", "--data", "{text}"], "invalid choice: 'guess'"),
-        (["evaluate", "reconstruct"], "required: --data"),
+        (["evaluate", "reconstruct", "--sources", "x"], "choose from 18F/18f.gsa.gov, GSA/digitalgov.gov"),
         (["bench", "--ratio", "7", "--tokens", "50"], "no ratio 7"),
         (["paint"], "invalid choice: 'paint'"),
         ([], "required: "),

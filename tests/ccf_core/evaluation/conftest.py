@@ -40,6 +40,20 @@ def text_rows() -> list[Row]:
 
 
 @pytest.fixture(scope="session")
+def long_rows() -> list[Row]:
+    """Four texts of 700 sentences' words, with sentence ends."""
+    words = WORDS.split()
+    return [
+        {
+            "source": f"s{i % 2}",
+            "title": f"long {i}",
+            "text": " ".join(words[(i + j * j) % 14] + "." * (j % 9 == 8) for j in range(700)),
+        }
+        for i in range(4)
+    ]
+
+
+@pytest.fixture(scope="session")
 def qa_rows(text_rows: list[Row]) -> list[Row]:
     answers = (["seven ships"], ["Oslo", "in Oslo"], ["word " * 40], [])
     return [

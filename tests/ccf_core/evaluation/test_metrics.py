@@ -118,6 +118,21 @@ def test_long_answers_are_over_thirty_words_each() -> None:
     assert not metrics.is_long(["word " * 31, "short"])
 
 
+@pytest.mark.parametrize(
+    ("text", "answer", "held"),
+    [
+        ("They left Oslo, at last.", "oslo", True),
+        ("They left Oslo.", "Os", False),
+        ("in the year 1984!", "1984", True),
+        ("seven of the ships", "seven ships", False),
+        ("seven, ships", "The seven ships", True),
+        ("anything", "the", False),
+    ],
+)
+def test_a_text_holds_the_words_of_an_answer(text: str, answer: str, held: bool) -> None:
+    assert metrics.holds(text, answer) is held
+
+
 def test_abstaining() -> None:
     assert metrics.abstains("That is not in the document.")
     assert metrics.abstains("")

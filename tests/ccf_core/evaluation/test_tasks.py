@@ -8,8 +8,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from ccf_core.answer import question_prompt
-from ccf_core.evaluation import batches, metrics, perplexity, qa, readers, reconstruct
+from ccf_core.evaluation import batches, metrics, perplexity, qa, reconstruct
 from ccf_core.evaluation.batches import Job
 from ccf_core.evaluation.data import EvaluationError, Row
 from ccf_core.evaluation.subject import Options, Subject
@@ -104,70 +103,41 @@ def test_a_limit_counts_each_sample(subject: Subject, text_rows: list[Row]) -> N
     assert [row["n"] for row in rows] == [2, 2]
 
 
-def test_qa_tells_every_reader_source_and_ratio(subject: Subject, qa_rows: list[Row]) -> None:
-    n, rows = qa.evaluate(subject, qa_rows, OPTIONS)
-    assert n == len(qa_rows)
-    settings = [("memory", 4), ("memory", 16), ("full", None), ("truncated", 4), ("truncated", 16)]
-    settings += [("none", None), ("base_full", None)]
-    told = [(row["reader"], row["ratio"], row["source"]) for row in rows]
-    assert told == [(*setting, source) for source in ("all", "s0", "s1") for setting in settings]
-    assert {row["n"] for row in rows} == {len(qa_rows), len(qa_rows) // 2}
-    for row in rows:
-        assert {"f1", "em", "rouge_l", "abstain_f1"} <= row["metrics"].keys()
-        assert all(0 <= row["metrics"][name] <= 1 for name in ("f1", "em", "rouge_l", "abstain_f1"))
+def test_perplexity_of_the_kth_segment(subject: Subject, long_rows: list[Row]) -> None:
+    options = dataclasses.replace(OPTIONS, k=(4, 16), limit=3)
+    n, rows = perplexity.evaluate(subject, long_rows, options)
+    settings = [("memory", 4), ("memory", 16), ("full", None), ("none", None), ("base_full", None), ("base_none", None)]
+    assert [(r["k"], r["reader"], r["ratio"]) for r in rows] == [(k, *setting) for k in (4, 16) for setting in settings]
+    assert n == 6 and {row["n"] for row in rows} == {3}
+    for k in (4, 16):
+        found = perplexity.windows(subject, long_rows, options, k)
+        assert {(before.spans[-1].index, len(after)) for _, before, after in found} == {(k - 2, 32)}
+        told = {(r["reader"], r["ratio"]): r["metrics"] for r in rows if r["k"] == k}
+        for reader, ratio in settings:
+            nats = []
+            for _, before, after in found:
+                decoder = subject.decoder(reader)
+                prefix = decoder.prefix(subject.ccf.compress(before.input_ids).quantize().at(ratio)) if ratio else None
+                prompt = [*(before.input_ids if reader.endswith("full") else ()), after[0]]
+                nats.append(-decoder.score(prefix, prompt, after[1:]).mean())
+            assert told[reader, ratio]["nats"] == pytest.approx(float(sum(nats)) / len(nats), abs=1e-3)
+        none = min(told["none", None]["nats"], told["base_none", None]["nats"])
+        full = min(told["full", None]["nats"], told["base_full", None]["nats"])
+        kept = (none - told["memory", 4]["nats"]) / (none - full)
+        assert told["memory", 4]["gain_kept"] == pytest.approx(kept, rel=2e-2, abs=1e-3)
 
 
-@pytest.mark.parametrize("reader", ["memory", "full", "truncated", "none"])
-def test_qa_asks_as_the_codec_answers(subject: Subject, qa_rows: list[Row], reader: str) -> None:
-    ccf = subject.ccf
-    short = [row for row in qa_rows if row["answers"] and not metrics.is_long(row["answers"])]
-    _, rows = qa.evaluate(subject, short, dataclasses.replace(OPTIONS, ratios=(8,), readers=(reader,)))
-    expected = []
-    for row in short:
-        memory = ccf.compress(row["context"]).quantize().at(8)
-        ids = ccf.segment(row["context"]).input_ids
-        text = ccf.answer(row["question"], memory, max_new_tokens=32, reader=reader, input_ids=ids).text
-        expected.append(metrics.f1(row["answers"], text))
-    assert rows[0]["metrics"]["f1"] == pytest.approx(sum(expected) / len(expected), abs=1e-4)
+def test_perplexity_uses_all_of_a_document_of_k_segments(subject: Subject, text_ids: Callable) -> None:
+    row = {"source": "s", "text": subject.ccf.tokenizer.decode(text_ids(512))}
+    tokens = len(subject.ccf.segment(row["text"]).input_ids)
+    for k in (2, tokens // 32):
+        assert len(perplexity.windows(subject, [row], OPTIONS, k)) == tokens // (k * 32)
 
 
-def test_kept_divides_by_the_better_full_context() -> None:
-    def one(f1: float) -> list[qa.Scores]:
-        return [{"f1": [(f1, 1.0)], "em": [(0.0, 1.0)]}]
-
-    scores = {("memory", 4): one(0.3), ("full", None): one(0.4), ("base_full", None): one(0.6)}
-    kept = [row["metrics"]["kept"] for row in qa.table(scores, [0], "all", seed=0)]
-    assert kept == pytest.approx([0.5, 2 / 3, 1.0], abs=1e-4)
-
-
-def test_context_longer_than_the_window_is_cut_to_what_fits(subject: Subject) -> None:
-    row = {"source": "s", "context": "fog " * 3000, "question": "Where?", "answers": ["Oslo"]}
-    document = subject.ccf.segment(row["context"])
-    prompt = question_prompt(subject.ccf.tokenizer, row["question"])
-    job = readers.job(subject, "full", document, None, None, prompt, qa.ANSWER_TOKENS)
-    assert len(document.input_ids) > 1024
-    assert job.length == 1024
-    assert list(job.prompt[-len(prompt) :]) == prompt
-
-
-def test_perplexity_of_the_fourth_segment(subject: Subject, text_rows: list[Row]) -> None:
-    n, rows = perplexity.evaluate(subject, text_rows, OPTIONS)
-    told = {(row["reader"], row["ratio"]): row["metrics"] for row in rows}
-    assert n > 1
-    assert set(told) == {
-        ("memory", 4), ("memory", 16), ("full", None), ("none", None), ("base_full", None), ("base_none", None),
-    }  # fmt: skip
-    found = perplexity.windows(subject, text_rows, OPTIONS)
-    for reader in ("full", "none"):
-        nats = []
-        for _, before, after in found:
-            prompt = [*(before.input_ids if reader == "full" else ()), after[0]]
-            nats.append(-subject.ccf.decoder.score(None, prompt, after[1:]).mean())
-        assert told[reader, None]["nats"] == pytest.approx(float(sum(nats)) / len(nats), abs=1e-3)
-    none = min(told["none", None]["nats"], told["base_none", None]["nats"])
-    full = min(told["full", None]["nats"], told["base_full", None]["nats"])
-    kept = (none - told["memory", 4]["nats"]) / (none - full)
-    assert told["memory", 4]["gain_kept"] == pytest.approx(kept, rel=1e-2)
+@pytest.mark.parametrize("k", [0, 1, 33])
+def test_a_k_that_cannot_be_measured_is_refused(subject: Subject, long_rows: list[Row], k: int) -> None:
+    with pytest.raises(EvaluationError, match="from 2 to 32 segments of 32"):
+        perplexity.evaluate(subject, long_rows, dataclasses.replace(OPTIONS, k=(k,)))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,174 @@
+"""Questions about documents, answered by every reader and scored: what the tasks that ask have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+
+from ccf_core.answer import question_prompt
+from ccf_core.decoder import Decoder, Prefix
+from ccf_core.errors import NothingToCompress
+from ccf_core.evaluation import batches, metrics, readers
+from ccf_core.evaluation.batches import Job
+from ccf_core.evaluation.data import EvaluationError, Row, source_of, stratified
+from ccf_core.evaluation.subject import Options, Subject
+from ccf_core.memory import KVMemory
+from ccf_core.segment import Segmented
+
+ANSWER_TOKENS, LONG_ANSWER_TOKENS = 32, 64
+
+#: What one answer tells: metric -> its pairs (none, where it tells nothing).
+Scores = dict[str, list[metrics.Pair]]
+#: (reader, ratio); the ratio is None where it makes no difference.
+Setting = tuple[str, int | None]
+
+
+@dataclass(frozen=True)
+class Question:
+    """A prompt, the document that it asks about, and the room for an answer in tokens."""
+
+    prompt: Sequence[int]
+    document: Segmented
+    memory: KVMemory | None = None
+    new: int = ANSWER_TOKENS
+
+
+def sample(subject: Subject, rows: Sequence[Row], options: Options) -> tuple[list[Row], dict[str, Segmented]]:
+    """Rows to ask, at most ``limit``, and the document of each of their contexts.
+
+    Contexts without a token are left out; EvaluationError if nothing remains.
+    """
+    asked, documents = [], {}
+    for row in stratified(rows, source_of, options.limit, options.seed):
+        try:
+            if row["context"] not in documents:
+                documents[row["context"]] = subject.ccf.segment(row["context"])
+            asked.append(row)
+        except NothingToCompress:
+            continue
+    if not asked:
+        raise EvaluationError("The contexts hold no tokens: give rows with a context to ask about.")
+    return asked, documents
+
+
+def compressed(
+    subject: Subject, documents: Mapping[str, Segmented], settings: Sequence[Setting], options: Options
+) -> dict[str, KVMemory]:
+    """Memories by the names of their documents; none if no setting reads or measures by one."""
+    if not any(ratio for _, ratio in settings):
+        return {}
+    made = batches.compress_all(
+        subject.ccf, list(documents.values()), min(options.ratios), options.memory_dtype, options.report
+    )
+    return dict(zip(documents, made, strict=True))
+
+
+def question(subject: Subject, row: Row, document: Segmented, memory: KVMemory | None) -> Question:
+    """A row's question; one whose answers are all long gets more room."""
+    long = row["answers"] and metrics.is_long(row["answers"])
+    prompt = question_prompt(subject.ccf.tokenizer, row["question"])
+    return Question(prompt, document, memory, LONG_ANSWER_TOKENS if long else ANSWER_TOKENS)
+
+
+def answer(subject: Subject, setting: Setting, questions: Sequence[Question], options: Options) -> list[list[int]]:
+    """Greedy tokens for every question, all read in one way."""
+    reader, ratio = setting
+    options.report(f"reader {reader}" + (f" at {ratio}x" if ratio else ""))
+    shared = _shared(subject.decoder(reader), questions) if reader in ("full", "base_full") else {}
+    jobs = []
+    for q in questions:
+        if q.document.sha256 in shared:
+            length, read = shared[q.document.sha256]
+            jobs.append(Job(q.prompt, q.new, prefix=read, cached=length))
+        else:
+            jobs.append(readers.job(subject, reader, q.document, q.memory, ratio, q.prompt, q.new))
+    return batches.generate(subject.decoder(reader), jobs, options.report, rows=options.batch_size)
+
+
+def room(decoder: Decoder, questions: Sequence[Question]) -> int:
+    """Tokens of a document that fit the window beside the longest of some questions and its answer."""
+    return decoder.window - max(len(q.prompt) + q.new for q in questions)
+
+
+def _shared(
+    decoder: Decoder, questions: Sequence[Question], worth: int = 512
+) -> dict[str, tuple[int, Callable[[], Prefix]]]:
+    """(tokens, how to read them) of the documents that several questions share: each is read once, not once for
+    each question. Short ones are cheaper to read in a batch of many."""
+    alike: dict[str, list[Question]] = {}
+    for q in questions:
+        alike.setdefault(q.document.sha256, []).append(q)
+
+    # Batches go through documents one after another, so the last ones read are all that is worth keeping.
+    @lru_cache(maxsize=2)
+    def read(ids: tuple[int, ...]) -> Prefix:
+        return decoder.read_text(ids, chunk=8192 if batches.on_gpu(decoder) else 1024)
+
+    shared: dict[str, tuple[int, Callable[[], Prefix]]] = {}
+    for sha, group in alike.items():
+        ids = group[0].document.input_ids[: room(decoder, group)]
+        if len(group) > 1 and len(ids) > worth:
+            shared[sha] = len(ids), partial(read, ids)
+    return shared
+
+
+def scores_of(answers: Sequence[str], text: str) -> Scores:
+    """What a text tells of a row with these answers (none: the document does not hold one)."""
+    abstains = (float(metrics.abstains(text)), 1.0)
+    if not answers:
+        return {"abstain_f1": [abstains]}
+    if metrics.is_long(answers):
+        return {"rouge_l": [(metrics.rouge_l_words(answers, text), 1.0)], "false_abstain": [abstains]}
+    return {
+        "f1": [(metrics.f1(answers, text), 1.0)],
+        "em": [(metrics.exact_match(answers, text), 1.0)],
+        "false_abstain": [abstains],
+    }
+
+
+def ask(
+    subject: Subject, rows: Sequence[Row], questions: Sequence[Question], settings: Sequence[Setting], options: Options
+) -> dict[Setting, list[Scores]]:
+    """Scores of every row in every setting."""
+    result = {}
+    for setting in settings:
+        texts = (batches.decode(subject.ccf, ids).strip() for ids in answer(subject, setting, questions, options))
+        result[setting] = [scores_of(row["answers"], text) for row, text in zip(rows, texts, strict=True)]
+    return result
+
+
+def tables(rows: Sequence[Row], scores: Mapping[Setting, list[Scores]], seed: int) -> list[dict]:
+    """Result rows over all sources and, if there are several, for each of them."""
+    sources = sorted({source_of(row) for row in rows})
+    result = []
+    for source in ["all", *(sources if len(sources) > 1 else [])]:
+        which = [i for i, row in enumerate(rows) if source in ("all", source_of(row))]
+        without = sum(not rows[i]["answers"] for i in which)
+        result += [told | ({"unanswerable": without} if without else {}) for told in table(scores, which, source, seed)]
+    return result
+
+
+def table(scores: Mapping[Setting, list[Scores]], which: Sequence[int], source: str, seed: int) -> list[dict]:
+    """One result row for each setting, over the answers ``which``.
+
+    ``kept`` is f1 ÷ the better f1 of ``full`` and ``base_full``, told where one of them was run, and
+    ``kept_rouge_l`` the same for long answers.
+    """
+
+    def column(setting: Setting, metric: str) -> list[metrics.Pair]:
+        return [pair for i in which for pair in scores[setting][i].get(metric, [])]
+
+    result = []
+    for reader, ratio in scores:
+        names = dict.fromkeys(name for i in which for name in scores[reader, ratio][i])
+        told = {name: column((reader, ratio), name) for name in names}
+        for kept, metric in (("kept", "f1"), ("kept_rouge_l", "rouge_l")):
+            whole = [column(s, metric) for s in scores if s[0] in ("full", "base_full")]
+            best = max(whole, key=lambda pairs: metrics.pooled(pairs) or 0.0, default=[])
+            pairs = zip(told.get(metric, []), best, strict=False)
+            told[kept] = [(own, full) for (own, _), (full, _) in pairs]
+        result.append(
+            {"reader": reader, "ratio": ratio, "source": source, "n": len(which)} | metrics.summarise(told, seed)
+        )
+    return result

@@ -1,0 +1,154 @@
+"""Where an answer comes from: does the attention that it paid to the memory point at the right segment?"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from math import comb
+
+from ccf_core.answer import evidence
+from ccf_core.decoder import slot_segments
+from ccf_core.evaluation import asking, batches, metrics, readers
+from ccf_core.evaluation.asking import Question, Scores, Setting
+from ccf_core.evaluation.batches import Job
+from ccf_core.evaluation.bm25 import bm25
+from ccf_core.evaluation.data import EvaluationError, Row
+from ccf_core.evaluation.subject import Options, Subject
+from ccf_core.memory import KVMemory
+from ccf_core.segment import Segmented
+
+ABOUT = (
+    "10 to 15 contexts are joined to one document; attention of the answer's tokens to slots, mean over heads and the "
+    "upper half of the layers, is summed for each segment. `top3`: questions whose gold segment is among the first "
+    "three; `top3_context`: the same by context; `bm25` and `chance` find segments without a model."
+)
+DATA = "qa.jsonl.xz"
+FIELDS = ("context", "question", "answers")
+READERS = ("memory", "full", "none", "base_full")
+#: Contexts of a document, at least and at most.
+FEWEST, MOST = 10, 15
+TOP = 3
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Contexts joined to one document, the question's own at ``gold`` among them."""
+
+    contexts: tuple[str, ...]
+    gold: int
+    row: Row
+    segments: tuple[tuple[int, str], ...]
+    """(context, text) of every segment, in order."""
+
+    @property
+    def gold_segments(self) -> set[int]:
+        """Segments of the gold context that hold an answer; all of them if none does."""
+        own = {i: text for i, (context, text) in enumerate(self.segments) if context == self.gold}
+        holding = {i for i, text in own.items() if any(metrics.holds(text, a) for a in self.row["answers"])}
+        return holding or set(own)
+
+    def found(self, segments: Sequence[float], contexts: Sequence[float]) -> Scores:
+        """Whether the gold is among the first three, by a score of every segment and of every context."""
+        best, best_contexts = (_first(scores) for scores in (segments, contexts))
+        return _pairs(float(bool(best & self.gold_segments)), float(self.gold in best_contexts))
+
+    def chance(self) -> Scores:
+        """What a random order finds: 1 - C(n - g, 3) ÷ C(n, 3) for g gold ones of n."""
+        n, g = len(self.segments), len(self.gold_segments)
+        missed = comb(n - g, TOP) / comb(n, TOP)
+        return _pairs(1 - missed, TOP / len(self.contexts))
+
+
+def _pairs(segment: float, context: float) -> Scores:
+    return {"top3": [(segment, 1.0)], "top3_context": [(context, 1.0)]}
+
+
+def _first(scores: Sequence[float]) -> set[int]:
+    return set(sorted(range(len(scores)), key=lambda i: scores[i], reverse=True)[:TOP])
+
+
+def joined(rows: Sequence[Row], pool: Sequence[str], seed: int) -> list[tuple[Row, tuple[str, ...], int]]:
+    """(row, 10 to 15 distinct contexts, which is the row's own); the others and the place are random.
+
+    EvaluationError if the pool has too few.
+    """
+    if len(pool) < MOST:
+        raise EvaluationError(f"Only {len(pool)} contexts: give data with {MOST} or more to join documents from.")
+    made = []
+    for row in rows:
+        rng = random.Random(f"{seed}:{row['context']}:{row['question']}")
+        drawn = rng.sample(pool, rng.randint(FEWEST, MOST))
+        others = [context for context in drawn if context != row["context"]][: len(drawn) - 1]
+        place = rng.randint(0, len(others))
+        made.append((row, (*others[:place], row["context"], *others[place:]), place))
+    return made
+
+
+def evaluate(subject: Subject, rows: list[Row], options: Options) -> tuple[int, list[dict]]:
+    """(questions asked, result rows): those of ``qa`` on joined documents, and for the memory ``top3``.
+
+    ``top3`` is the share of questions whose gold segment is among the three that the answer attended to most,
+    ``top3_context`` the same for whole contexts. The readers ``bm25`` and ``chance`` find segments without a model.
+    """
+    asked, _ = asking.sample(subject, [row for row in rows if row["answers"]], options)
+    pool = [context for context in dict.fromkeys(row["context"] for row in rows) if context.strip()]
+    drawn = joined(asked, pool, options.seed)
+    documents = {c: subject.ccf.segment(c) for c in dict.fromkeys(c for _, contexts, _ in drawn for c in contexts)}
+    settings = readers.settings(READERS, options)
+    memories = asking.compressed(subject, documents, settings, options)
+    whole, questions = [], []
+    for row, contexts, gold in drawn:
+        parts = [documents[context] for context in contexts]
+        segments = [(i, c[s.char_start : s.char_end]) for i, c in enumerate(contexts) for s in documents[c].spans]
+        whole.append(Joined(contexts, gold, row, tuple(segments)))
+        memory = KVMemory.join(memories[context] for context in contexts) if memories else None
+        questions.append(asking.question(subject, row, _document(parts), memory))
+    scores: dict[Setting, list[Scores]] = {}
+    for setting in settings:
+        written = asking.answer(subject, setting, questions, options)
+        texts = [batches.decode(subject.ccf, ids).strip() for ids in written]
+        scores[setting] = [asking.scores_of(row["answers"], text) for row, text in zip(asked, texts, strict=True)]
+        if setting[0] == "memory" and setting[1]:
+            found = _attended(subject, whole, questions, written, setting[1], options)
+            scores[setting] = [own | more for own, more in zip(scores[setting], found, strict=True)]
+    scores["bm25", None] = [
+        w.found(bm25(w.row["question"], [text for _, text in w.segments]), bm25(w.row["question"], w.contexts))
+        for w in whole
+    ]
+    scores["chance", None] = [w.chance() for w in whole]
+    return len(asked), asking.tables(asked, scores, options.seed)
+
+
+def _document(parts: Sequence[Segmented]) -> Segmented:
+    ids = tuple(i for part in parts for i in part.input_ids)
+    sha = hashlib.sha256("".join(part.sha256 for part in parts).encode()).hexdigest()
+    return Segmented(sha, ids, tuple(span for part in parts for span in part.spans))
+
+
+def _attended(
+    subject: Subject,
+    whole: Sequence[Joined],
+    questions: Sequence[Question],
+    written: Sequence[Sequence[int]],
+    ratio: int,
+    options: Options,
+) -> list[Scores]:
+    decoder = subject.ccf.decoder
+    memories = [q.memory.at(ratio) for q in questions if q.memory is not None]
+    # An answer of no token still chose its end, as the token after the prompt.
+    jobs = [
+        Job(q.prompt, target=list(ids) or [0], prefix=partial(decoder.prefix, memory), cached=memory.slots)
+        for q, ids, memory in zip(questions, written, memories, strict=True)
+    ]
+    result = []
+    for w, memory, attention in zip(whole, memories, batches.attention(decoder, jobs, options.report), strict=True):
+        shares = {e.segment: e.score for e in evidence(attention, slot_segments(memory))}
+        segments = [shares.get(i, 0.0) for i in range(len(w.segments))]
+        contexts = [0.0] * len(w.contexts)
+        for (context, _), share in zip(w.segments, segments, strict=True):
+            contexts[context] += share
+        result.append(w.found(segments, contexts))
+    return result

@@ -1,0 +1,167 @@
+"""A needle in a haystack: one sentence that matters, at a depth of a document that does not."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ccf_core.answer import question_prompt
+from ccf_core.evaluation import asking, batches, metrics, qa, readers
+from ccf_core.evaluation.asking import Question, Setting
+from ccf_core.evaluation.data import EvaluationError, Row
+from ccf_core.evaluation.subject import Options, Subject
+
+ABOUT = (
+    "One sentence, “The access code of {name} is {5 digits}.”, at a depth of a document that is about other things; "
+    "a hit is an answer with the digits. Depth 0 is the start of the document; lengths are in tokens."
+)
+DATA = "text.jsonl.xz"
+FIELDS = ("text",)
+READERS = qa.READERS
+#: Share of the document that comes before the needle.
+DEPTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
+SHORTEST = 100
+
+#: (length, depth) -> pairs; "all" in place of either is every one.
+Cells = dict[tuple[int | str, float | str], list[metrics.Pair]]
+
+# Names of people who are not in the texts.
+_GIVEN = ("Alma", "Boris", "Clara", "Dario", "Edith", "Farid", "Greta", "Hugo", "Ines", "Keiko", "Lars", "Mira", "Nils")
+_FAMILY = ("Ashby", "Brandt", "Cordova", "Eriksen", "Falk", "Gruber", "Hollis", "Jensen", "Kovacs", "Lindqvist", "Moro")
+_ENDS = re.compile(r"(?<=[.!?])[\"'\u201d\u2019)\]]*\s+|\n\s*")
+
+
+@dataclass(frozen=True)
+class Needle:
+    """A document with its needle."""
+
+    text: str
+    name: str
+    code: str
+    depth: float
+
+    @property
+    def question(self) -> str:
+        return f"What is the access code of {self.name}?"
+
+    def found_in(self, answer: str) -> bool:
+        return self.code in answer
+
+
+def sentences(text: str) -> list[str]:
+    """A text cut after the ends of its sentences and paragraphs; joined, they are the text."""
+    cuts = [0, *(match.end() for match in _ENDS.finditer(text)), len(text)]
+    return [text[a:b] for a, b in itertools.pairwise(cuts) if a < b]
+
+
+class Haystacks:
+    """Documents of a length in tokens, made of whole sentences of texts in a random order of the texts."""
+
+    def __init__(self, subject: Subject, texts: Sequence[str]) -> None:
+        self.ccf = subject.ccf
+        self.texts = texts
+        self._pieces: dict[int, list[tuple[str, int]]] = {}
+
+    def needles(self, length: int, number: int, seed: int) -> list[Needle]:
+        """One haystack with one needle, at every depth; the document has ``length`` tokens or a few less."""
+        rng = random.Random(f"{seed}:{length}:{number}")
+        name = f"{rng.choice(_GIVEN)} {rng.choice(_FAMILY)}"
+        code = str(rng.randint(10_000, 99_999))
+        needle = f"The access code of {name} is {code}. "
+        pieces = self._fill(length - self._count(f" {needle}\n"), rng)
+        # Else an answer could come from the hay.
+        if any(code in piece or name in piece for piece, _ in pieces):
+            return self.needles(length, number + 1_000_000, seed)
+        total = sum(tokens for _, tokens in pieces)
+        made = []
+        for depth in DEPTHS:
+            before, at = 0, 0
+            while at < len(pieces) and before + pieces[at][1] / 2 < depth * total:
+                before += pieces[at][1]
+                at += 1
+            head, tail = ("".join(piece for piece, _ in part) for part in (pieces[:at], pieces[at:]))
+            gap = " " if head and not head[-1].isspace() else ""
+            made.append(Needle(f"{head}{gap}{needle}{tail}", name, code, depth))
+        return made
+
+    def _fill(self, room: int, rng: random.Random) -> list[tuple[str, int]]:
+        kept: list[tuple[str, int]] = []
+        misfits = 0
+        for piece, tokens in self._shuffled(rng):
+            if tokens <= room:
+                kept.append((piece, tokens))
+                room -= tokens
+            else:
+                misfits += 1
+            # What is left is less than most sentences.
+            if room < 8 or misfits > 50:
+                return kept
+        if room > SHORTEST // 2:
+            raise EvaluationError(
+                f"The texts are {room} tokens too short for a haystack: give more, or less --lengths."
+            )
+        return kept
+
+    def _shuffled(self, rng: random.Random) -> Iterator[tuple[str, int]]:
+        for index in rng.sample(range(len(self.texts)), len(self.texts)):
+            if index not in self._pieces:
+                found = sentences(self.texts[index].rstrip() + "\n\n")
+                self._pieces[index] = [(piece, self._count(piece)) for piece in found]
+            yield from self._pieces[index]
+
+    def _count(self, text: str) -> int:
+        return len(self.ccf.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+
+
+def evaluate(subject: Subject, rows: list[Row], options: Options) -> tuple[int, list[dict]]:
+    """(documents, result rows): ``hit``, the share of answers that hold the code, for each reader, ratio, length
+    and depth; ``all`` in place of a depth or length is the mean over them."""
+    if min(options.lengths) < SHORTEST:
+        raise EvaluationError(f"A haystack of {min(options.lengths)} tokens is too short: give {SHORTEST} or more.")
+    haystacks = Haystacks(subject, [row["text"] for row in rows if row["text"].strip()])
+    settings = readers.settings(READERS, options)
+    count = min(options.needles, options.limit or options.needles)
+    hits: dict[Setting, Cells] = {setting: {} for setting in settings}
+    for length in options.lengths:
+        options.report(f"documents of {length} tokens")
+        # Length by length, so that the memories of one length are all that is held.
+        needles = [n for number in range(count) for n in haystacks.needles(length, number, options.seed)]
+        for setting, found in _found(subject, needles, settings, options).items():
+            for needle, hit in zip(needles, found, strict=True):
+                hits[setting].setdefault((length, needle.depth), []).append((float(hit), 1.0))
+    return len(options.lengths) * count * len(DEPTHS), [
+        {"reader": reader, "ratio": ratio, "length": length, "depth": depth, "n": len(pairs)}
+        | metrics.summarise({"hit": pairs}, options.seed)
+        for (reader, ratio), cells in hits.items()
+        for (length, depth), pairs in _with_means(cells).items()
+    ]
+
+
+def _found(
+    subject: Subject, needles: Sequence[Needle], settings: Sequence[Setting], options: Options
+) -> dict[Setting, list[bool]]:
+    documents = {needle.text: subject.ccf.segment(needle.text) for needle in needles}
+    memories = asking.compressed(subject, documents, settings, options)
+    questions = [
+        Question(question_prompt(subject.ccf.tokenizer, n.question), documents[n.text], memories.get(n.text))
+        for n in needles
+    ]
+    return {
+        setting: [
+            needle.found_in(batches.decode(subject.ccf, ids))
+            for needle, ids in zip(needles, asking.answer(subject, setting, questions, options), strict=True)
+        ]
+        for setting in settings
+    }
+
+
+def _with_means(cells: Cells) -> Cells:
+    result: Cells = {}
+    for length in dict.fromkeys(length for length, _ in cells):
+        mine = {cell: pairs for cell, pairs in cells.items() if cell[0] == length}
+        result |= mine
+        result[length, "all"] = [pair for pairs in mine.values() for pair in pairs]
+    return result | {("all", "all"): [pair for pairs in cells.values() for pair in pairs]}

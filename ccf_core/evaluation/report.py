@@ -1,0 +1,160 @@
+"""``python -m ccf_core report``: results as one page of Markdown, with figures. Nothing is measured here."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ccf_core.evaluation import figure
+from ccf_core.evaluation.data import EvaluationError
+from ccf_core.evaluation.tasks import TASKS
+
+Result = dict[str, Any]
+
+#: Columns that say what a row is about, in this order.
+KEYS = ("reader", "ratio", "sample", "source", "k", "length", "depth", "n", "documents", "cut", "unanswerable")
+#: Task -> (metric, its name on the axis, rows to draw, key that tells lines of one reader apart).
+FIGURES: dict[str, tuple[str, str, dict[str, Any], str]] = {
+    "reconstruct": ("rouge_l", "ROUGE-L", {}, "sample"),
+    "perplexity": ("gain_kept", "gain kept", {}, "k"),
+    "qa": ("f1", "F1", {"source": "all"}, ""),
+    "longqa": ("f1", "F1", {"source": "all"}, ""),
+    "needle": ("hit", "needles found", {"length": "all", "depth": "all"}, ""),
+    "evidence": ("top3", "gold segment in the first three", {"source": "all"}, ""),
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("files", type=Path, nargs="+", help="JSON that evaluate wrote")
+    parser.add_argument("--out", type=Path, required=True, help="Markdown to write; figures go to images/ beside it")
+
+
+def main(args: argparse.Namespace) -> dict:
+    """Write the page and its figures; the names of what was written. EvaluationError for a file that is no result."""
+    results = {file.stem: _read(file) for file in args.files}
+    if len(results) < len(args.files):
+        raise EvaluationError("Two of the files have one name: rename one of them.")
+    folder: Path = args.out.parent
+    figures = {f"images/{args.out.stem}-{name}.svg": name for name in results if drawing(results[name])}
+    if figures:
+        (folder / "images").mkdir(exist_ok=True)
+    for path, name in figures.items():
+        (folder / path).write_text(drawing(results[name]), encoding="utf-8")
+    args.out.write_text(page(results, {name: path for path, name in figures.items()}), encoding="utf-8")
+    return {"written": [args.out.name, *figures]}
+
+
+def _read(file: Path) -> Result:
+    try:
+        result = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise EvaluationError(f"{file.name} is not readable as JSON: give files that evaluate wrote.") from error
+    if not isinstance(result, dict) or result.get("task") not in TASKS or not isinstance(result.get("rows"), list):
+        raise EvaluationError(f"{file.name} holds no result: give files that evaluate wrote.")
+    return result
+
+
+def page(results: dict[str, Result], figures: dict[str, str]) -> str:
+    """A page of every result, in the order of the tasks; ``figures`` are paths by the results' names."""
+    order = list(TASKS)
+    parts = [
+        "# Results",
+        "Written by `python -m ccf_core report` from the JSON that `python -m ccf_core evaluate` printed. "
+        "Shares are in %, losses in nats; the brackets hold a 95% interval, a bootstrap over rows.",
+    ]
+    for name, result in sorted(results.items(), key=lambda item: (order.index(item[1]["task"]), item[0])):
+        title = result["task"] if name == result["task"] else f"{result['task']}: {name}"
+        image = [f"![{title}]({figures[name]})"] if name in figures else []
+        parts += [f"## {title}", *image, markdown(result).rstrip()]
+    return "\n\n".join(parts) + "\n"
+
+
+def markdown(result: Result) -> str:
+    """What was measured, on what and how, and a table of its rows."""
+    half = f", half {result['half']}" if result.get("half") else ""
+    held = f", memories held as {result['memory_dtype']}" if result.get("memory_dtype") else ""
+    about = (
+        f"Data: `{result['data']['name']}`{half}; n = {result['n']}, seed {result['seed']}. "
+        f"Adapter `{result['adapter'][:12]}` on {result['base']['id']}, {result['dtype']}{held}, greedy; "
+        f"{result['device']}, {result['seconds']} s."
+    )
+    return (
+        "\n\n".join(
+            [TASKS[result["task"]].ABOUT, about, f"```bash\n{result['command']}\n```", table(_pivoted(result["rows"]))]
+        )
+        + "\n"
+    )
+
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    """Markdown of result rows; a column for each key and metric that any row has."""
+    keys = [key for key in KEYS if any(row.get(key) is not None for row in rows)]
+    names = list(dict.fromkeys(name for row in rows for name in row["metrics"]))
+    words = ("reader", "sample", "source")
+    lines = [[*keys, *names], ["---" if column in words else "---:" for column in (*keys, *names)]]
+    for row in rows:
+        cells = [_cell(key, row.get(key)) for key in keys]
+        lines.append(cells + [_score(name, row["metrics"].get(name), row["ci95"].get(name)) for name in names])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(key: str, value: Any) -> str:
+    if value is None:
+        return ""
+    return {"ratio": f"{value}x", "cut": f"{value:.0%}" if key == "cut" else ""}.get(key, str(value))
+
+
+def _score(name: str, value: float | None, interval: Sequence[float] | None) -> str:
+    if value is None:
+        return ""
+    scale, digits = (1, 3) if name == "nats" else (100, 1)
+    shown = f"{scale * value:.{digits}f}"
+    if interval:
+        shown += f" [{scale * interval[0]:.{digits}f}, {scale * interval[1]:.{digits}f}]"
+    return shown
+
+
+def _pivoted(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of one reader, ratio and length at several depths as one row with a column for each depth."""
+    result: dict[tuple, dict[str, Any]] = {}
+    for number, row in enumerate(rows):
+        if "depth" not in row:
+            result[number,] = row
+            continue
+        whole = {key: row[key] for key in ("reader", "ratio", "length")}
+        merged = result.setdefault(tuple(whole.values()), {**whole, "n": 0, "metrics": {}, "ci95": {}})
+        label = "all depths" if row["depth"] == "all" else f"depth {row['depth']:g}"
+        merged["n"] = max(merged["n"], row["n"])
+        merged["metrics"][label] = row["metrics"]["hit"]
+        if row["depth"] == "all":
+            merged["ci95"][label] = row["ci95"]["hit"]
+    return list(result.values())
+
+
+def drawing(result: Result) -> str:
+    """The result's figure, empty if it has nothing at several ratios."""
+    metric, label, wanted, split = FIGURES[result["task"]]
+    rows = [
+        row
+        for row in result["rows"]
+        if metric in row["metrics"] and all(row.get(key) == value for key, value in wanted.items())
+    ]
+    lines: dict[str, list[figure.Point]] = {}
+    for row in rows:
+        if row["ratio"]:
+            name = f"{row['reader']}, {_part(split, row[split])}" if split else row["reader"]
+            point = figure.Point(row["ratio"], row["metrics"][metric], *row["ci95"][metric])
+            lines.setdefault(name, []).append(point)
+    # What full context keeps of itself is no news.
+    levels = [] if split else [figure.Level(row["reader"], row["metrics"][metric]) for row in rows if not row["ratio"]]
+    if not lines or max(map(len, lines.values())) < 2:
+        return ""
+    title = f"{label} against ratio: {result['task']}, {result['data']['name']}"
+    return figure.svg(title, label, [figure.Line(name, points) for name, points in lines.items()], levels)
+
+
+def _part(key: str, value: Any) -> str:
+    return f"segment {value}" if key == "k" else {"full": "full segments"}.get(value, str(value))
