@@ -6,9 +6,10 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 Mask = Literal["whole", "prefix"]
+Compressor = Literal["slots", "mean_pool"]
 
 #: Linear layers of a decoder block that carry a LoRA pair, by their Hugging Face names.
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
@@ -25,6 +26,7 @@ class CCFConfig:
     encoder_rank, decoder_rank : LoRA ranks; ``lora_scale`` multiplies B·A.
     repeat_token : the special token, unused by the base, whose learned embedding starts a reconstruction.
     base, tokenizer : fingerprints of what the adapter was trained on; empty means any.
+    compressor : what a slot is: an appended token, or the mean of a block of text (``ccf_core.baselines.mean_pool``).
     """
 
     segment_length: int = 256
@@ -37,10 +39,13 @@ class CCFConfig:
     repeat_token: int = 3
     base: str = ""
     tokenizer: str = ""
+    compressor: Compressor = "slots"
 
     def __post_init__(self) -> None:
         if self.mask not in ("whole", "prefix"):
             raise ValueError(f"mask must be 'whole' or 'prefix', not {self.mask!r}")
+        if self.compressor not in ("slots", "mean_pool"):
+            raise ValueError(f"compressor must be 'slots' or 'mean_pool', not {self.compressor!r}")
         if self.segment_length < 1 or not self.ratios:
             raise ValueError("segment_length must be positive and ratios not empty")
         if any(coarse % fine or coarse <= fine for fine, coarse in zip(self.ratios, self.ratios[1:], strict=False)):
@@ -49,6 +54,11 @@ class CCFConfig:
     @property
     def finest(self) -> int:
         return self.ratios[0]
+
+    @property
+    def nested(self) -> bool:
+        """Whether the memory at one ratio holds those at all coarser ones."""
+        return self.compressor == "slots"
 
     def levels(self, ratio: int) -> tuple[int, ...]:
         """Levels that a memory at ``ratio`` holds, coarse to fine.
@@ -59,8 +69,13 @@ class CCFConfig:
             raise ValueError(f"the ratio must be one of {', '.join(map(str, self.ratios))}, not {ratio}")
         return tuple(level for level in reversed(self.ratios) if level >= ratio)
 
+    def as_dict(self) -> dict[str, Any]:
+        """Fields by name, without ``compressor`` at its default: adapters older than it keep file and fingerprint."""
+        fields = dataclasses.asdict(self)
+        return fields if fields["compressor"] != "slots" else {k: v for k, v in fields.items() if k != "compressor"}
+
     def save(self, path: Path) -> None:
-        path.write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(self.as_dict(), indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path) -> CCFConfig:
