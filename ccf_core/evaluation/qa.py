@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 
 from ccf_core.answer import question_prompt
+from ccf_core.baselines import BASELINES
 from ccf_core.errors import NothingToCompress
 from ccf_core.evaluation import batches, metrics, readers
 from ccf_core.evaluation.data import EvaluationError, Row, source_of, stratified
@@ -12,8 +14,11 @@ from ccf_core.evaluation.subject import Options, Subject
 from ccf_core.segment import Segmented
 
 FIELDS = ("context", "question", "answers")
-#: ``base_full`` is full context read by the untouched base.
-READERS = ("memory", "full", "truncated", "none", "base_full")
+#: ``base_…`` are the same by the untouched base.
+READERS = (
+    *("memory", "mean_pool", "full", "truncated", "none", "base_full", *BASELINES),
+    *("base_sink_recent", "base_key_norm", "base_repeat_attention"),
+)
 ANSWER_TOKENS, LONG_ANSWER_TOKENS = 32, 64
 
 Scores = dict[str, list[metrics.Pair]]
@@ -26,27 +31,24 @@ def evaluate(subject: Subject, rows: list[Row], options: Options) -> tuple[int, 
     ``kept_rouge_l`` the same for long answers. ``full`` reads of a context what fits the window.
     """
     asked, documents = _sample(subject, rows, options)
-    settings = readers.settings(READERS, options)
-    memories = {}
-    if any(reader in readers.AT_RATIO for reader, _ in settings):
-        made = batches.compress_all(
-            subject.ccf, list(documents.values()), min(options.ratios), options.memory_dtype, options.report
-        )
-        memories = dict(zip(documents, made, strict=True))
+    texts = list(documents.values())
+    which_text = {context: index for index, context in enumerate(documents)}
+    where = [which_text[row["context"]] for row in asked]
     prompts = [question_prompt(subject.ccf.tokenizer, row["question"]) for row in asked]
+    rows_a_batch = options.batch_size or (256 if batches.on_gpu(subject.ccf.decoder) else 8)
     scores: dict[tuple[str, int | None], list[Scores]] = {}
-    for reader, ratio in settings:
-        options.report(f"reader {reader}" + (f" at {ratio}x" if ratio else ""))
-        jobs = [
-            readers.job(
-                subject, reader, documents[row["context"]], memories.get(row["context"]), ratio, prompt, _room(row)
-            )
-            for row, prompt in zip(asked, prompts, strict=True)
-        ]
-        rows_a_batch = options.batch_size or (256 if batches.on_gpu(subject.ccf.decoder) else 8)
-        written = batches.generate(subject.decoder(reader), jobs, options.report, rows=rows_a_batch)
-        texts = [batches.decode(subject.ccf, ids).strip() for ids in written]
-        scores[reader, ratio] = [_scores(row["answers"], text) for row, text in zip(asked, texts, strict=True)]
+    settings = readers.settings(READERS, options, subject.ccf.config.compressor)
+    for reader, of_reader in groupby(settings, lambda setting: setting[0]):
+        made = readers.prepare(subject, reader, texts, options)
+        for _, ratio in of_reader:
+            options.report(f"reader {reader}" + (f" at {ratio}x" if ratio else ""))
+            jobs = [
+                readers.job(subject, reader, texts[i], made[ratio][i], ratio, prompt, _room(row))
+                for row, prompt, i in zip(asked, prompts, where, strict=True)
+            ]
+            written = batches.generate(subject.decoder(reader), jobs, options.report, rows=rows_a_batch)
+            said = [batches.decode(subject.ccf, ids).strip() for ids in written]
+            scores[reader, ratio] = [_scores(row["answers"], text) for row, text in zip(asked, said, strict=True)]
     sources = sorted({source_of(row) for row in asked})
     result = []
     for source in ["all", *(sources if len(sources) > 1 else [])]:

@@ -55,7 +55,7 @@ def device_name(device: torch.device) -> str:
 
 @dataclass(frozen=True)
 class Options:
-    """How a task is run. No ``readers`` means all of the task's, no ``batch_size`` the device's."""
+    """How a task is run. No ``readers`` means all of the task's but pruned caches, no ``batch_size`` the device's."""
 
     ratios: tuple[int, ...]
     limit: int | None = None
