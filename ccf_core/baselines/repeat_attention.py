@@ -14,8 +14,8 @@ from ccf_core.transformer import StackSpec, finish, layer_weights, project, rota
 INSTRUCTION = "Repeat the text above."
 #: Tokens before a chunk that stand at the start of its repetition, so that the place is known.
 LEAD = 8
-#: Float32 attention weights that exist at once.
-WEIGHTS = 2**26
+#: Float32 attention weights that exist at once: what a CPU's cache holds, and what fills a GPU.
+CPU_WEIGHTS, GPU_WEIGHTS = 2**20, 2**26
 
 
 class RepeatAttention(Pruning):
@@ -58,10 +58,12 @@ def _highest_attention(decoder: Decoder, cache: FullCache, ids: Tensor, first: i
     spec = StackSpec.of(model)
     (batch, _, _, tokens), queries = cache.shape, ids.shape[1]
     own = torch.arange(queries, device=ids.device)
-    looked_at = (own >= first) & (own < first + count[:, None])
-    in_cache = (torch.arange(tokens, device=ids.device) < cache.lengths[:, None])[:, None].expand(-1, queries, -1)
+    in_cache = (torch.arange(tokens, device=ids.device) < cache.lengths[:, None])[:, None]
+    # Queries after the last one that is looked at see nothing of the cache, so that they cannot be the highest.
+    in_cache = in_cache & (own < first + count[:, None])[..., None]
     sees = torch.cat((in_cache, (own <= own[:, None]).expand(batch, -1, -1)), dim=2)
-    step = max(1, WEIGHTS // (batch * spec.heads * sees.shape[2]))
+    weights_at_once = CPU_WEIGHTS if ids.device.type == "cpu" else GPU_WEIGHTS
+    step = max(1, weights_at_once // (batch * spec.heads * sees.shape[2]))
     hidden = model.get_input_embeddings()(ids)
     cos, sin = rotary_table(model, cache.lengths[:, None] + own, hidden.dtype)
     best = []
@@ -69,17 +71,17 @@ def _highest_attention(decoder: Decoder, cache: FullCache, ids: Tensor, first: i
         q, k, _, v = project(spec, w, hidden, cos, sin)
         k, v = (torch.cat((c, x.transpose(1, 2)), 2) for c, x in ((cached_k, k), (cached_v, v)))
         # (batch, kv_heads, query heads of each, queries, head_dim)
-        q = q.transpose(1, 2).unflatten(1, (spec.kv_heads, -1))
+        q = q.transpose(1, 2).unflatten(1, (spec.kv_heads, -1)) * spec.head_dim**-0.5
         highest, attended = k.new_zeros(cache.keys[0].shape[:3], dtype=torch.float32), []
         for at in range(0, queries, step):
             rows = slice(at, at + step)
             some = q[..., rows, :]
-            logits = (some.flatten(2, 3) @ k.transpose(-1, -2)).float().mul_(spec.head_dim**-0.5)
+            logits = (some.flatten(2, 3) @ k.transpose(-1, -2)).float()
             logits = logits.unflatten(2, some.shape[2:4]).masked_fill_(~sees[:, None, None, rows], float("-inf"))
             weights = logits.softmax(-1)
             attended.append((weights.to(v.dtype).flatten(2, 3) @ v).unflatten(2, some.shape[2:4]))
-            paid = weights[..., :tokens] * looked_at[:, None, None, rows, None]
-            highest = torch.maximum(highest, paid.amax((2, 3)))
+            if (looked_at := weights[..., max(first - at, 0) :, :tokens]).numel():
+                highest = torch.maximum(highest, looked_at.amax((2, 3)))
         best.append(highest)
         hidden = finish(spec, w, hidden, torch.cat(attended, 3).flatten(1, 2).transpose(1, 2))
     return torch.stack(best, dim=1)

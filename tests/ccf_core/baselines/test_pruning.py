@@ -167,7 +167,7 @@ def test_repeat_attention_in_small_pieces_is_the_same(ccf: CCF, text_ids: Callab
     pruning = BASELINES["repeat_attention"](ccf.tokenizer)
     with torch.inference_mode():
         at_once = pruning.scores(ccf.decoder, cache)
-        monkeypatch.setattr("ccf_core.baselines.repeat_attention.WEIGHTS", 10_000)
+        monkeypatch.setattr("ccf_core.baselines.repeat_attention.CPU_WEIGHTS", 10_000)
         in_pieces = pruning.scores(ccf.decoder, cache)
     assert torch.allclose(at_once, in_pieces, atol=1e-6)
 
