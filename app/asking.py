@@ -15,6 +15,7 @@ from app.memories import Memories
 from app.views import AnswerView, Cancelled, EvidenceView, Progress, Reader, TimingsView
 from ccf_core import CCF, Answer, KVMemory
 from ccf_core.answer import question_prompt
+from ccf_core.baselines import BASELINES
 from ccf_core.segment import Segmented
 from store import Document, Store
 
@@ -56,7 +57,7 @@ class Asking:
         started = time.perf_counter()
         texts = [self.memories.segmented(document.sha256, cancelled) for document in asked.documents]
         memory, notes = None, list[str]()
-        if reader in ("memory", "truncated"):
+        if reader not in ("full", "none"):
             recalled = [self.memories.recall(d.sha256, ratio, None, progress, cancelled) for d in asked.documents]
             memory = KVMemory.join([r.memory for r in recalled])
             notes = [note for r in recalled for note in r.notes]
@@ -184,7 +185,8 @@ def _check_room(ccf: CCF, asked: Question, memory: KVMemory | None, tokens: int)
     length = len(question_prompt(ccf.tokenizer, asked.text))
     if length > reserve:
         raise NotAnswerable(f"The question has {length:,} tokens and the limit is {reserve:,}; shorten it.")
-    read = {"full": tokens, "truncated": memory.slots if memory else 0}.get(asked.reader, 0)
+    whole = dict.fromkeys(("full", *BASELINES), tokens)
+    read = (whole | {"truncated": memory.slots if memory else 0}).get(asked.reader, 0)
     if read > room:
         raise NotAnswerable(
             f"The base model reads at most {room:,} tokens of plain text and these are {read:,}; "

@@ -15,7 +15,7 @@ from app.errors import ModelNotReady
 from app.settings import Settings
 from app.turns import Turns
 from app.views import Cancelled, LoadProgress, ModelState, never
-from ccf_core import CCF, CCFError
+from ccf_core import CCF, AdapterError, CCFError
 from ccf_core.memory_file import VERSION
 
 CARD = "card.json"
@@ -80,6 +80,11 @@ class Model:
             ccf = CCF.from_pretrained(
                 s.adapter, s.base, s.device, s.dtype, progress=report, allow_other_base=s.allow_other_base
             )
+            if not ccf.config.nested:
+                raise AdapterError(
+                    "The workbench reads a memory at every ratio, which mean-pooled ones are not made for: "
+                    "choose an adapter that compresses into slots."
+                )
             self.key = model_key(ccf)
         except BaseException as error:
             message = str(error)

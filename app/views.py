@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from ccf_core import KVMemory
 
-Reader = Literal["memory", "full", "truncated", "none"]
+Reader = Literal["memory", "full", "truncated", "none", "sink_recent", "random", "key_norm", "repeat_attention"]
 DocumentState = Literal["unknown", "text", "compressing", "partial", "ready"]
 
 

@@ -15,6 +15,8 @@ from ccf_core import answer as answering
 from ccf_core.adapter import Adapter, merge_into
 from ccf_core.answer import Answer, Timings
 from ccf_core.base import Base, load_base
+from ccf_core.baselines import BASELINES, position_bytes
+from ccf_core.baselines.mean_pool import MeanPoolEncoder
 from ccf_core.config import CCFConfig
 from ccf_core.decoder import Decoder, Prefix, slot_segments
 from ccf_core.encoder import Encoder
@@ -26,7 +28,7 @@ from ccf_core.transformer import StackSpec
 Progress = Callable[[int, int], None]
 
 #: What the decoder reads of a document.
-READERS = ("memory", "full", "truncated", "none")
+READERS = ("memory", "full", "truncated", "none", *BASELINES, "mean_pool")
 
 
 class CCF:
@@ -57,7 +59,7 @@ class CCF:
         self.adapter = adapter
         self.config: CCFConfig = config
         self.tokenizer = base.tokenizer
-        self.encoder = Encoder(base.model, adapter)
+        self.encoder = (Encoder if config.nested else MeanPoolEncoder)(base.model, adapter)
         merge_into(base.model, adapter)
         self.decoder = Decoder(base.model, config)
         self.model = base.model
@@ -94,7 +96,7 @@ class CCF:
             adapter=self.adapter_fingerprint,
             tokenizer=self.base.tokenizer_fingerprint,
             segment_length=self.config.segment_length,
-            mask=self.config.mask,
+            mask=self.config.mask if self.config.nested else self.config.compressor,
             ratios=self.config.ratios,
             layers=spec.layers,
             kv_heads=spec.kv_heads,
@@ -124,8 +126,13 @@ class CCF:
             yield from zip(indices, self.encoder.encode([document.segment(i) for i in indices], finest), strict=True)
 
     def memory(self, document: Segmented, blocks: dict[int, dict[int, Block]], ratio: int) -> KVMemory:
-        """Put encoded segments (all of them, by index) together, whatever finer levels they hold besides."""
+        """Put encoded segments (all of them, by index) together, whatever finer levels they hold besides.
+
+        Raises MemoryMismatch if mean-pooled segments hold any: they were made at another ratio.
+        """
         levels = self.config.levels(ratio)
+        if not self.config.nested and any(min(own) < ratio for own in blocks.values()):
+            raise MemoryMismatch(f"These mean-pooled segments are of a finer ratio: encode them at {ratio}.")
         ordered = tuple({level: blocks[i][level] for level in levels} for i in range(len(document.spans)))
         return KVMemory(self.header, document.spans, ordered, ratio)
 
@@ -139,6 +146,7 @@ class CCF:
     ) -> KVMemory:
         """Compress a text, or token ids, into a memory that serves every ratio from ``finest`` up.
 
+        A mean-pooled memory serves ``finest`` alone.
         progress is told (tokens done, tokens in all). Raises Cancelled soon after ``cancelled()`` turns true.
         """
         document = self.segment(text)
@@ -208,25 +216,31 @@ class CCF:
     def prefix_for(self, reader: str, memory: KVMemory | None, input_ids: Sequence[int] = ()) -> Prefix | None:
         """What ``reader`` puts before the question.
 
-        ``full`` and ``truncated`` read ``input_ids``, the document's tokens; ``truncated`` keeps the first tokens
-        whose cache takes as many bytes as the memory at its ratio.
+        ``memory`` reads a memory, ``mean_pool`` the same and insists that it is mean-pooled. The others read
+        ``input_ids``, the document's tokens: ``full`` all; ``truncated`` the first ones, and the readers of
+        ``BASELINES`` a part of each head's cache, with as many bytes as the decoder holds for the memory at its ratio.
         """
         if reader == "none":
             return None
-        if reader == "memory":
-            if memory is None:
-                raise ValueError("the reader 'memory' needs a memory")
+        if reader not in READERS:
+            raise ValueError(f"the reader must be one of {', '.join(READERS)}, not {reader!r}")
+        if reader != "full" and memory is None:
+            raise ValueError(f"the reader {reader!r} needs a memory to read, or to match in bytes")
+        if reader in ("memory", "mean_pool"):
+            assert memory is not None
+            if reader == "mean_pool" and self.config.nested:
+                raise MemoryMismatch("This adapter's memories are made of slots: read them as 'memory'.")
             self.check(memory)
             return self.decoder.prefix(memory)
-        if reader in ("full", "truncated") and not len(input_ids):
+        if not len(input_ids):
             raise ValueError(f"the reader {reader!r} needs the document's tokens as input_ids")
         if reader == "full":
             return self.decoder.read_text(input_ids)
+        assert memory is not None
         if reader == "truncated":
-            if memory is None:
-                raise ValueError("the reader 'truncated' needs a memory to match in bytes")
             return self.decoder.read_text(input_ids[: memory.slots])
-        raise ValueError(f"the reader must be one of {', '.join(READERS)}, not {reader!r}")
+        pruning = BASELINES[reader](self.tokenizer)
+        return pruning.compress(self.decoder, input_ids, memory.slots * position_bytes(self.decoder))
 
     def answer(
         self,
@@ -243,7 +257,7 @@ class CCF:
         """Answer from a memory (or as another ``reader``), greedily.
 
         With ``stream`` returns an iterator over pieces of text whose last item is the Answer. Evidence is computed
-        for the reader ``memory`` alone; its segments index ``memory.spans``.
+        for the readers of memories alone; its segments index ``memory.spans``.
         """
         pieces = self._answer(question, memory, max_new_tokens, reader, input_ids, with_evidence, cancelled)
         if stream:
@@ -274,7 +288,7 @@ class CCF:
             else:
                 ids, first, rate = piece
         shares: tuple[answering.Evidence, ...] = ()
-        if with_evidence and reader == "memory" and memory is not None and prefix and ids:
+        if with_evidence and reader in ("memory", "mean_pool") and memory is not None and prefix and ids:
             attention = answering.slot_attention(self.decoder, prefix, prompt, ids)
             shares = answering.evidence(attention, slot_segments(memory))
         text_tokens = memory.tokens if memory is not None else len(input_ids)

@@ -23,7 +23,7 @@ class CCFConfig:
     ratios : text tokens a slot, ascending; each divides the next. Also the names of the levels.
     mask : whether a slot sees its whole segment or only the text up to its own end.
     slot_window : tokens whose embeddings are averaged into a slot's input; ``None`` is the level's own ratio.
-    compressor : slots that the encoder learns to write, or means over each slot's text (a baseline, not nested).
+    compressor : what a slot is: an appended token, or the mean of a block of text (``ccf_core.baselines.mean_pool``).
     targets : linear layers with a LoRA pair.
     encoder_rank, decoder_rank : LoRA ranks; ``lora_scale`` multiplies B·A.
     repeat_token : the special token, unused by the base, whose learned embedding starts a reconstruction.
@@ -46,6 +46,8 @@ class CCFConfig:
     def __post_init__(self) -> None:
         if self.mask not in ("whole", "prefix"):
             raise ValueError(f"mask must be 'whole' or 'prefix', not {self.mask!r}")
+        if self.compressor not in ("slots", "mean_pool"):
+            raise ValueError(f"compressor must be 'slots' or 'mean_pool', not {self.compressor!r}")
         if self.segment_length < 1 or not self.ratios:
             raise ValueError("segment_length must be positive and ratios not empty")
         if any(coarse % fine or coarse <= fine for fine, coarse in zip(self.ratios, self.ratios[1:], strict=False)):
@@ -54,6 +56,11 @@ class CCFConfig:
     @property
     def finest(self) -> int:
         return self.ratios[0]
+
+    @property
+    def nested(self) -> bool:
+        """Whether the memory at one ratio holds those at all coarser ones."""
+        return self.compressor == "slots"
 
     def levels(self, ratio: int) -> tuple[int, ...]:
         """Levels that a memory at ``ratio`` holds, coarse to fine.
@@ -64,14 +71,14 @@ class CCFConfig:
             raise ValueError(f"the ratio must be one of {', '.join(map(str, self.ratios))}, not {ratio}")
         return tuple(level for level in reversed(self.ratios) if level >= ratio)
 
-    def described(self) -> dict[str, object]:
+    def as_dict(self) -> dict[str, object]:
         """All values by name, as they are saved and fingerprinted. What the first adapters did not have is left out
         at its default, so that their fingerprints hold."""
         later = {f.name: f.default for f in dataclasses.fields(self) if f.name in ("compressor", "targets")}
         return {name: value for name, value in vars(self).items() if later.get(name) != value or name not in later}
 
     def save(self, path: Path) -> None:
-        path.write_text(json.dumps(self.described(), indent=2) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(self.as_dict(), indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path) -> CCFConfig:

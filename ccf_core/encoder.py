@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +18,16 @@ from ccf_core import layout
 from ccf_core.adapter import LEVELS, Adapter, merged_layers
 from ccf_core.memory import Block
 from ccf_core.transformer import StackSpec, attend_with, embedding_table, layer, rotary_table
+
+
+class Plan(NamedTuple):
+    """What depends on a segment's length alone: layout, pooling matrix (slots, tokens), cos, sin and mask."""
+
+    slots: layout.SlotLayout
+    pool: Tensor
+    cos: Tensor
+    sin: Tensor
+    mask: Tensor | None
 
 
 class Encoder:
@@ -32,14 +43,13 @@ class Encoder:
         # Most segments of a document share their length; a cache of the module's own would keep the model alive.
         self._plan = lru_cache(maxsize=64)(self._make_plan)
 
-    def _make_plan(self, tokens: int, finest: int) -> tuple[layout.SlotLayout, Tensor, Tensor, Tensor, Tensor | None]:
-        """What depends on the length alone: layout, pooling matrix, cos, sin and mask."""
+    def _make_plan(self, tokens: int, finest: int) -> Plan:
         dtype, device = self.embedding.dtype, self.embedding.device
         slots = layout.slot_layout(tokens, finest, self.config.ratios)
         pool = layout.pooling_matrix(slots, self.config.slot_window).to(device, dtype)
         cos, sin = rotary_table(self.model, layout.encoder_positions(slots).to(device), dtype)
         mask = None if self.config.mask == "whole" else layout.encoder_mask(slots, self.config.mask).to(device)
-        return slots, pool, cos, sin, mask
+        return Plan(slots, pool, cos, sin, mask)
 
     def embed(self, input_ids: Tensor, finest: int) -> Tensor:
         """(batch, tokens) ids -> (batch, tokens + slots, hidden): text, then each slot's level and pooled window."""
@@ -48,6 +58,10 @@ class Encoder:
         levels = self.level_embeddings[[self.config.ratios.index(level) for level in slots.levels]]
         return torch.cat((text, pool @ text + levels), dim=1)
 
+    def _slots(self, x: Tensor, plan: Plan) -> Tensor:
+        """A layer's keys or values (batch, tokens + slots, kv_heads, head_dim) -> those of the slots."""
+        return x[:, plan.slots.tokens :]
+
     @torch.inference_mode()
     def encode(self, segments: Sequence[Sequence[int]], finest: int) -> list[dict[int, Block]]:
         """Slots of segments of one and the same length, for each a block a level, coarse to fine, on the CPU.
@@ -55,19 +69,18 @@ class Encoder:
         Raises ValueError for a ratio that is not one of the configuration's.
         """
         order = self.config.levels(finest)
-        tokens = len(segments[0])
-        slots, _, cos, sin, mask = self._plan(tokens, finest)
+        plan = self._plan(len(segments[0]), finest)
         input_ids = torch.tensor(segments, device=self.embedding.device)
         hidden = self.embed(input_ids, finest)
-        attend = attend_with(mask)
+        attend = attend_with(plan.mask)
         keys, values = [], []
         for w in self.layers:
-            hidden, k, v = layer(self.spec, w, hidden, cos, sin, attend)
-            keys.append(k[:, tokens:])
-            values.append(v[:, tokens:])
+            hidden, k, v = layer(self.spec, w, hidden, plan.cos, plan.sin, attend)
+            keys.append(self._slots(k, plan))
+            values.append(self._slots(v, plan))
         # (layers, batch, slots, kv_heads, head_dim) -> (batch, layers, kv_heads, slots, head_dim)
         k, v = (torch.stack(kept).permute(1, 0, 3, 2, 4).cpu() for kept in (keys, values))
-        sizes = [slots.count(level) for level in order]
+        sizes = [plan.slots.count(level) for level in order]
         return [
             {
                 level: Block(bk.contiguous(), bv.contiguous())

@@ -22,7 +22,10 @@ INT8_MAX = 127
 
 @dataclass(frozen=True)
 class MemoryHeader:
-    """What a memory must agree on with the model that reads it."""
+    """What a memory must agree on with the model that reads it.
+
+    mask : what a slot saw of its segment, ``whole`` or ``prefix``; ``mean_pool`` if it is the mean of a block of it.
+    """
 
     base: str
     adapter: str
@@ -33,6 +36,11 @@ class MemoryHeader:
     layers: int
     kv_heads: int
     head_dim: int
+
+    @property
+    def nested(self) -> bool:
+        """Whether a coarser memory is a slice of a finer one."""
+        return self.mask != "mean_pool"
 
 
 @dataclass(frozen=True)
@@ -97,11 +105,16 @@ class KVMemory:
     def at(self, ratio: int) -> KVMemory:
         """The same memory at a coarser ratio: a view, nothing is computed or copied.
 
-        Raises ValueError for an unknown ratio and for one finer than what was encoded.
+        Raises ValueError for an unknown ratio and for one finer than what was encoded; MemoryMismatch for a
+        mean-pooled memory, which would lose text: its slots each stand for their own block alone.
         """
         if ratio not in self.header.ratios or ratio < self.ratio:
             have = ", ".join(str(r) for r in self.header.ratios if r >= self.ratio)
             raise ValueError(f"this memory can be read at {have}, not at {ratio}")
+        if ratio != self.ratio and not self.header.nested:
+            raise MemoryMismatch(
+                f"A mean-pooled memory serves the one ratio it was made at: compress the document again at {ratio}."
+            )
         kept = tuple({level: block for level, block in b.items() if level >= ratio} for b in self.blocks)
         return replace(self, blocks=kept, ratio=ratio)
 

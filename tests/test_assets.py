@@ -103,7 +103,7 @@ def test_the_log_is_of_the_run_on_the_card(card: dict[str, Any], log: list[dict[
 
 def test_the_run_trained_this_configuration(adapter: Adapter, card: dict[str, Any]) -> None:
     run = read(ADAPTER / "run.json")
-    assert run["ccf"] == json.loads(json.dumps(dataclasses.asdict(adapter.config)))
+    assert run["ccf"] == json.loads(json.dumps(adapter.config.as_dict()))
     assert run["run"]["steps"] == card["training"]["steps"]
 
 

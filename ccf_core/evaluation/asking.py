@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from itertools import groupby
 
 from ccf_core.answer import question_prompt
 from ccf_core.decoder import Decoder, Prefix
@@ -26,12 +27,15 @@ Setting = tuple[str, int | None]
 
 @dataclass(frozen=True)
 class Question:
-    """A prompt, the document that it asks about, and the room for an answer in tokens."""
+    """A prompt, the document that it asks about, and the room for an answer in tokens.
+
+    memory : the document's, if it is not to be made from the document as it stands.
+    """
 
     prompt: Sequence[int]
     document: Segmented
-    memory: KVMemory | None = None
     new: int = ANSWER_TOKENS
+    memory: KVMemory | None = None
 
 
 def sample(subject: Subject, rows: Sequence[Row], options: Options) -> tuple[list[Row], dict[str, Segmented]]:
@@ -52,38 +56,36 @@ def sample(subject: Subject, rows: Sequence[Row], options: Options) -> tuple[lis
     return asked, documents
 
 
-def compressed(
-    subject: Subject, documents: Mapping[str, Segmented], settings: Sequence[Setting], options: Options
-) -> dict[str, KVMemory]:
-    """Memories by the names of their documents; none if no setting reads or measures by one."""
-    if not any(ratio for _, ratio in settings):
-        return {}
-    made = batches.compress_all(
-        subject.ccf, list(documents.values()), min(options.ratios), options.memory_dtype, options.report
-    )
-    return dict(zip(documents, made, strict=True))
-
-
-def question(subject: Subject, row: Row, document: Segmented, memory: KVMemory | None) -> Question:
+def question(subject: Subject, row: Row, document: Segmented, memory: KVMemory | None = None) -> Question:
     """A row's question; one whose answers are all long gets more room."""
     long = row["answers"] and metrics.is_long(row["answers"])
     prompt = question_prompt(subject.ccf.tokenizer, row["question"])
-    return Question(prompt, document, memory, LONG_ANSWER_TOKENS if long else ANSWER_TOKENS)
+    return Question(prompt, document, LONG_ANSWER_TOKENS if long else ANSWER_TOKENS, memory)
 
 
-def answer(subject: Subject, setting: Setting, questions: Sequence[Question], options: Options) -> list[list[int]]:
-    """Greedy tokens for every question, all read in one way."""
-    reader, ratio = setting
-    options.report(f"reader {reader}" + (f" at {ratio}x" if ratio else ""))
-    shared = _shared(subject.decoder(reader), questions) if reader in ("full", "base_full") else {}
-    jobs = []
-    for q in questions:
-        if q.document.sha256 in shared:
-            length, read = shared[q.document.sha256]
-            jobs.append(Job(q.prompt, q.new, prefix=read, cached=length))
-        else:
-            jobs.append(readers.job(subject, reader, q.document, q.memory, ratio, q.prompt, q.new))
-    return batches.generate(subject.decoder(reader), jobs, options.report, rows=options.batch_size)
+def answers(
+    subject: Subject, settings: Sequence[Setting], questions: Sequence[Question], options: Options
+) -> Iterator[tuple[Setting, list[list[int]]]]:
+    """(setting, greedy tokens for every question); what a reader makes of a document serves all its ratios."""
+    documents = {q.document.sha256: q.document for q in questions}
+    for reader, of_reader in groupby(settings, lambda setting: setting[0]):
+        decoder = subject.decoder(reader)
+        shared = _shared(decoder, questions) if reader in ("full", "base_full") else {}
+        own = reader == "memory" and all(q.memory for q in questions)
+        made = {} if own else readers.prepare(subject, reader, list(documents.values()), options)
+        for _, ratio in of_reader:
+            options.report(f"reader {reader}" + (f" at {ratio}x" if ratio else ""))
+            by_document = {} if own else dict(zip(documents, made[ratio], strict=True))
+            jobs = []
+            for q in questions:
+                sha = q.document.sha256
+                if sha in shared:
+                    length, read = shared[sha]
+                    jobs.append(Job(q.prompt, q.new, prefix=read, cached=length))
+                else:
+                    held = q.memory if own else by_document[sha]
+                    jobs.append(readers.job(subject, reader, q.document, held, ratio, q.prompt, q.new))
+            yield (reader, ratio), batches.generate(decoder, jobs, options.report, rows=options.batch_size)
 
 
 def room(decoder: Decoder, questions: Sequence[Question]) -> int:
@@ -132,8 +134,8 @@ def ask(
 ) -> dict[Setting, list[Scores]]:
     """Scores of every row in every setting."""
     result = {}
-    for setting in settings:
-        texts = (batches.decode(subject.ccf, ids).strip() for ids in answer(subject, setting, questions, options))
+    for setting, written in answers(subject, settings, questions, options):
+        texts = (batches.decode(subject.ccf, ids).strip() for ids in written)
         result[setting] = [scores_of(row["answers"], text) for row, text in zip(rows, texts, strict=True)]
     return result
 

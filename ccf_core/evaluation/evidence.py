@@ -97,8 +97,11 @@ def evaluate(subject: Subject, rows: list[Row], options: Options) -> tuple[int, 
     pool = [context for context in dict.fromkeys(row["context"] for row in rows) if context.strip()]
     drawn = joined(asked, pool, options.seed)
     documents = {c: subject.ccf.segment(c) for c in dict.fromkeys(c for _, contexts, _ in drawn for c in contexts)}
-    settings = readers.settings(READERS, options)
-    memories = asking.compressed(subject, documents, settings, options)
+    settings = readers.settings(READERS, options, subject.ccf.config.compressor)
+    memories = {}
+    if any(reader == "memory" for reader, _ in settings):
+        made = readers.prepare(subject, "memory", list(documents.values()), options)[min(options.ratios)]
+        memories = dict(zip(documents, made, strict=True))
     whole, questions = [], []
     for row, contexts, gold in drawn:
         parts = [documents[context] for context in contexts]
@@ -107,8 +110,7 @@ def evaluate(subject: Subject, rows: list[Row], options: Options) -> tuple[int, 
         memory = KVMemory.join(memories[context] for context in contexts) if memories else None
         questions.append(asking.question(subject, row, _document(parts), memory))
     scores: dict[Setting, list[Scores]] = {}
-    for setting in settings:
-        written = asking.answer(subject, setting, questions, options)
+    for setting, written in asking.answers(subject, settings, questions, options):
         texts = [batches.decode(subject.ccf, ids).strip() for ids in written]
         scores[setting] = [asking.scores_of(row["answers"], text) for row, text in zip(asked, texts, strict=True)]
         if setting[0] == "memory" and setting[1]:

@@ -23,11 +23,8 @@ def evaluate(subject: Subject, rows: list[Row], options: Options) -> tuple[int, 
     which that is so, in the rows of ``full`` and ``base_full``.
     """
     asked, documents = asking.sample(subject, rows, options)
-    settings = readers.settings(READERS, options)
-    memories = asking.compressed(subject, documents, settings, options)
-    questions = [
-        asking.question(subject, row, documents[row["context"]], memories.get(row["context"])) for row in asked
-    ]
+    settings = readers.settings(READERS, options, subject.ccf.config.compressor)
+    questions = [asking.question(subject, row, documents[row["context"]]) for row in asked]
     told = asking.tables(asked, asking.ask(subject, asked, questions, settings, options), options.seed)
     for row in told:
         mine = [q for q, own in zip(questions, asked, strict=True) if row["source"] in ("all", source_of(own))]

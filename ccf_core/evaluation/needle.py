@@ -122,7 +122,7 @@ def evaluate(subject: Subject, rows: list[Row], options: Options) -> tuple[int, 
     if min(options.lengths) < SHORTEST:
         raise EvaluationError(f"A haystack of {min(options.lengths)} tokens is too short: give {SHORTEST} or more.")
     haystacks = Haystacks(subject, [row["text"] for row in rows if row["text"].strip()])
-    settings = readers.settings(READERS, options)
+    settings = readers.settings(READERS, options, subject.ccf.config.compressor)
     count = min(options.needles, options.limit or options.needles)
     hits: dict[Setting, Cells] = {setting: {} for setting in settings}
     for length in options.lengths:
@@ -144,17 +144,10 @@ def _found(
     subject: Subject, needles: Sequence[Needle], settings: Sequence[Setting], options: Options
 ) -> dict[Setting, list[bool]]:
     documents = {needle.text: subject.ccf.segment(needle.text) for needle in needles}
-    memories = asking.compressed(subject, documents, settings, options)
-    questions = [
-        Question(question_prompt(subject.ccf.tokenizer, n.question), documents[n.text], memories.get(n.text))
-        for n in needles
-    ]
+    questions = [Question(question_prompt(subject.ccf.tokenizer, n.question), documents[n.text]) for n in needles]
     return {
-        setting: [
-            needle.found_in(batches.decode(subject.ccf, ids))
-            for needle, ids in zip(needles, asking.answer(subject, setting, questions, options), strict=True)
-        ]
-        for setting in settings
+        setting: [n.found_in(batches.decode(subject.ccf, ids)) for n, ids in zip(needles, written, strict=True)]
+        for setting, written in asking.answers(subject, settings, questions, options)
     }
 
 

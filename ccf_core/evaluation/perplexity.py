@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from functools import partial
+from itertools import groupby
 
+from ccf_core.baselines import BASELINES
 from ccf_core.errors import NothingToCompress
-from ccf_core.evaluation import batches, metrics
+from ccf_core.evaluation import batches, metrics, readers
 from ccf_core.evaluation.batches import Job
 from ccf_core.evaluation.data import EvaluationError, Row, source_of, stratified
 from ccf_core.evaluation.subject import Options, Subject
-from ccf_core.memory import KVMemory
 from ccf_core.segment import Segmented
 
 ABOUT = (
@@ -19,7 +19,7 @@ ABOUT = (
 DATA = "text.jsonl.xz"
 FIELDS = ("text",)
 #: ``base_…`` are the same by the untouched base.
-READERS = ("memory", "full", "none", "base_full", "base_none")
+READERS = ("memory", "mean_pool", "full", "none", "base_full", "base_none", *BASELINES)
 
 Nats = dict[tuple[str, int | None], list[metrics.Pair]]
 #: (source, k - 1 segments as a document, the k-th segment)
@@ -69,27 +69,22 @@ def evaluate(subject: Subject, rows: list[Row], options: Options) -> tuple[int, 
 
 
 def _measure(subject: Subject, chosen: list[Window], options: Options) -> Nats:
-    ccf, report = subject.ccf, options.report
-    readers = [reader for reader in READERS if reader in (options.readers or READERS)]
-    memories: list[KVMemory] = []
-    if "memory" in readers:
-        documents = [before for _, before, _ in chosen]
-        memories = batches.compress_all(ccf, documents, min(options.ratios), options.memory_dtype, report)
+    documents = [before for _, before, _ in chosen]
     nats: Nats = {}
-    for reader in readers:
-        decoder = subject.decoder(reader)
-        for ratio in options.ratios if reader == "memory" else (None,):
-            report(f"reader {reader}" + (f" at {ratio}x" if ratio else ""))
+    settings = readers.settings(READERS, options, subject.ccf.config.compressor)
+    for reader, of_reader in groupby(settings, lambda setting: setting[0]):
+        made = readers.prepare(subject, reader, documents, options)
+        for _, ratio in of_reader:
+            options.report(f"reader {reader}" + (f" at {ratio}x" if ratio else ""))
             jobs = []
             for i, (_, before, after) in enumerate(chosen):
                 if ratio:
-                    memory = memories[i].at(ratio)
-                    read = partial(decoder.prefix, memory)
-                    jobs.append(Job(after[:1], target=after[1:], prefix=read, cached=memory.slots))
+                    prefix, cached = readers.held(subject, reader, before, made[ratio][i], ratio)
+                    jobs.append(Job(after[:1], target=after[1:], prefix=prefix, cached=cached))
                 else:
                     text = before.input_ids if reader.endswith("full") else ()
                     jobs.append(Job([*text, *after[:1]], target=after[1:]))
-            scored = batches.score(decoder, jobs, report, rows=options.batch_size)
+            scored = batches.score(subject.decoder(reader), jobs, options.report, rows=options.batch_size)
             nats[reader, ratio] = [(-float(chances.sum()), float(len(chances))) for chances, _ in scored]
     return nats
 

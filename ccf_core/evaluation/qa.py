@@ -6,6 +6,7 @@ import random
 import re
 from collections.abc import Sequence
 
+from ccf_core.baselines import BASELINES
 from ccf_core.evaluation import asking, metrics, readers
 from ccf_core.evaluation.data import EvaluationError, Row, source_of, stratified
 from ccf_core.evaluation.subject import Options, Subject
@@ -17,8 +18,11 @@ ABOUT = (
 )
 DATA = "qa.jsonl.xz"
 FIELDS = ("context", "question", "answers")
-#: ``base_full`` is full context read by the untouched base.
-READERS = ("memory", "full", "truncated", "none", "base_full")
+#: ``base_…`` are the same by the untouched base.
+READERS = (
+    *("memory", "mean_pool", "full", "truncated", "none", "base_full", *BASELINES),
+    *("base_sink_recent", "base_key_norm", "base_repeat_attention"),
+)
 
 
 def evaluate(subject: Subject, rows: list[Row], options: Options) -> tuple[int, list[dict]]:
@@ -31,11 +35,8 @@ def evaluate(subject: Subject, rows: list[Row], options: Options) -> tuple[int, 
     for row in unanswerable(rows, options.unanswerable, options.seed):
         asked.append(row)
         documents.setdefault(row["context"], subject.ccf.segment(row["context"]))
-    settings = readers.settings(READERS, options)
-    memories = asking.compressed(subject, documents, settings, options)
-    questions = [
-        asking.question(subject, row, documents[row["context"]], memories.get(row["context"])) for row in asked
-    ]
+    settings = readers.settings(READERS, options, subject.ccf.config.compressor)
+    questions = [asking.question(subject, row, documents[row["context"]]) for row in asked]
     return len(asked), asking.tables(asked, asking.ask(subject, asked, questions, settings, options), options.seed)
 
 

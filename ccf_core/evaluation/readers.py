@@ -1,48 +1,134 @@
-"""What each reader puts before a question: a job for the decoder."""
+"""What each reader holds of a document, and puts before a question: a job for the decoder."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from ccf_core.evaluation.batches import Job
+from ccf_core.baselines import BASELINES, Ranked
+from ccf_core.codec import CCF
+from ccf_core.decoder import Prefix
+from ccf_core.evaluation import batches
+from ccf_core.evaluation.batches import Job, Report
+from ccf_core.evaluation.data import EvaluationError
 from ccf_core.evaluation.subject import Options, Subject
 from ccf_core.memory import KVMemory
 from ccf_core.segment import Segmented
 
+#: Readers of memories: which of them an adapter has depends on how it compresses.
+MEMORIES = ("memory", "mean_pool")
+#: Readers of pruned caches, by the adapted decoder and by the untouched base.
+PRUNED = (*BASELINES, *(f"base_{name}" for name in BASELINES))
 #: Readers that are measured at every ratio; the others read the same whatever the ratio.
-AT_RATIO = ("memory", "truncated")
+AT_RATIO = (*MEMORIES, "truncated", *PRUNED)
+
+#: What a reader of ``MEMORIES`` or ``PRUNED`` has made of a document beforehand.
+Made = KVMemory | Ranked
 
 
-def settings(readers: Sequence[str], options: Options) -> list[tuple[str, int | None]]:
-    """(reader, ratio) for each of ``readers`` that the options ask for; a ratio where it makes a difference."""
+def settings(readers: Sequence[str], options: Options, compressor: str = "slots") -> list[tuple[str, int | None]]:
+    """(reader, ratio) for each of ``readers`` that the options ask for; a ratio where it makes a difference.
+
+    Unless the options name readers, pruned caches are left out: they cost a pass or two over every text.
+    Raises EvaluationError for memories of a kind that the adapter does not make.
+    """
+    own, other = MEMORIES if compressor == "slots" else MEMORIES[::-1]
+    if other in options.readers:
+        raise EvaluationError(f"This adapter has no reader {other!r}: choose {own!r}, or another adapter.")
+    wanted = options.readers or [reader for reader in readers if reader not in PRUNED and reader != other]
     return [
         (reader, ratio)
         for reader in readers
-        if reader in (options.readers or readers)
+        if reader in wanted
         for ratio in (options.ratios if reader in AT_RATIO else (None,))
     ]
+
+
+def slots_at(document: Segmented, ratio: int) -> int:
+    """Slots of the document's memory at ``ratio``: ceil(n / ratio) a segment."""
+    return sum(-(-len(span) // ratio) for span in document.spans)
+
+
+def memories_at(
+    ccf: CCF, documents: Sequence[Segmented], ratios: Sequence[int], memory_dtype: str, report: Report
+) -> dict[int, list[KVMemory]]:
+    """Every document's memory at every ratio; encoded once if memories are nested, else once a ratio."""
+    if not ccf.config.nested:
+        return {ratio: batches.compress_all(ccf, documents, ratio, memory_dtype, report) for ratio in ratios}
+    finest = batches.compress_all(ccf, documents, min(ratios), memory_dtype, report)
+    return {ratio: [memory.at(ratio) for memory in finest] for ratio in ratios}
+
+
+def rank(subject: Subject, reader: str, documents: Sequence[Segmented], options: Options) -> list[Ranked]:
+    """Every document's cache as a reader of ``PRUNED`` ranks it, down to the finest ratio, on the CPU.
+
+    Scores do not depend on the ratio, so this is done once. Of a document that is read the part that fits the
+    window beside a question.
+    """
+    decoder = subject.decoder(reader)
+    pruning = BASELINES[reader.removeprefix("base_")](subject.ccf.tokenizer, options.seed)
+    texts = [document.input_ids[: decoder.window - decoder.window // 8] for document in documents]
+    kept = [slots_at(document, min(options.ratios)) for document in documents]
+    result: dict[int, Ranked] = {}
+    rows, tokens = (256, 65_536) if batches.on_gpu(decoder) else (8, 8_192)
+    for batch in batches.batches([Job(text) for text in texts], options.batch_size or rows, tokens):
+        ranked = pruning.rank(decoder, [texts[i] for i in batch], [kept[i] for i in batch])
+        result |= {i: one.to("cpu") for i, one in zip(batch, ranked, strict=True)}
+        options.report(f"{len(result)} of {len(documents)} texts read for {reader}")
+    return [result[i] for i in range(len(documents))]
+
+
+def prepare(
+    subject: Subject, reader: str, documents: Sequence[Segmented], options: Options
+) -> Mapping[int | None, Sequence[Made | None]]:
+    """What ``reader`` makes of all documents before anything is asked, by ratio; nothing if it reads plain text."""
+    if reader in MEMORIES:
+        made = memories_at(subject.ccf, documents, options.ratios, options.memory_dtype, options.report)
+        return {ratio: memories for ratio, memories in made.items()}
+    if reader in PRUNED:
+        return dict.fromkeys(options.ratios, rank(subject, reader, documents, options))
+    return dict.fromkeys((None, *options.ratios), [None] * len(documents))
+
+
+def held(
+    subject: Subject, reader: str, document: Segmented, made: Made | None, ratio: int
+) -> tuple[Callable[[], Prefix], int]:
+    """(how to make the prefix of a reader of ``MEMORIES`` or ``PRUNED``, how many positions it has).
+
+    A memory may be finer than ``ratio`` where memories are nested. Raises EvaluationError if nothing was made.
+    """
+    decoder = subject.decoder(reader)
+    if reader in MEMORIES and isinstance(made, KVMemory):
+        at_ratio = made.at(ratio)
+        return partial(decoder.prefix, at_ratio), at_ratio.slots
+    if reader in PRUNED and isinstance(made, Ranked):
+        kept = min(slots_at(document, ratio), made.length)
+        return partial(made.prefix, kept, decoder.model.device), kept
+    raise EvaluationError(f"The reader {reader!r} reads what was made of a document before: prepare it first.")
 
 
 def job(
     subject: Subject,
     reader: str,
     document: Segmented,
-    memory: KVMemory | None,
+    made: Made | None,
     ratio: int | None,
     prompt: Sequence[int],
     new: int,
 ) -> Job:
-    """``new`` tokens after what ``reader`` keeps of the document, and the prompt; text that does not fit is cut."""
+    """``new`` tokens after what ``reader`` keeps of the document, and the prompt; text that does not fit is cut.
+
+    made : what ``prepare`` gave for this reader, ratio and document.
+    """
     decoder = subject.decoder(reader)
     if reader == "none":
         return Job(prompt, new)
-    if reader == "memory":
-        assert memory is not None and ratio is not None
-        at_ratio = memory.at(ratio)
-        return Job(prompt, new, prefix=partial(decoder.prefix, at_ratio), cached=at_ratio.slots)
+    if reader in (*MEMORIES, *PRUNED):
+        assert ratio is not None
+        prefix, cached = held(subject, reader, document, made, ratio)
+        return Job(prompt, new, prefix=prefix, cached=cached)
     ids = document.input_ids[: decoder.window - len(prompt) - new]
     if reader == "truncated":
-        assert memory is not None and ratio is not None
-        ids = ids[: memory.at(ratio).slots]
+        assert ratio is not None
+        ids = ids[: slots_at(document, ratio)]
     return Job([*ids, *prompt], new)

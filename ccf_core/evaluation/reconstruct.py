@@ -1,11 +1,15 @@
-"""Segments from their own slots alone: exactly as many tokens, greedily; and teacher-forced."""
+"""Segments from what the reader keeps of them alone: exactly as many tokens, greedily; and teacher-forced."""
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Sequence
+from itertools import groupby
 
+from torch import Tensor
+
+from ccf_core.baselines import BASELINES
 from ccf_core.errors import NothingToCompress
-from ccf_core.evaluation import batches, metrics
+from ccf_core.evaluation import batches, metrics, readers
 from ccf_core.evaluation.batches import Job
 from ccf_core.evaluation.data import EvaluationError, Row, source_of, stratified
 from ccf_core.evaluation.subject import Options, Subject
@@ -19,7 +23,7 @@ ABOUT = (
 )
 DATA = "text.jsonl.xz"
 FIELDS = ("text",)
-READERS = ("memory",)
+READERS = ("memory", "mean_pool", *BASELINES)
 SAMPLES = ("full", "tails")
 
 Sample = tuple[str, Segmented]
@@ -46,39 +50,41 @@ def samples(subject: Subject, rows: list[Row], options: Options) -> dict[str, li
 
 
 def evaluate(subject: Subject, rows: list[Row], options: Options) -> tuple[int, list[dict]]:
-    """(segments measured, result rows): one row for each ratio and sample."""
+    """(segments measured, result rows): one row for each reader, ratio and sample."""
     chosen = samples(subject, rows, options)
     everything = [(name, segment) for name, found in chosen.items() for _, segment in found]
     if not everything:
         raise EvaluationError("The texts hold no tokens: give rows with text.")
-    ccf, report = subject.ccf, options.report
-    memories = batches.compress_all(
-        ccf, [segment for _, segment in everything], min(options.ratios), options.memory_dtype, report
-    )
-    measured = [(ratio, i) for ratio in options.ratios for i in range(len(everything))]
-    jobs = []
-    for ratio, i in measured:
-        memory, ids = memories[i].at(ratio), everything[i][1].input_ids
-        read = partial(ccf.decoder.prefix, memory)
-        jobs.append(Job([ccf.config.repeat_token], len(ids), ids, read, memory.slots))
-    written = batches.generate(ccf.decoder, jobs, report, rows=options.batch_size, exactly=True)
-    forced = batches.score(ccf.decoder, jobs, report, rows=options.batch_size)
-
-    scores: dict[tuple[int, str], dict[str, list[metrics.Pair]]] = {}
-    for (ratio, i), out, (_, hits) in zip(measured, written, forced, strict=True):
-        name, segment = everything[i]
-        reference, output = (batches.decode(ccf, ids) for ids in (segment.input_ids, out))
-        row = {
-            "rouge_l": (metrics.rouge_l(segment.input_ids, out), 1.0),
-            "exact_token": (metrics.exact_token(segment.input_ids, out), 1.0),
-            "digit_recall": metrics.digit_recall(reference, output),
-            "capital_recall": metrics.capital_recall(reference, output),
-            "teacher_forced": (hits.float().mean().item(), 1.0),
-        }
-        for metric, pair in row.items():
-            scores.setdefault((ratio, name), {}).setdefault(metric, []).append(pair)
+    segments = [segment for _, segment in everything]
+    decoder, report = subject.ccf.decoder, options.report
+    scores: dict[tuple[str, int, str], dict[str, list[metrics.Pair]]] = {}
+    settings = readers.settings(READERS, options, subject.ccf.config.compressor)
+    for reader, of_reader in groupby(settings, lambda setting: setting[0]):
+        made = readers.prepare(subject, reader, segments, options)
+        measured = [(ratio, i) for _, ratio in of_reader if ratio for i in range(len(segments))]
+        jobs = []
+        for ratio, i in measured:
+            prefix, cached = readers.held(subject, reader, segments[i], made[ratio][i], ratio)
+            ids = segments[i].input_ids
+            jobs.append(Job([subject.ccf.config.repeat_token], len(ids), ids, prefix, cached))
+        written = batches.generate(decoder, jobs, report, rows=options.batch_size, exactly=True)
+        forced = batches.score(decoder, jobs, report, rows=options.batch_size)
+        for (ratio, i), out, (_, hits) in zip(measured, written, forced, strict=True):
+            for metric, pair in _scores(subject, segments[i].input_ids, out, hits).items():
+                scores.setdefault((reader, ratio, everything[i][0]), {}).setdefault(metric, []).append(pair)
     return len(everything), [
-        {"reader": "memory", "ratio": ratio, "sample": name, "n": len(chosen[name])}
+        {"reader": reader, "ratio": ratio, "sample": name, "n": len(chosen[name])}
         | metrics.summarise(row, options.seed)
-        for (ratio, name), row in scores.items()
+        for (reader, ratio, name), row in scores.items()
     ]
+
+
+def _scores(subject: Subject, ids: Sequence[int], out: Sequence[int], hits: Tensor) -> dict[str, metrics.Pair]:
+    reference, output = (batches.decode(subject.ccf, tokens) for tokens in (ids, out))
+    return {
+        "rouge_l": (metrics.rouge_l(ids, out), 1.0),
+        "exact_token": (metrics.exact_token(ids, out), 1.0),
+        "digit_recall": metrics.digit_recall(reference, output),
+        "capital_recall": metrics.capital_recall(reference, output),
+        "teacher_forced": (hits.float().mean().item(), 1.0),
+    }

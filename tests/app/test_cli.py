@@ -91,7 +91,7 @@ def test_reconstruct(as_json, file, settings: Settings) -> None:
     assert chosen["segments"][1] == found["segments"][2]
 
 
-@pytest.mark.parametrize("reader", ["memory", "full"])
+@pytest.mark.parametrize("reader", ["memory", "full", "repeat_attention"])
 def test_ask(as_json, file, reader, settings: Settings) -> None:
     answer = as_json("ask", file, "Where were the ships?", "--ratio", 16, "--reader", reader)
     assert list(answer) == [

@@ -13,6 +13,7 @@ from app.settings import Settings
 from app.views import AnswerView, IngestProgress
 from app.workbench import Workbench
 from ccf_core import CCF, Cancelled
+from ccf_core.baselines import BASELINES
 from store import ChatNotFound, DocumentNotFound
 
 QUESTION = "Where were the ships?"
@@ -100,7 +101,7 @@ def test_several_documents_are_read_in_the_order_given(workbench: Workbench, doc
     assert both.text_bytes == one.text_bytes + two.text_bytes
 
 
-@pytest.mark.parametrize("reader", ["full", "truncated", "none"])
+@pytest.mark.parametrize("reader", ["full", "truncated", "none", *BASELINES])
 def test_other_readers_for_comparison(workbench: Workbench, settings: Settings, documents, reader, encoded) -> None:
     ccf = CCF.from_pretrained(settings.adapter, settings.base, settings.device, settings.dtype)
     segmented = ccf.segment(workbench.text(documents[0]))
@@ -152,8 +153,9 @@ def test_a_deleted_document_cannot_be_asked(workbench: Workbench, documents) -> 
 
 def test_text_longer_than_the_window_is_asked_through_memory_only(workbench: Workbench, prose) -> None:
     done = workbench.ingest_text(prose(900), "Long")
-    with pytest.raises(NotAnswerable, match="896"):
-        next(workbench.ask(QUESTION, [done.document.sha256], 8, "full"))
+    for reader in ("full", *BASELINES):
+        with pytest.raises(NotAnswerable, match="896"):
+            next(workbench.ask(QUESTION, [done.document.sha256], 8, reader))  # type: ignore[arg-type]
     answer = final(workbench.ask(QUESTION, [done.document.sha256], 8))
     assert len(answer.notes) == 1
     assert "closer together" in answer.notes[0]

@@ -132,3 +132,13 @@ def test_settings_have_defaults() -> None:
 def test_settings_that_are_no_numbers_get_a_sentence(value: str) -> None:
     with pytest.raises(BadSetting, match="CCF_MAX_TOKENS"):
         Settings.from_env({"CCF_MAX_TOKENS": value})
+
+
+def test_a_mean_pooled_adapter_is_refused(settings: Settings, tmp_path: Path) -> None:
+    adapter = ccf_core.Adapter.load(settings.adapter)
+    replace(adapter, config=replace(adapter.config, compressor="mean_pool")).save(tmp_path / "means")
+    with (
+        Workbench(replace(settings, adapter=tmp_path / "means")) as opened,
+        pytest.raises(ccf_core.AdapterError, match="choose an adapter"),
+    ):
+        opened.load_model()

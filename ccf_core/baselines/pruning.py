@@ -1,0 +1,130 @@
+"""A full cache cut down to a budget of bytes: every layer and key-value head keeps its best positions.
+
+The budget is uniform over heads, so what is kept is one dense and smaller cache. It knows nothing of questions:
+a text is pruned before anything is asked.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache, PreTrainedTokenizerBase
+
+from ccf_core.decoder import Decoder, Prefix
+from ccf_core.transformer import StackSpec
+
+
+def position_bytes(decoder: Decoder) -> int:
+    """Bytes of one position of the decoder's cache, keys and values of all layers, in the model's dtype."""
+    spec = StackSpec.of(decoder.model)
+    return spec.layers * 2 * spec.kv_heads * spec.head_dim * decoder.model.dtype.itemsize
+
+
+@dataclass(frozen=True)
+class FullCache:
+    """A batch of texts as the decoder holds them uncompressed, padded on the right.
+
+    input_ids : (batch, tokens) int64.  lengths : (batch,) int64.
+    keys, values : one tensor a layer, (batch, kv_heads, tokens, head_dim), keys rotated to positions 0, 1, …
+    """
+
+    input_ids: Tensor
+    lengths: Tensor
+    keys: tuple[Tensor, ...]
+    values: tuple[Tensor, ...]
+
+    @classmethod
+    @torch.inference_mode()
+    def read(cls, decoder: Decoder, texts: Sequence[Sequence[int]]) -> FullCache:
+        """One causal pass; attention needs no mask, for what stands on its right cannot change a text."""
+        device = decoder.model.device
+        longest = max(map(len, texts))
+        input_ids = torch.tensor([[*text, *[0] * (longest - len(text))] for text in texts], device=device)
+        cache = DynamicCache()
+        decoder.model.model(input_ids=input_ids, past_key_values=cache, use_cache=True)
+        keys, values = (
+            tuple(cast(Tensor, getattr(layer, name)) for layer in cache.layers) for name in ("keys", "values")
+        )
+        return cls(input_ids, torch.tensor([len(text) for text in texts], device=device), keys, values)
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(batch, layers, kv_heads, tokens), which is the shape of scores."""
+        batch, kv_heads, tokens, _ = self.keys[0].shape
+        return batch, len(self.keys), kv_heads, tokens
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """The best positions of one text's full cache, in each layer and head in order of falling score.
+
+    keys, values : (layers, kv_heads, kept, head_dim).  positions : (layers, kv_heads, kept) int64, their places in
+    the text.  next_position : the text's length.
+    """
+
+    keys: Tensor
+    values: Tensor
+    positions: Tensor
+    next_position: int
+
+    @property
+    def length(self) -> int:
+        return self.positions.shape[-1]
+
+    def to(self, device: torch.device | str) -> Ranked:
+        return Ranked(self.keys.to(device), self.values.to(device), self.positions.to(device), self.next_position)
+
+    def best(self, kept: int) -> Ranked:
+        """The best ``kept`` positions of every head (all there are, if fewer), copied."""
+        keys, values, positions = (x[:, :, :kept].clone() for x in (self.keys, self.values, self.positions))
+        return Ranked(keys, values, positions, self.next_position)
+
+    @torch.inference_mode()
+    def prefix(self, kept: int, device: torch.device | str | None = None) -> Prefix:
+        """The same for the decoder, in the order of the text."""
+        best = self.best(kept).to(device or self.keys.device)
+        order = best.positions.argsort(-1)[..., None]
+        keys, values = (torch.take_along_dim(x, order, dim=2).unsqueeze(1) for x in (best.keys, best.values))
+        return Prefix(tuple(keys), tuple(values), self.next_position)
+
+
+class Pruning(ABC):
+    """A way to choose positions. ``tokenizer`` is for methods that prompt, ``seed`` for those that draw."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, seed: int = 0) -> None:
+        self.tokenizer = tokenizer
+        self.seed = seed
+
+    @abstractmethod
+    def scores(self, decoder: Decoder, cache: FullCache) -> Tensor:
+        """What each position is worth: (batch, layers, kv_heads, tokens) float32; ignored where there is padding."""
+
+    @torch.inference_mode()
+    def rank(self, decoder: Decoder, texts: Sequence[Sequence[int]], kept: Sequence[int]) -> list[Ranked]:
+        """The best ``kept[i]`` positions of each text, all texts in one batch."""
+        cache = FullCache.read(decoder, texts)
+        padding = torch.arange(cache.shape[-1], device=cache.lengths.device) >= cache.lengths[:, None]
+        scores = self.scores(decoder, cache).masked_fill(padding[:, None, None], float("-inf"))
+        order = scores.sort(dim=-1, descending=True, stable=True).indices[..., : max(kept)]
+        keys, values = (
+            torch.stack([torch.take_along_dim(x, order[:, i, ..., None], dim=2) for i, x in enumerate(layers)])
+            for layers in (cache.keys, cache.values)
+        )
+        ranked = [Ranked(keys[:, i], values[:, i], order[i], len(text)) for i, text in enumerate(texts)]
+        return [row.best(min(count, len(text))) for row, count, text in zip(ranked, kept, texts, strict=True)]
+
+    def compress(self, decoder: Decoder, input_ids: Sequence[int], budget: int) -> Prefix:
+        """One text within ``budget`` bytes of cache as the decoder holds it.
+
+        A memory in int8 is widened when it is read: what it costs the decoder is its slots times ``position_bytes``;
+        to match the bytes in which it is stored, give its ``nbytes``. Raises ValueError if not one position fits.
+        """
+        kept = budget // position_bytes(decoder)
+        if kept < 1:
+            raise ValueError(f"a budget of {budget} bytes holds no position: give {position_bytes(decoder)} or more")
+        return self.rank(decoder, [input_ids], [kept])[0].prefix(kept)
