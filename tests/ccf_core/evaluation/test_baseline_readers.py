@@ -61,12 +61,12 @@ def test_qa_asks_pruned_caches_as_the_codec_does(subject: Subject, qa_rows: list
 @pytest.mark.parametrize("reader", BASELINES)
 def test_perplexity_after_a_pruned_cache(subject: Subject, text_rows: list[Row], reader: str) -> None:
     ccf = subject.ccf
-    _, rows = perplexity.evaluate(subject, text_rows, dataclasses.replace(OPTIONS, readers=("full", reader)))
+    _, rows = perplexity.evaluate(subject, text_rows, dataclasses.replace(OPTIONS, readers=("full", reader), k=(4,)))
     told = {row["ratio"]: row["metrics"]["nats"] for row in rows if row["reader"] == reader}
     assert set(told) == {4, 16}
     for ratio in told:
         nats = []
-        for _, before, after in perplexity.windows(subject, text_rows, OPTIONS):
+        for _, before, after in perplexity.windows(subject, text_rows, OPTIONS, 4):
             memory = ccf.compress(before.input_ids).at(ratio)
             prefix = ccf.prefix_for(reader, memory, before.input_ids)
             nats.append(-ccf.decoder.score(prefix, after[:1], after[1:]).mean())
