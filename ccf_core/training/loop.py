@@ -135,7 +135,7 @@ def train(
     validation = held_out and Validation(held_out, config, run.mix, run.tokens_per_batch, run.validation_batches)
     wrapped, optimizer = accelerator.prepare(model, optimizer)
     if accelerator.is_main_process:
-        described = {"run": dataclasses.asdict(run), "ccf": dataclasses.asdict(config)}
+        described = {"run": dataclasses.asdict(run), "ccf": config.as_dict()}
         (folder / "run.json").write_text(json.dumps(described, indent=2) + "\n")
 
     began = time.perf_counter()
@@ -172,7 +172,7 @@ def train(
         optimizer.step()
         optimizer.zero_grad()
         out_of_time = False
-        if (step + 1) % run.log_every == 0 or step + 1 == run.steps:
+        if (step + 1) % run.log_every == 0 or step + 1 >= last_step:
             summed, seen = accelerator.reduce(totals), accelerator.reduce(tokens)
             now = time.perf_counter()
             if accelerator.is_main_process:
