@@ -78,7 +78,8 @@ class Batch(NamedTuple):
 
     encoder_ids (E,), encoder_positions (E,), encoder_bounds (Q,) int32: text and slots of each segment in a row.
     slot_at (S,): where in the encoder stream; slot_level (S,): index of the level; slot_window (S, 2): [start, end).
-    pooled_in (E,): the slot whose block a token belongs to, where the compressor is mean pooling.
+    pool_from, pool_into (P,): a token of the encoder stream and a slot that takes part of its mean over text, where
+        the compressor pools; P is 0, E or 3 E.
     decoder_ids (D,), decoder_positions (D,), query_bounds (Q,), key_bounds (Q,) int32.
     memory_slot (M,), memory_positions (M,): slots read, sequence after sequence.
     order, inverse (M + D,): from [memory | tokens] to each sequence's own [memory, tokens], and back.
@@ -93,7 +94,8 @@ class Batch(NamedTuple):
     slot_at: Tensor
     slot_level: Tensor
     slot_window: Tensor
-    pooled_in: Tensor
+    pool_from: Tensor
+    pool_into: Tensor
     decoder_ids: Tensor
     decoder_positions: Tensor
     query_bounds: Tensor
@@ -133,7 +135,7 @@ def size_of(example: Example, config: CCFConfig) -> np.ndarray:
     taught, plain = (
         sum(int((d.targets >= 0).sum()) for d in example.decoded if _is_taught(d) is wanted) for wanted in (True, False)
     )
-    text = sum(map(len, example.segments)) + (sum(slots) if config.compressor == "slots" else 0)
+    text = sum(map(len, example.segments)) + (sum(slots) if config.compressor != "mean_pool" else 0)
     sequences = max(len(slots), len(example.decoded))
     return np.array([text, tokens, sum(slots), memory, taught, plain, sequences])
 
@@ -169,14 +171,14 @@ def pack(
 
     notable : tokens that ``mix.emphasis`` is for, bool (vocabulary,).
     """
-    enc_ids, enc_pos, enc_len, pooled_in = [], [], [], []
+    enc_ids, enc_pos, enc_len, pool_from, pool_into = [], [], [], [], []
     slot_at, slot_level, slot_window = [], [], []
     dec_ids, dec_pos, dec_len, mem_len = [], [], [], []
     mem_slot, mem_pos, teacher_at = [], [], []
     asked_for: tuple[list, list] = ([], [])  # (where, target, kind) without and with a teacher
     at = queried = source = 0
     slots_before = 0
-    with_slots = config.compressor == "slots"
+    with_slots = config.compressor != "mean_pool"
     for example in examples:
         first_slot, slot_count, ends_of = [], [], []
         for segment in example.segments:
@@ -194,11 +196,17 @@ def pack(
                     window_start(e, lv, config.slot_window) for e, lv in zip(slots.ends, slots.levels, strict=True)
                 ]
                 slot_window.append(np.stack((at + np.asarray(starts), at + ends), axis=1))
+                if config.compressor == "pooled_slots":
+                    for slot, (end, level) in enumerate(zip(slots.ends, slots.levels, strict=True)):
+                        first = window_start(end, level, None)
+                        pool_from.append(at + np.arange(first, end))
+                        pool_into.append(np.full(end - first, slots_before + slot))
             else:
                 enc_ids.append(segment)
                 enc_pos.append(np.arange(n))
                 by_end = np.argsort(ends)
-                pooled_in.append(slots_before + by_end[np.searchsorted(ends[by_end], np.arange(n), side="right")])
+                pool_from.append(at + np.arange(n))
+                pool_into.append(slots_before + by_end[np.searchsorted(ends[by_end], np.arange(n), side="right")])
             enc_len.append(n + count * with_slots)
             slots_before += count
             at += enc_len[-1]
@@ -251,6 +259,7 @@ def pack(
     inverse[order] = np.arange(len(order))
     share = np.zeros(capacity.taught, np.float32)
     share[: sum(map(len, teacher_at))] = mix.distil
+    pairs = {"slots": 0, "mean_pool": 1, "pooled_slots": 3}[config.compressor] * capacity.encoder
     streams = {
         "encoder_ids": _filled(enc_ids, capacity.encoder, 0),
         "encoder_positions": _filled(enc_pos, capacity.encoder, 0),
@@ -258,7 +267,8 @@ def pack(
         "slot_at": _filled(slot_at, capacity.slots, capacity.encoder - 1),
         "slot_level": _filled(slot_level, capacity.slots, 0),
         "slot_window": _filled(slot_window, capacity.slots, np.array([0, 1])),
-        "pooled_in": _filled(pooled_in, capacity.encoder, capacity.slots - 1),
+        "pool_from": _filled(pool_from, pairs, capacity.encoder - 1),
+        "pool_into": _filled(pool_into, pairs, capacity.slots - 1),
         "decoder_ids": _filled(dec_ids, capacity.decoder, 0),
         "decoder_positions": _filled(dec_pos, capacity.decoder, 0),
         "query_bounds": _bounds(dec_len, capacity.sequences),

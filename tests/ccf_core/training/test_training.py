@@ -15,6 +15,7 @@ import torch
 
 from ccf_core.adapter import Adapter, merge_into
 from ccf_core.base import load_base
+from ccf_core.baselines.mean_pool import MeanPoolEncoder
 from ccf_core.config import CCFConfig
 from ccf_core.decoder import Decoder
 from ccf_core.encoder import Encoder
@@ -84,9 +85,11 @@ def run_config(**changes) -> TrainingConfig:
     )
 
 
-@pytest.mark.parametrize("mask", ["whole", "prefix"])
-def test_a_training_pass_scores_what_encoder_and_decoder_score(base, mask):
-    config = dataclasses.replace(CONFIG, mask=mask)
+@pytest.mark.parametrize(
+    "changed", [{"mask": "whole"}, {"mask": "prefix"}, {"compressor": "pooled_slots"}, {"compressor": "mean_pool"}]
+)
+def test_a_training_pass_scores_what_encoder_and_decoder_score(base, changed):
+    config = dataclasses.replace(CONFIG, **changed)
     adapter = random_adapter(base.model, config)
     rng = np.random.default_rng(3)
     segments = [rng.integers(10, 250, n) for n in (32, 7)]
@@ -105,7 +108,7 @@ def test_a_training_pass_scores_what_encoder_and_decoder_score(base, mask):
     batch = pack([example], config, capacity, Mix(weights=(1.0, 1.0, 1.0, 1.0)))
     _, record = TrainingModel(base.model, adapter, compiled=False)(batch)
 
-    encoder = Encoder(base.model, adapter)
+    encoder = (Encoder if config.nested else MeanPoolEncoder)(base.model, adapter)
     merge_into(base.model, adapter)
     decoder = Decoder(base.model, CONFIG)
     blocks = tuple(encoder.encode([s.tolist()], 8)[0] for s in segments)
@@ -284,6 +287,7 @@ import sys, numpy as np, torch
 torch.set_num_threads(1)
 from accelerate import Accelerator
 from ccf_core.base import load_base
+from ccf_core.baselines.mean_pool import MeanPoolEncoder
 from ccf_core.config import CCFConfig
 from ccf_core.training.checkpoint import Cursor, load_portable
 from ccf_core.training.cloze import Vocabulary
