@@ -14,8 +14,9 @@ from transformers import PreTrainedModel
 
 from ccf_core.adapter import LEVELS, REPEAT, Adapter
 from ccf_core.config import Compressor
+from ccf_core.training.capacity import longest_segment
 from ccf_core.training.losses import chunked_cross_entropy
-from ccf_core.training.packing import Batch, longest_segment
+from ccf_core.training.packing import Batch
 from ccf_core.training.prefix_mask import PrefixMask, attend_masked
 from ccf_core.transformer import (
     StackSpec,
@@ -113,12 +114,15 @@ def encoder_layer(
     bounds = batch.encoder_bounds
     seen = attention(q, k, v, bounds, bounds, longest) if mask is None else attend_masked(q, k, v, mask)
     out = finish(spec, w, hidden, seen)
+    return out, _slots(raw, batch, compressor), _slots(v, batch, compressor)
+
+
+def _slots(x: Tensor, batch: Batch, compressor: Compressor) -> Tensor:
+    """A layer's keys or values (E, kv_heads, head_dim) -> those of the slots (S, kv_heads, head_dim)."""
     if compressor == "mean_pool":
-        return out, *(_text_means(x, batch).to(x.dtype) for x in (raw, v))
-    own = [_Take.apply(x, batch.slot_at) for x in (raw, v)]
-    if compressor == "slots":
-        return out, *own
-    return out, *(((o.float() + _text_means(x, batch)) / 2).to(x.dtype) for o, x in zip(own, (raw, v), strict=True))
+        return _text_means(x, batch).to(x.dtype)
+    own: Tensor = _Take.apply(x, batch.slot_at)
+    return own if compressor == "slots" else ((own.float() + _text_means(x, batch)) / 2).to(x.dtype)
 
 
 def decoder_layer(
