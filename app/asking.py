@@ -21,6 +21,7 @@ from store import Document, Store
 
 MAX_EVIDENCE = 8
 HARDLY_COMPRESSED = 32
+ABSTAINED = "The adapter says that the document does not answer this."
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,8 @@ class Asking:
         assert answer is not None
         notes += _notes(asked, ccf.decoder.window, texts, answer, stopped)
         view = self._view(asked, answer, memory, loaded, notes)
+        if view.abstained:
+            view = replace(view, notes=(ABSTAINED, *view.notes))
         if chat is not None:
             self._remember(chat, view)
         yield view

@@ -119,6 +119,12 @@ def documents(views: Sequence[DocumentView]) -> str:
     return f'<ul class="docs">{"".join(rows)}</ul>'
 
 
+def said(answer: AnswerView) -> str:
+    """The answer for the conversation, as Markdown; one that says there is none is muted."""
+    text = render.escape_markdown(answer.text or "(no answer)")
+    return f'<span class="wb-abstained">{text}</span>' if answer.abstained else text
+
+
 def cost(answer: AnswerView) -> str:
     """What the answer cost, against full context, and what it rests on."""
     held = readable_bytes(answer.kv_bytes)
