@@ -10,8 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from ccf_core.evaluation.metrics import abstains
-
 if TYPE_CHECKING:
     from ccf_core import KVMemory
 
@@ -187,11 +185,6 @@ class AnswerView:
     stored_bytes: int
     text_bytes: int
     notes: tuple[str, ...] = ()
-
-    @property
-    def abstained(self) -> bool:
-        """Whether the text says that no answer is in the document; an empty text says nothing."""
-        return bool(self.text.strip()) and abstains(self.text)
 
 
 @dataclass(frozen=True)
