@@ -17,8 +17,12 @@ LONG_SHARES = (1.16, 1.10, 0.15, 0.75, 0.06, 0.70)
 
 
 def longest_segment(config: CCFConfig) -> int:
-    """Bound on an encoder sequence, text and slots, which attention kernels have to know beforehand."""
-    return -(-(config.segment_length + -(-config.segment_length // config.finest)) // 128) * 128
+    """Bound on an encoder sequence, text and slots or filling, which attention kernels have to know beforehand.
+
+    What lies beyond it they leave uninitialised, of filling too, and a weight of 0 times NaN is NaN.
+    """
+    tokens = config.segment_length + -(-config.segment_length // config.finest)
+    return max(PAD_RUN, -(-tokens // 128) * 128)
 
 
 @dataclass(frozen=True)

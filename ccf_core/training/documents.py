@@ -19,6 +19,7 @@ from ccf_core.training.capacity import PAD_RUN, Capacity, size_of
 from ccf_core.training.data import TrainingData
 from ccf_core.training.examples import Decoded, Example, Kind, Mix
 from ccf_core.training.packing import Batch, pack
+from ccf_core.training.prefix_mask import BLOCK
 
 #: Segments of one document, each an int64 array of token ids.
 Document = list[np.ndarray]
@@ -60,10 +61,16 @@ class Room:
         e, d = tight.encoder, tight.decoder
         # Every sequence that fills up a stream needs a query, and spare slots a token that nobody uses.
         fillers = 1 + max(d.memory, d.decoder) // PAD_RUN
-        spare = dataclasses.replace(
-            e, encoder=e.encoder + 1, slots=e.slots + 1, sequences=e.sequences + 1 + e.encoder // PAD_RUN
+        encoder = e.encoder // BLOCK * BLOCK + BLOCK  # whole blocks of a mask
+        return cls(
+            dataclasses.replace(e, encoder=encoder, slots=e.slots + 1, sequences=e.sequences + 1 + encoder // PAD_RUN),
+            dataclasses.replace(
+                d,
+                decoder=d.decoder + fillers,
+                sequences=d.sequences + fillers + 1,
+                longest=max(d.longest, 2 * PAD_RUN),  # filling is as long: PAD_RUN slots and PAD_RUN tokens
+            ),
         )
-        return cls(spare, dataclasses.replace(d, decoder=d.decoder + fillers, sequences=d.sequences + fillers + 1))
 
 
 def _sizes(examples: list[Example], config: CCFConfig) -> list[int]:

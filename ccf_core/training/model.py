@@ -192,7 +192,8 @@ class TrainingModel(nn.Module):
         if compressor != "mean_pool":
             with torch.no_grad():
                 means = self._window_means(hidden, *batch.slot_window.unbind(1), self._longest_window)
-            levels = self.trainable[LEVELS].to(hidden.dtype)[batch.slot_level]
+            # Rounded after they are looked up: the gradients of thousands of slots are summed up in float32.
+            levels = F.embedding(batch.slot_level, self.trainable[LEVELS]).to(hidden.dtype)
             # Where a stream has spare slots they all point at its last, unused token.
             hidden = hidden.index_copy(0, batch.slot_at, means + levels)
         mask = self._prefix_mask and self._prefix_mask(batch)

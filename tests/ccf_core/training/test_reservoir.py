@@ -14,11 +14,12 @@ from torch import Tensor
 
 from ccf_core.adapter import Adapter
 from ccf_core.config import CCFConfig
-from ccf_core.training.capacity import Capacity
+from ccf_core.training.capacity import Capacity, longest_segment
 from ccf_core.training.documents import Room, segment_batches
 from ccf_core.training.examples import Decoded, Example, Kind, Mix
 from ccf_core.training.model import TrainingModel
 from ccf_core.training.packing import Batch, pack
+from ccf_core.training.prefix_mask import PrefixMask
 from ccf_core.training.reservoir import Reservoir, backward_documents
 
 CONFIG = CCFConfig(segment_length=16, encoder_rank=3, decoder_rank=3)
@@ -142,6 +143,28 @@ def test_every_sequence_of_a_full_stream_has_queries():
         for batch in segment_batches([[ids] * segments], 32, CONFIG, MIX, room=room):
             keys, queries = batch.key_bounds.diff(), batch.query_bounds.diff()
             assert queries[keys > 0].min() > 0
+
+
+@pytest.mark.parametrize(("length", "segments"), [(16, 2), (16, 6), (256, 2)])
+def test_no_sequence_is_longer_than_attention_kernels_are_told(length, segments):
+    """Beyond the bound they leave results and gradients uninitialised, of filling too."""
+    config = CCFConfig(segment_length=length)
+    room = Room.fixed(3, segments, config)
+    for size in (1, length):
+        for batch in segment_batches([[np.arange(size)] * 2] * 3, 32, config, MIX, room=room):
+            assert batch.encoder_bounds.diff().max() <= longest_segment(config)
+            assert max(batch.query_bounds.diff().max(), batch.key_bounds.diff().max()) <= batch.longest
+
+
+def test_block_masks_fit_and_outlive_the_next_batch(documents):
+    """Graphs of several segments wait for their backward pass with what their masks read."""
+    batches = segment_batches(documents, 4, CONFIG, MIX, room=Room.fixed(3, 6, CONFIG))
+    mask = PrefixMask(dense=False)
+    assert mask(batches[0]).shape[-1] == len(batches[0].encoder_ids)
+    read = mask.sequence, mask.ends
+    before = [tensor.clone() for tensor in read]
+    mask(batches[1])
+    assert all(torch.equal(*pair) for pair in zip(read, before, strict=True))
 
 
 def test_documents_of_unequal_length_are_refused(documents):
