@@ -25,7 +25,8 @@ from ccf_core.training.prefix_mask import BLOCK
 Document = list[np.ndarray]
 
 ENCODER_FIELDS = (
-    "encoder_ids", "encoder_positions", "encoder_bounds", "slot_at", "slot_level", "slot_window", "pool_from", "pool_into",
+    "encoder_ids", "encoder_positions", "encoder_bounds", "slot_at", "slot_level", "slot_window",
+    "pool_from", "pool_into",
 )  # fmt: skip
 
 
