@@ -68,7 +68,8 @@ def render_ask(workbench: Workbench, library: Library) -> None:
     question.submit(ask, inputs, [chat, cost, question, stop], concurrency_limit=8, **quiet)
     stop.click(stops.press, queue=False, **quiet)
     library.picked.change(suggest, library.picked, suggested, **quiet)
-    suggested.input(lambda q: q, suggested, question, **quiet)
+    # Unticked at once: the same suggestion can be tried again at another ratio.
+    suggested.input(lambda q: (q, None), suggested, [question, suggested], **quiet)
 
 
 def _says(text: str) -> dict[str, str]:
