@@ -31,7 +31,7 @@ from ccf_core.evaluation.cli import positive, report
 from ccf_core.evaluation.subject import device_name
 from ccf_core.training.documents import Room, segment_batches
 from ccf_core.training.examples import Mix
-from ccf_core.training.model import TrainingModel, flash_attention
+from ccf_core.training.model import TrainingModel
 from ccf_core.training.packing import Batch
 from ccf_core.training.reservoir import Strategy, backward_documents
 
@@ -204,8 +204,6 @@ def main(argv: list[str] | None = None) -> None:
     if args.compile and device.type != "cuda":
         parser.error("--compile needs a CUDA device")
     model = TrainingModel(base.model, Adapter.zero(base.model, config), compiled=args.compile).to(device)
-    if device.type == "cuda" and base.model.dtype != torch.float32:  # the kernel takes halves only
-        model.attention = flash_attention
     resident = torch.cuda.memory_allocated(device) if device.type == "cuda" else None
     told: dict[str, Any] = {
         "device": device_name(device),
