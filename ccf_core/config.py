@@ -6,10 +6,10 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, get_args
 
 Mask = Literal["whole", "prefix"]
-Compressor = Literal["slots", "mean_pool"]
+Compressor = Literal["slots", "pooled_slots", "mean_pool"]
 
 #: Linear layers of a decoder block that carry a LoRA pair, by their Hugging Face names.
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
@@ -23,7 +23,8 @@ class CCFConfig:
     ratios : text tokens a slot, ascending; each divides the next. Also the names of the levels.
     mask : whether a slot sees its whole segment or only the text up to its own end.
     slot_window : tokens whose embeddings are averaged into a slot's input; ``None`` is the level's own ratio.
-    compressor : what a slot is: an appended token, or the mean of a block of text (``ccf_core.baselines.mean_pool``).
+    compressor : what a slot is: an appended token (``slots``), half that and half the mean of the text of its level
+        (``pooled_slots``), or the mean of a block of text (``mean_pool``, see ``ccf_core.baselines.mean_pool``).
     targets : linear layers with a LoRA pair.
     encoder_rank, decoder_rank : LoRA ranks; ``lora_scale`` multiplies B·A.
     repeat_token : the special token, unused by the base, whose learned embedding starts a reconstruction.
@@ -46,8 +47,8 @@ class CCFConfig:
     def __post_init__(self) -> None:
         if self.mask not in ("whole", "prefix"):
             raise ValueError(f"mask must be 'whole' or 'prefix', not {self.mask!r}")
-        if self.compressor not in ("slots", "mean_pool"):
-            raise ValueError(f"compressor must be 'slots' or 'mean_pool', not {self.compressor!r}")
+        if self.compressor not in get_args(Compressor):
+            raise ValueError(f"compressor must be one of {', '.join(get_args(Compressor))}, not {self.compressor!r}")
         if self.segment_length < 1 or not self.ratios:
             raise ValueError("segment_length must be positive and ratios not empty")
         if any(coarse % fine or coarse <= fine for fine, coarse in zip(self.ratios, self.ratios[1:], strict=False)):
@@ -60,7 +61,7 @@ class CCFConfig:
     @property
     def nested(self) -> bool:
         """Whether the memory at one ratio holds those at all coarser ones."""
-        return self.compressor == "slots"
+        return self.compressor != "mean_pool"
 
     def levels(self, ratio: int) -> tuple[int, ...]:
         """Levels that a memory at ``ratio`` holds, coarse to fine.
@@ -82,5 +83,7 @@ class CCFConfig:
 
     @classmethod
     def load(cls, path: Path) -> CCFConfig:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in raw.items()})
+        raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        for name, value in raw.items():
+            raw[name] = tuple(value) if isinstance(value, list) else value
+        return cls(**raw)

@@ -21,13 +21,17 @@ from ccf_core.transformer import StackSpec, attend_with, embedding_table, layer,
 
 
 class Plan(NamedTuple):
-    """What depends on a segment's length alone: layout, pooling matrix (slots, tokens), cos, sin and mask."""
+    """What depends on a segment's length alone: layout, pooling matrix (slots, tokens), cos, sin and mask.
+
+    means : (slots, tokens) float32, what of the text's keys and values goes into a slot's; None if nothing does.
+    """
 
     slots: layout.SlotLayout
     pool: Tensor
     cos: Tensor
     sin: Tensor
     mask: Tensor | None
+    means: Tensor | None = None
 
 
 class Encoder:
@@ -49,7 +53,8 @@ class Encoder:
         pool = layout.pooling_matrix(slots, self.config.slot_window).to(device, dtype)
         cos, sin = rotary_table(self.model, layout.encoder_positions(slots).to(device), dtype)
         mask = None if self.config.mask == "whole" else layout.encoder_mask(slots, self.config.mask).to(device)
-        return Plan(slots, pool, cos, sin, mask)
+        means = layout.pooling_matrix(slots, None).to(device) if self.config.compressor == "pooled_slots" else None
+        return Plan(slots, pool, cos, sin, mask, means)
 
     def embed(self, input_ids: Tensor, finest: int) -> Tensor:
         """(batch, tokens) ids -> (batch, tokens + slots, hidden): text, then each slot's level and pooled window."""
@@ -60,7 +65,11 @@ class Encoder:
 
     def _slots(self, x: Tensor, plan: Plan) -> Tensor:
         """A layer's keys or values (batch, tokens + slots, kv_heads, head_dim) -> those of the slots."""
-        return x[:, plan.slots.tokens :]
+        own = x[:, plan.slots.tokens :]
+        if plan.means is None:
+            return own
+        mean = torch.einsum("st,bthd->bshd", plan.means, x[:, : plan.slots.tokens].float())
+        return ((own.float() + mean) / 2).to(x.dtype)
 
     @torch.inference_mode()
     def encode(self, segments: Sequence[Sequence[int]], finest: int) -> list[dict[int, Block]]:

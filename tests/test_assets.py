@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from ccf_core import Adapter
-from ccf_core.training.loop import TrainingConfig
+from ccf_core import Adapter, CCFConfig
+from ccf_core.evaluation import report
+from ccf_core.training.examples import Mix
 
 ASSETS = Path(__file__).parent.parent / "assets"
 ADAPTER = ASSETS / "adapter"
@@ -36,11 +37,6 @@ def page() -> str:
     return (ADAPTER / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.fixture(scope="module")
-def log() -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (ADAPTER / "training-log.jsonl").read_text(encoding="utf-8").splitlines()]
-
-
 def test_the_card_is_about_the_adapter_beside_it(adapter: Adapter, card: dict[str, Any], page: str) -> None:
     assert adapter.fingerprint == card["fingerprint"]
     assert adapter.config.base == card["base"]["fingerprint"]
@@ -59,54 +55,89 @@ def test_a_result_is_about_this_adapter(name: str, card: dict[str, Any]) -> None
     assert read(RESULTS[name])["adapter"] == card["fingerprint"]
 
 
-def test_scores_on_the_card_are_rows_of_the_results(card: dict[str, Any]) -> None:
-    assert card["scores"]["qa"]
-    for name, rows in card["scores"].items():
-        measured = read(RESULTS[name])["rows"]
-        assert [row for row in rows if row not in measured] == []
+def rows_of(name: str, **wanted: Any) -> dict[Any, dict[str, Any]]:
+    """Rows of a result by (reader, ratio)."""
+    rows = read(RESULTS[name])["rows"]
+    return {(row["reader"], row["ratio"]): row for row in rows if wanted.items() <= row.items()}
 
 
-def test_the_page_tells_every_question_score(page: str) -> None:
-    def percent(row: dict[str, Any], metric: str) -> str:
+@pytest.mark.parametrize(
+    ("label", "metric", "name", "wanted"),
+    [
+        ("ROUGE-L, full segments", "rouge_l", "reconstruct", {"sample": "full"}),
+        ("ROUGE-L, tails", "rouge_l", "reconstruct", {"sample": "tails"}),
+        ("digit recall, full segments", "digit_recall", "reconstruct", {"sample": "full"}),
+        ("capital recall, full segments", "capital_recall", "reconstruct", {"sample": "full"}),
+        ("teacher-forced accuracy, full segments", "teacher_forced", "reconstruct", {"sample": "full"}),
+        ("gain kept, 4th segment", "gain_kept", "perplexity", {"k": 4}),
+        ("gain kept, 16th segment", "gain_kept", "perplexity", {"k": 16}),
+        ("F1, short passages", "f1", "qa", {"source": "all"}),
+        ("F1 kept, short passages", "kept", "qa", {"source": "all"}),
+        ('told "not in the document", rightly', "abstain_f1", "qa", {"source": "all"}),
+        ("told so, wrongly", "false_abstain", "qa", {"source": "all"}),
+        ("F1, long documents", "f1", "longqa", {"source": "all"}),
+        ("F1, 10 to 15 joined passages", "f1", "evidence", {"source": "all"}),
+        ("gold segment in the top 3 by attention", "top3", "evidence", {"source": "all"}),
+        *(
+            (f"needle in {n:,} tokens", "hit", "needle", {"length": n, "depth": "all"})
+            for n in (1000, 2000, 4000, 8000)
+        ),
+    ],
+)
+def test_the_page_tells_what_was_measured(
+    page: str, label: str, metric: str, name: str, wanted: dict[str, Any]
+) -> None:
+    def told(row: dict[str, Any]) -> str:
         low, high = row["ci95"][metric]
-        return f"{row['metrics'][metric]:.1%} ({low:.1%} to {high:.1%})".replace("%", "")
+        return f"{100 * row['metrics'][metric]:.1f} ({100 * low:.1f} to {100 * high:.1f})"
 
-    def reader(row: dict[str, Any]) -> str:
-        return f"{row['reader']} {row['ratio']}x" if row["ratio"] else row["reader"]
-
-    rows = read(RESULTS["qa"])["rows"]
-    lines = [
-        f"| {row['source']} | {row['n']} | {reader(row)} | "
-        f"{percent(row, 'f1')} | {percent(row, 'em')} | {percent(row, 'kept')} |"
-        for row in rows
-    ]
-    assert lines
-    assert [line for line in lines if line not in page.splitlines()] == []
+    rows = rows_of(name, **wanted)
+    (line,) = (line for line in page.splitlines() if line.startswith(f"| {label} |"))
+    cells = [cell.strip() for cell in line.strip("|").split("|")][1:]
+    assert cells[:4] == [told(rows["memory", ratio]) for ratio in (4, 8, 16, 32)]
+    full = rows.get(("full", None))
+    if full and metric in full["metrics"]:
+        assert cells[4] in (told(full), "100") and (cells[4] != "100" or full["metrics"][metric] == 1)
 
 
-def test_the_summary_tells_the_scores_over_all_sources(card: dict[str, Any]) -> None:
-    qa = read(RESULTS["qa"])
-    told = card["summary"][0]
-    scores = [f"{row['metrics']['f1']:.1%}".rstrip("%") for row in qa["rows"] if row["source"] == "all"]
-    at = [told.find(score) for score in scores]
-    assert str(qa["n"]) in told
-    assert -1 not in at and at == sorted(at)
+def test_the_results_page_is_what_report_makes_of_the_results() -> None:
+    results = {name: read(path) for name, path in RESULTS.items()}
+    docs = ASSETS.parent / "docs"
+    figures = {name: f"images/results-{name}.svg" for name in results}
+    assert (docs / "results.md").read_text(encoding="utf-8") == report.page(results, figures)
+    assert all((docs / figures[name]).read_text(encoding="utf-8") == report.drawing(results[name]) for name in results)
 
 
-def test_the_log_is_of_the_run_on_the_card(card: dict[str, Any], log: list[dict[str, Any]]) -> None:
+def test_the_summary_tells_the_scores(card: dict[str, Any]) -> None:
+    segments, questions = card["summary"]
+    full = rows_of("reconstruct", sample="full")
+    assert ", ".join(f"{row['metrics']['rouge_l']:.3f} at {ratio}x" for (_, ratio), row in full.items()) in segments
+    asked = rows_of("qa", source="all")
+    for (reader, ratio), row in asked.items():
+        assert (
+            reader == "truncated"
+            or f"{100 * row['metrics']['f1']:.1f} {'at ' + str(ratio) if ratio else ''}" in questions
+        )
+    assert str(asked["memory", 4]["n"] - asked["memory", 4]["unanswerable"]) in questions
+
+
+def test_the_logs_are_of_the_runs_on_the_card(card: dict[str, Any]) -> None:
     training = card["training"]
-    assert log[-1]["step"] == training["steps"]
-    assert sum(row["tokens"] for row in log) == training["source_tokens"]
-    assert round(sum(row["tokens"] / row["tokens_per_s"] for row in log)) == training["seconds"]
-    assert {name: log[-1][name] for name in training["last"]} == training["last"]
+    for run in training["runs"]:
+        log = [json.loads(line) for line in (ADAPTER / run["log"]).read_text(encoding="utf-8").splitlines()]
+        assert 0 <= run["steps"] - log[-1]["step"] < 20
+        assert sum(row["tokens"] for row in log) == run["source_tokens"]
+        assert round(sum(row["tokens"] / row["tokens_per_s"] for row in log)) == run["seconds"]
+        assert {name: log[-1][name] for name in run["last"]} == run["last"]
+    assert sum(run["source_tokens"] for run in training["runs"]) == training["source_tokens"]
 
 
-def test_the_run_trained_this_configuration(adapter: Adapter, card: dict[str, Any]) -> None:
-    run = read(ADAPTER / "run.json")
-    assert run["ccf"] == json.loads(json.dumps(adapter.config.as_dict()))
-    assert run["run"]["steps"] == card["training"]["steps"]
+def test_the_runs_trained_this_configuration(adapter: Adapter, card: dict[str, Any], tmp_path: Path) -> None:
+    for run in card["training"]["runs"]:
+        (tmp_path / "ccf.json").write_text(json.dumps(read(ADAPTER / run["config"])["ccf"]))
+        assert CCFConfig.load(tmp_path / "ccf.json") == adapter.config
 
 
-def test_the_mix_of_the_run_is_still_the_default() -> None:
-    default = json.loads(json.dumps(dataclasses.asdict(TrainingConfig())))
-    assert read(ADAPTER / "run.json")["run"]["mix"] == default["mix"]
+def test_the_mix_of_the_last_run_is_still_the_default(card: dict[str, Any]) -> None:
+    default = json.loads(json.dumps(dataclasses.asdict(Mix())))
+    assert read(ADAPTER / card["training"]["runs"][-1]["config"])["run"]["mix"] == default

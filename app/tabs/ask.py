@@ -50,8 +50,7 @@ def render_ask(workbench: Workbench, library: Library) -> None:
         try:
             for piece in relay(asked, stop):
                 if isinstance(piece, AnswerView):
-                    said = render.escape_markdown(piece.text or "(no answer)")
-                    yield [*history, _says(said)], panels.cost(piece), "", gr.Button(visible=False)
+                    yield [*history, _says(panels.said(piece))], panels.cost(piece), "", gr.Button(visible=False)
                 else:
                     text += piece
                     yield [*history, _says(render.escape_markdown(text))], gr.skip(), gr.skip(), gr.skip()

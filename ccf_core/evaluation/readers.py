@@ -32,7 +32,7 @@ def settings(readers: Sequence[str], options: Options, compressor: str = "slots"
     Unless the options name readers, pruned caches are left out: they cost a pass or two over every text.
     Raises EvaluationError for memories of a kind that the adapter does not make.
     """
-    own, other = MEMORIES if compressor == "slots" else MEMORIES[::-1]
+    own, other = MEMORIES[::-1] if compressor == "mean_pool" else MEMORIES
     if other in options.readers:
         raise EvaluationError(f"This adapter has no reader {other!r}: choose {own!r}, or another adapter.")
     wanted = options.readers or [reader for reader in readers if reader not in PRUNED and reader != other]

@@ -15,9 +15,10 @@ from torch.utils.data import Dataset
 
 from ccf_core.config import CCFConfig
 from ccf_core.errors import CCFError
+from ccf_core.training.capacity import PAD_RUN, Capacity, size_of
 from ccf_core.training.data import TrainingData
 from ccf_core.training.examples import Decoded, Example, Kind, Mix
-from ccf_core.training.packing import PAD_RUN, Batch, Capacity, pack, size_of
+from ccf_core.training.packing import Batch, pack
 from ccf_core.training.prefix_mask import BLOCK
 
 #: Segments of one document, each an int64 array of token ids.

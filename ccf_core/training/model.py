@@ -13,8 +13,10 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from ccf_core.adapter import LEVELS, REPEAT, Adapter
+from ccf_core.config import Compressor
+from ccf_core.training.capacity import longest_segment
 from ccf_core.training.losses import chunked_cross_entropy
-from ccf_core.training.packing import Batch, longest_segment
+from ccf_core.training.packing import Batch
 from ccf_core.training.prefix_mask import PrefixMask, attend_masked
 from ccf_core.transformer import (
     StackSpec,
@@ -94,15 +96,17 @@ class _Permute(torch.autograd.Function):
         return gradient[inverse], None, None
 
 
-def _block_means(x: Tensor, block: Tensor, count: int) -> Tensor:
-    """Mean of the rows of x (E, kv_heads, head_dim) that belong to each of ``count`` blocks, summed in float32."""
-    sums = x.new_zeros((count, *x.shape[1:]), dtype=torch.float32).index_add(0, block, x.float())
-    sizes = sums.new_zeros(count).index_add(0, block, sums.new_ones(len(block)))
-    return (sums / sizes.clamp_min(1)[:, None, None]).to(x.dtype)
+def _text_means(x: Tensor, batch: Batch) -> Tensor:
+    """For each slot the mean, summed in float32, of the rows of x (E, kv_heads, head_dim) that it pools."""
+    count = len(batch.slot_at)
+    sums = x.new_zeros((count, *x.shape[1:]), dtype=torch.float32)
+    sums = sums.index_add(0, batch.pool_into, x[batch.pool_from].float())
+    sizes = sums.new_zeros(count).index_add(0, batch.pool_into, sums.new_ones(len(batch.pool_into)))
+    return sums / sizes.clamp_min(1)[:, None, None]
 
 
 def encoder_layer(
-    spec: StackSpec, w: Weights, hidden: Tensor, cos: Tensor, sin: Tensor, batch: Batch, pooled: bool,
+    spec: StackSpec, w: Weights, hidden: Tensor, cos: Tensor, sin: Tensor, batch: Batch, compressor: Compressor,
     mask: object, longest: int, attention: StreamAttention,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     """Hidden stream, and the slots' keys (before rotary) and values (S, kv_heads, head_dim)."""
@@ -110,9 +114,15 @@ def encoder_layer(
     bounds = batch.encoder_bounds
     seen = attention(q, k, v, bounds, bounds, longest) if mask is None else attend_masked(q, k, v, mask)
     out = finish(spec, w, hidden, seen)
-    if pooled:
-        return out, *(_block_means(x, batch.pooled_in, len(batch.slot_at)) for x in (raw, v))
-    return out, _Take.apply(raw, batch.slot_at), _Take.apply(v, batch.slot_at)
+    return out, _slots(raw, batch, compressor), _slots(v, batch, compressor)
+
+
+def _slots(x: Tensor, batch: Batch, compressor: Compressor) -> Tensor:
+    """A layer's keys or values (E, kv_heads, head_dim) -> those of the slots (S, kv_heads, head_dim)."""
+    if compressor == "mean_pool":
+        return _text_means(x, batch).to(x.dtype)
+    own: Tensor = _Take.apply(x, batch.slot_at)
+    return own if compressor == "slots" else ((own.float() + _text_means(x, batch)) / 2).to(x.dtype)
 
 
 def decoder_layer(
@@ -180,8 +190,8 @@ class TrainingModel(nn.Module):
         layers : ``merged("encoder")``, if the caller has it already.
         """
         hidden = F.embedding(batch.encoder_ids, self.embedding)
-        pooled = self.config.compressor == "mean_pool"
-        if not pooled:
+        compressor = self.config.compressor
+        if compressor != "mean_pool":
             with torch.no_grad():
                 means = self._window_means(hidden, *batch.slot_window.unbind(1), self._longest_window)
             # Rounded after they are looked up: the gradients of thousands of slots are summed up in float32.
@@ -193,7 +203,7 @@ class TrainingModel(nn.Module):
         keys, values = [], []
         for w in layers or self.merged("encoder"):
             hidden, k, v = self._encoder_layer(
-                self.spec, w, hidden, cos, sin, batch, pooled, mask, longest_segment(self.config), self.attention
+                self.spec, w, hidden, cos, sin, batch, compressor, mask, longest_segment(self.config), self.attention
             )
             keys.append(k)
             values.append(v)

@@ -52,5 +52,5 @@ def attend_masked(q: Tensor, k: Tensor, v: Tensor, mask: object) -> Tensor:
         out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=True)
     else:
         assert isinstance(mask, BlockMask)
-        out = flex_attention(q, k, v, block_mask=mask, enable_gqa=True)  # type: ignore[assignment]
+        out = flex_attention(q, k, v, block_mask=mask, enable_gqa=True)
     return out[0].transpose(0, 1)

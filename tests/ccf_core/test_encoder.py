@@ -18,11 +18,12 @@ RATIOS = (4, 8, 16, 32)
 MASKS = ("whole", "prefix")
 
 
-@pytest.fixture(scope="module", params=MASKS)
+@pytest.fixture(scope="module", params=[*((mask, "slots") for mask in MASKS), ("whole", "pooled_slots")])
 def long_ccf(request, make_ccf):
     """Segments of 512 tokens, so that every length up to 300 is one segment; a model as small as can be."""
     smallest = {"hidden_size": 16, "num_attention_heads": 2, "num_key_value_heads": 1}
-    return make_ccf(segment_length=512, mask=request.param, model=smallest)
+    mask, compressor = request.param
+    return make_ccf(segment_length=512, mask=mask, compressor=compressor, model=smallest)
 
 
 def slots(blocks):

@@ -14,10 +14,11 @@ from torch import Tensor
 
 from ccf_core.adapter import Adapter
 from ccf_core.config import CCFConfig
+from ccf_core.training.capacity import Capacity, longest_segment
 from ccf_core.training.documents import Room, segment_batches
 from ccf_core.training.examples import Decoded, Example, Kind, Mix
 from ccf_core.training.model import TrainingModel
-from ccf_core.training.packing import Batch, Capacity, longest_segment, pack
+from ccf_core.training.packing import Batch, pack
 from ccf_core.training.prefix_mask import PrefixMask
 from ccf_core.training.reservoir import Reservoir, backward_documents
 

@@ -15,11 +15,13 @@ import torch
 
 from ccf_core.adapter import Adapter, merge_into
 from ccf_core.base import load_base
+from ccf_core.baselines.mean_pool import MeanPoolEncoder
 from ccf_core.config import CCFConfig
 from ccf_core.decoder import Decoder
 from ccf_core.encoder import Encoder
 from ccf_core.memory import KVMemory, MemoryHeader
 from ccf_core.segment import Span
+from ccf_core.training.capacity import Capacity, draw_examples, size_of
 from ccf_core.training.checkpoint import Cursor, load_portable
 from ccf_core.training.cloze import Vocabulary
 from ccf_core.training.data import Ragged, TrainingData
@@ -27,7 +29,7 @@ from ccf_core.training.examples import LONGEST, Decoded, Example, Kind, Mix, Sam
 from ccf_core.training.loop import Batches, TrainingConfig, train
 from ccf_core.training.losses import chunked_cross_entropy
 from ccf_core.training.model import TrainingModel
-from ccf_core.training.packing import Capacity, draw_examples, pack, size_of
+from ccf_core.training.packing import pack
 
 CONFIG = CCFConfig(segment_length=32, encoder_rank=4, decoder_rank=4)
 MIX = Mix(window=128, long_window=512)
@@ -84,9 +86,11 @@ def run_config(**changes) -> TrainingConfig:
     )
 
 
-@pytest.mark.parametrize("mask", ["whole", "prefix"])
-def test_a_training_pass_scores_what_encoder_and_decoder_score(base, mask):
-    config = dataclasses.replace(CONFIG, mask=mask)
+@pytest.mark.parametrize(
+    "changed", [{"mask": "whole"}, {"mask": "prefix"}, {"compressor": "pooled_slots"}, {"compressor": "mean_pool"}]
+)
+def test_a_training_pass_scores_what_encoder_and_decoder_score(base, changed):
+    config = dataclasses.replace(CONFIG, **changed)
     adapter = random_adapter(base.model, config)
     rng = np.random.default_rng(3)
     segments = [rng.integers(10, 250, n) for n in (32, 7)]
@@ -105,7 +109,7 @@ def test_a_training_pass_scores_what_encoder_and_decoder_score(base, mask):
     batch = pack([example], config, capacity, Mix(weights=(1.0, 1.0, 1.0, 1.0)))
     _, record = TrainingModel(base.model, adapter, compiled=False)(batch)
 
-    encoder = Encoder(base.model, adapter)
+    encoder = (Encoder if config.nested else MeanPoolEncoder)(base.model, adapter)
     merge_into(base.model, adapter)
     decoder = Decoder(base.model, CONFIG)
     blocks = tuple(encoder.encode([s.tolist()], 8)[0] for s in segments)
@@ -263,17 +267,18 @@ def test_it_learns_and_only_the_adapter_changes(tiny_folder, data, tmp_path):
     assert all(torch.equal(p, before[name]) for name, p in base.model.named_parameters())
 
 
-def test_a_run_resumes_exactly(tiny_folder, data, tmp_path):
+@pytest.mark.parametrize(("dtype", "accumulate"), [("float32", 1), ("bfloat16", 2)])
+def test_a_run_resumes_exactly(tiny_folder, data, tmp_path, dtype, accumulate):
     folder = tiny_folder("llama")
 
-    def result(where: Path, **changes) -> dict[str, torch.Tensor]:
-        base = load_base(folder, device="cpu", dtype="float32")
-        return train(base, data, CONFIG, run_config(save_every=2, **changes), where).tensors
+    def result(where: Path) -> dict[str, torch.Tensor]:
+        base = load_base(folder, device="cpu", dtype=dtype)
+        return train(base, data, CONFIG, run_config(save_every=2, accumulate=accumulate), where).tensors
 
     straight = result(tmp_path / "straight")
     stopped = tmp_path / "stopped"
-    base = load_base(folder, device="cpu", dtype="float32")
-    train(base, data, CONFIG, run_config(), stopped, max_seconds=0.0)
+    base = load_base(folder, device="cpu", dtype=dtype)
+    train(base, data, CONFIG, run_config(accumulate=accumulate), stopped, max_seconds=0.0)
     assert json.loads((stopped / "state.json").read_text())["step"] == 1
     resumed = result(stopped)
     assert all(torch.equal(straight[name], resumed[name]) for name in straight)
@@ -284,6 +289,7 @@ import sys, numpy as np, torch
 torch.set_num_threads(1)
 from accelerate import Accelerator
 from ccf_core.base import load_base
+from ccf_core.baselines.mean_pool import MeanPoolEncoder
 from ccf_core.config import CCFConfig
 from ccf_core.training.checkpoint import Cursor, load_portable
 from ccf_core.training.cloze import Vocabulary
