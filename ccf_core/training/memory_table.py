@@ -177,7 +177,7 @@ def _cell(row: dict[str, Any] | None) -> str:
     return f"{row['peak_bytes'] / MIB:,.1f} MiB · {row['tokens_per_s']:,}/s"
 
 
-def _write(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str) -> None:
     """Whole or not at all, so that a run that is killed keeps what it has."""
     part = path.with_name(path.name + ".part")
     part.write_text(text + "\n", encoding="utf-8")
@@ -222,8 +222,8 @@ def main(argv: list[str] | None = None) -> None:
         told["rows"].append(row)
         report(json.dumps(row))
         if args.out:
-            _write(args.out, json.dumps(told, indent=2))
-            _write(args.out.with_suffix(".md"), markdown(told["rows"]))
+            write_whole(args.out, json.dumps(told, indent=2))
+            write_whole(args.out.with_suffix(".md"), markdown(told["rows"]))
     print(json.dumps(told, indent=2))
     report(markdown(told["rows"]))
 
