@@ -31,7 +31,7 @@ from ccf_core.evaluation.cli import positive, report
 from ccf_core.evaluation.subject import device_name
 from ccf_core.training.documents import Room, segment_batches
 from ccf_core.training.examples import Mix
-from ccf_core.training.model import TrainingModel, flash_attention
+from ccf_core.training.model import TrainingModel
 from ccf_core.training.packing import Batch
 from ccf_core.training.reservoir import Strategy, backward_documents
 
@@ -94,8 +94,8 @@ def measure(model: TrainingModel, batches: list[Batch], strategy: Strategy, rese
     row: dict[str, Any] = {"outcome": "out of memory", "peak_bytes": None, "tokens_per_s": None}
     with suppress(torch.OutOfMemoryError):  # whose traceback holds the tensors until this block is left
         if device.type == "cuda":
-            once()  # kernels and their workspaces come to stay, so they are no part of the peak
-            _fresh(model)
+            once()  # kernels, workspaces and cached blocks come to stay: they cost neither time nor peak below
+            _fresh(model, cached=True)
             before = torch.cuda.memory_allocated(device)
             torch.cuda.reset_peak_memory_stats(device)
             seconds = once()
@@ -104,19 +104,19 @@ def measure(model: TrainingModel, batches: list[Batch], strategy: Strategy, rese
             with SavedTensors() as saved:
                 once()
             peak = saved.peak
-            _fresh(model)
+            _fresh(model, cached=True)
             seconds = once()  # the hooks above take time
         tokens = sum(int(batch.source_tokens) for batch in batches)
         row = {"outcome": "measured", "peak_bytes": peak, "tokens_per_s": round(tokens / seconds)}
-    _fresh(model)
+    _fresh(model, cached=False)
     return row
 
 
-def _fresh(model: TrainingModel) -> None:
-    """Give up gradients and whatever a pass, broken off or not, has left in reference cycles and caches."""
+def _fresh(model: TrainingModel, *, cached: bool) -> None:
+    """Give up gradients and whatever a pass, broken off or not, has left in reference cycles; cached blocks too."""
     model.zero_grad()
     gc.collect()
-    if model.embedding.is_cuda:
+    if model.embedding.is_cuda and not cached:
         torch.cuda.empty_cache()
 
 
@@ -177,7 +177,7 @@ def _cell(row: dict[str, Any] | None) -> str:
     return f"{row['peak_bytes'] / MIB:,.1f} MiB · {row['tokens_per_s']:,}/s"
 
 
-def _write(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str) -> None:
     """Whole or not at all, so that a run that is killed keeps what it has."""
     part = path.with_name(path.name + ".part")
     part.write_text(text + "\n", encoding="utf-8")
@@ -195,7 +195,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--device", help="cpu, cuda")
     parser.add_argument("--dtype", help="bfloat16 or float32")
     parser.add_argument("--compile", action="store_true", help="compile layers (CUDA): a minute or more a column")
-    parser.add_argument("--max-seconds", type=float, default=60, help="skip rows that would not end by then")
+    parser.add_argument("--max-seconds", type=float, default=45, help="skip rows that would not end by then")
     parser.add_argument("--out", type=Path, help="write the JSON here after every row, and the table beside it as .md")
     args = parser.parse_args(argv)
     config = CCFConfig(segment_length=args.segment_length)
@@ -204,8 +204,6 @@ def main(argv: list[str] | None = None) -> None:
     if args.compile and device.type != "cuda":
         parser.error("--compile needs a CUDA device")
     model = TrainingModel(base.model, Adapter.zero(base.model, config), compiled=args.compile).to(device)
-    if device.type == "cuda" and base.model.dtype != torch.float32:  # the kernel takes halves only
-        model.attention = flash_attention
     resident = torch.cuda.memory_allocated(device) if device.type == "cuda" else None
     told: dict[str, Any] = {
         "device": device_name(device),
@@ -224,8 +222,8 @@ def main(argv: list[str] | None = None) -> None:
         told["rows"].append(row)
         report(json.dumps(row))
         if args.out:
-            _write(args.out, json.dumps(told, indent=2))
-            _write(args.out.with_suffix(".md"), markdown(told["rows"]))
+            write_whole(args.out, json.dumps(told, indent=2))
+            write_whole(args.out.with_suffix(".md"), markdown(told["rows"]))
     print(json.dumps(told, indent=2))
     report(markdown(told["rows"]))
 

@@ -138,7 +138,8 @@ def decoder_layer(
 class TrainingModel(nn.Module):
     """Frozen base and trainable adapter; ``forward(batch)`` gives the loss.
 
-    compiled : use torch.compile for the layers and flash attention (CUDA); otherwise the plain reference.
+    compiled : use torch.compile for the layers (CUDA). ``attention`` is flash attention where that can be had, for a
+    base in halves on CUDA, otherwise the plain reference.
     """
 
     def __init__(self, base: PreTrainedModel, adapter: Adapter, *, compiled: bool) -> None:
@@ -156,7 +157,8 @@ class TrainingModel(nn.Module):
         self.head = base.get_output_embeddings().weight
         self._longest_window = self.config.slot_window or max(self.config.ratios)
         self.compiled = compiled
-        self.attention = flash_attention if compiled else plain_attention
+        halves = self.embedding.dtype in (torch.bfloat16, torch.float16)
+        self.attention = flash_attention if self.embedding.is_cuda and halves else plain_attention
 
         def fast(function: Callable) -> Callable:
             return torch.compile(function, dynamic=False) if compiled else function

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -28,12 +29,20 @@ LENGTHS = ((16, 5, 16, 9, 16), (7, 16, 16, 3, 12))
 
 
 @pytest.fixture(scope="module")
-def model(tiny_model) -> TrainingModel:
-    base = tiny_model("llama", max_position_embeddings=256)
-    adapter = Adapter.zero(base, CONFIG)
-    generator = torch.Generator().manual_seed(5)
-    tensors = {n: t + 0.2 * torch.randn(t.shape, generator=generator) for n, t in adapter.tensors.items()}
-    return TrainingModel(base, Adapter(CONFIG, tensors), compiled=False)
+def make_model(tiny_model) -> Callable[[CCFConfig], TrainingModel]:
+    def make(config: CCFConfig) -> TrainingModel:
+        base = tiny_model("llama", max_position_embeddings=256)
+        adapter = Adapter.zero(base, config)
+        generator = torch.Generator().manual_seed(5)
+        tensors = {n: t + 0.2 * torch.randn(t.shape, generator=generator) for n, t in adapter.tensors.items()}
+        return TrainingModel(base, Adapter(config, tensors), compiled=False)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def model(make_model) -> TrainingModel:
+    return make_model(CONFIG)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +77,8 @@ def outcomes(segments: int, size: int) -> Iterator[tuple[tuple[int, ...], Fracti
 def gradients(model: TrainingModel, batches: list[Batch], **options) -> tuple[dict[str, Tensor], Tensor]:
     model.zero_grad()
     record = backward_documents(model, batches, **{"draw": np.random.default_rng(0).integers, **options})
-    return {name: p.grad.double().clone() for name, p in model.trainable.items()}, record
+    found = {name: p.grad.double().clone() for name, p in model.trainable.items() if p.grad is not None}
+    return found, record
 
 
 def worst(one: dict[str, Tensor], other: dict[str, Tensor], part: str = "") -> float:
@@ -104,8 +114,15 @@ def test_with_every_graph_kept_gradients_are_exact(model, batches, options):
     assert torch.allclose(told, record)
 
 
-def test_losses_and_gradients_are_those_of_one_packed_batch(model, documents, batches):
+@pytest.mark.parametrize(
+    "option",
+    [{}, {"mask": "prefix"}, {"compressor": "pooled_slots"}, {"compressor": "mean_pool"}],
+    ids=lambda option: "-".join(option.values()) or "default",
+)
+def test_losses_and_gradients_are_those_of_one_packed_batch(make_model, documents, option):
     """The training pass that scores what encoder and decoder score (test_training.py) is the reference."""
+    config = dataclasses.replace(CONFIG, **option)
+    model = make_model(config)
     examples = []
     for document in documents:
         example = Example(4, document)
@@ -116,12 +133,14 @@ def test_losses_and_gradients_are_those_of_one_packed_batch(model, documents, ba
                 example.decoded.append(Decoded(Kind.CONTINUE, tuple(range(t)), segment[:-1], segment[1:], 1))
         examples.append(example)
     model.zero_grad()
-    loss, packed = model(pack(examples, CONFIG, Capacity.for_tokens(1024), MIX))
+    loss, packed = model(pack(examples, config, Capacity.for_tokens(1024), MIX))
     loss.backward()
-    wanted = {name: p.grad.double().clone() for name, p in model.trainable.items()}
-    found, record = gradients(model, batches, strategy="full")
-    assert torch.allclose(record, packed, rtol=1e-4)
-    assert worst(wanted, found) < 1e-4
+    wanted = {name: p.grad.double().clone() for name, p in model.trainable.items() if p.grad is not None}
+    for room in (None, Room.fixed(2, 6, config)):
+        batches = segment_batches(documents, 4, config, MIX, shift=1, room=room)
+        found, record = gradients(model, batches, strategy="full")
+        assert torch.allclose(record, packed, rtol=1e-4)
+        assert worst(wanted, found) < 1e-4
 
 
 def test_one_shape_for_all_segments_changes_nothing(model, documents, batches):
