@@ -57,7 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     except torch.OutOfMemoryError:
-        print("The device ran out of memory: give a smaller --batch-size.", file=sys.stderr)
+        option = "--tokens-per-batch" if args.command == "train" else "--batch-size"
+        print(f"The device ran out of memory: give a smaller {option}.", file=sys.stderr)
         return 2
     print(printed)
     if args.out and args.command != "report":

@@ -16,6 +16,8 @@ from ccf_core.training.examples import Mix
 ASSETS = Path(__file__).parent.parent / "assets"
 ADAPTER = ASSETS / "adapter"
 RESULTS = {path.stem: path for path in sorted((ASSETS / "results").glob("*.json"))}
+#: Of a mean-pooling adapter, which is not shipped.
+MEAN_POOL = {path.stem: path for path in sorted((ASSETS / "results" / "mean_pool").glob("*.json"))}
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -100,11 +102,12 @@ def test_the_page_tells_what_was_measured(
         assert cells[4] in (told(full), "100") and (cells[4] != "100" or full["metrics"][metric] == 1)
 
 
-def test_the_results_page_is_what_report_makes_of_the_results() -> None:
-    results = {name: read(path) for name, path in RESULTS.items()}
+@pytest.mark.parametrize(("page", "files"), [("results", RESULTS), ("mean-pool", MEAN_POOL)])
+def test_a_results_page_is_what_report_makes_of_the_results(page: str, files: dict[str, Path]) -> None:
+    results = {name: read(path) for name, path in files.items()}
     docs = ASSETS.parent / "docs"
-    figures = {name: f"images/results-{name}.svg" for name in results}
-    assert (docs / "results.md").read_text(encoding="utf-8") == report.page(results, figures)
+    figures = {name: f"images/{page}-{name}.svg" for name in results}
+    assert (docs / f"{page}.md").read_text(encoding="utf-8") == report.page(results, figures)
     assert all((docs / figures[name]).read_text(encoding="utf-8") == report.drawing(results[name]) for name in results)
 
 
@@ -136,6 +139,21 @@ def test_the_runs_trained_this_configuration(adapter: Adapter, card: dict[str, A
     for run in card["training"]["runs"]:
         (tmp_path / "ccf.json").write_text(json.dumps(read(ADAPTER / run["config"])["ccf"]))
         assert CCFConfig.load(tmp_path / "ccf.json") == adapter.config
+
+
+def test_mean_pooling_was_measured_as_slots_were() -> None:
+    assert {"qa", "perplexity", "reconstruct"} == set(MEAN_POOL)
+    for name, path in MEAN_POOL.items():
+        slots, pooled = read(RESULTS[name]), read(path)
+        same = ("data", "half", "seed", "base", "dtype", "memory_dtype")
+        assert [pooled[key] for key in same] == [slots[key] for key in same]
+        of = {(row["ratio"], row.get("sample"), row.get("source"), row.get("k")) for row in slots["rows"]}
+        rows = [row for row in pooled["rows"] if row["reader"] == "mean_pool"]
+        assert rows
+        assert all((row["ratio"], row.get("sample"), row.get("source"), row.get("k")) in of for row in rows)
+    log = (ASSETS / "results" / "mean_pool" / "training" / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    told = (ASSETS.parent / "docs" / "experiments.md").read_text(encoding="utf-8")
+    assert f"{sum(json.loads(line)['tokens'] for line in log) / 1e6:.1f} M source tokens" in told
 
 
 def test_the_mix_of_the_last_run_is_still_the_default(card: dict[str, Any]) -> None:

@@ -150,6 +150,8 @@ class TrainingModel(nn.Module):
         self.trainable = nn.ParameterDict(
             {name.replace(".", "__"): nn.Parameter(t.float().clone()) for name, t in adapter.tensors.items()}
         )
+        # Where there are no slot tokens nothing reads levels, and several processes wait for gradients of all the rest.
+        self.trainable[LEVELS].requires_grad_(self.config.compressor != "mean_pool")
         layers = layer_weights(base)
         self.frozen = {name: [w[name].detach() for w in layers] for name in layers[0]}
         self.stacked = {t: torch.stack(self.frozen[f"{t}.weight"]) for t in self.config.targets}

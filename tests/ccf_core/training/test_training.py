@@ -125,6 +125,20 @@ def test_a_training_pass_scores_what_encoder_and_decoder_score(base, changed):
         assert record[kind, 0].item() == pytest.approx(nats.item(), rel=1e-4)
 
 
+@pytest.mark.parametrize("compressor", ["slots", "pooled_slots", "mean_pool"])
+def test_whatever_is_trained_gets_a_gradient_from_every_batch(tiny_folder, data, compressor):
+    """Or else several processes wait for it for ever."""
+    config = dataclasses.replace(CONFIG, compressor=compressor)
+    base = load_base(tiny_folder("llama"), device="cpu", dtype="float32")
+    model = TrainingModel(base.model, random_adapter(base.model, config), compiled=False)
+    capacity = Capacity.for_tokens(1024)
+    batch = pack(draw_examples(Sampler(data, config, MIX), capacity, np.random.default_rng(1)), config, capacity, MIX)
+    model(batch)[0].backward()
+    trained = {name: p.grad for name, p in model.trainable.items() if p.requires_grad}
+    assert trained
+    assert [name for name, gradient in trained.items() if gradient is None] == []
+
+
 def test_packing_more_examples_changes_no_score(base, data):
     model = TrainingModel(base.model, random_adapter(base.model), compiled=False)
     sampler, capacity = Sampler(data, CONFIG, MIX), Capacity.for_tokens(1024)
