@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import cast
 
 import torch
 
@@ -96,7 +95,7 @@ def _generate(
     (ids,) = ccf.decoder.generate([prefix], [prompt], max_new_tokens=most, exactly=exactly, stopping_criteria=stopping)
     if cancelled():
         raise Cancelled("The operation was cancelled; nothing was changed.")
-    return cast(list[int], ids)
+    return ids
 
 
 def _check(what: str, named: Iterable[int], there: Sequence[int]) -> None:
