@@ -149,6 +149,11 @@ class Looking:
             key_sentence=key_sentence(source.text, source.starts, by_token),
         )
 
+    def looked(self, sha256: str, segment: int, ratio: int) -> AttentionView | None:
+        """``attention`` if that takes no pass of the encoder."""
+        known = self._attention.get((sha256, segment, 0, self.memories.model.key))
+        return self.attention(sha256, segment, ratio) if known else None
+
     def summary(self, sha256: str, segment: int, ratio: int, cancelled: Cancelled = never) -> SummaryView:
         """What the decoder answers when it is asked for one sentence about a segment's memory, and the sentence of the
         text that the same slots look at most."""
