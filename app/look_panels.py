@@ -32,8 +32,8 @@ def strip(scores: Sequence[float | None], chosen: int | None, ratio: int) -> str
     scale = "".join(f'<span class="ccf-v{i}"></span>' for i in range(10))
     return (
         f'<div class="ccf-strip" role="group" aria-label="Fidelity of every segment">{"".join(cells)}</div>'
-        f'<p class="ccf-legend">ROUGE-L 0 <span class="ccf-scale" aria-hidden="true">{scale}</span> 1 '
-        f"<span>{done}{mean}</span></p>"
+        f'<p class="ccf-legend">ROUGE-L 0 <span class="ccf-scale" aria-hidden="true">{scale}</span> 1</p>'
+        f'<p class="wb-note" role="status">{done}{mean}</p>'
     )
 
 
@@ -70,9 +70,9 @@ def shaded_text(view: AttentionView, chosen: str) -> str:
     scale = "".join(f'<span class="ccf-h{i}"></span>' for i in range(SHADES + 1))
     return (
         f'<div class="ccf-attention"><div class="ccf-text" dir="auto">{"".join(spans)}</div>'
-        f'<p class="ccf-legend">no attention <span class="ccf-scale" aria-hidden="true">{scale}</span> {top:.1%} '
-        f"<span>The first token draws {view.sink:.0%} of all attention whatever it says: a sink, shaded like the "
-        "most.</span></p></div>"
+        f'<p class="ccf-legend">no attention <span class="ccf-scale" aria-hidden="true">{scale}</span> {top:.1%}</p>'
+        f'</div><p class="wb-note">The segment\'s first token draws {view.sink:.0%} of all attention whatever it says: '
+        "a sink. It is shaded like the most, and sets no scale.</p>"
     )
 
 
@@ -96,7 +96,12 @@ def summary(view: SummaryView) -> str:
         f'<p class="wb-note">{render.escape(means[0].upper() + means[1:])}.</p></section>'
         for name, means, text in sides
     )
-    return f'<div class="ccf-diff"><div class="ccf-sides">{cells}</div></div>'
+    frank = render.notice(
+        "info",
+        "Asked freely, the decoder says “Not in the document.”: it was trained on questions of fact, not on summaries. "
+        "This is its answer with that one barred; expect mistakes.",
+    )
+    return f'<div class="ccf-diff"><div class="ccf-sides">{cells}</div></div>{frank if view.abstained else ""}'
 
 
 def operation(view: Operation) -> str:

@@ -18,6 +18,7 @@ from app.words import key_sentence, sums, word_starts
 from ccf_core.inspection import TextAttention, slot_map, text_attention
 from ccf_core.segment import tokenize
 from ccf_core.surgery import Cut, answer_from
+from ccf_core.training.cloze import ABSTENTION
 from store import Store
 
 SUMMARY_QUESTION = "Summarise this part in one sentence."
@@ -55,7 +56,11 @@ class AttentionView:
 
 @dataclass(frozen=True)
 class SummaryView:
-    """A segment in one sentence, decoded from its slots alone, beside a sentence chosen from its text."""
+    """A segment in one sentence, decoded from its slots alone, beside a sentence chosen from its text.
+
+    abstained : the decoder's own answer was that this is not in the document, as it may be trained to say of what is no
+        question of fact; ``summary`` is then its answer with the first token of that one barred.
+    """
 
     document: str
     segment: int
@@ -64,6 +69,7 @@ class SummaryView:
     summary: str
     key_sentence: str
     slots: int
+    abstained: bool
 
 
 @dataclass(frozen=True)
@@ -161,9 +167,18 @@ class Looking:
         memory = self.memories.recall(sha256, ratio, [segment], cancelled=cancelled).memory
         ccf = self.memories.model.load()
         with self.memories.model.turn(cancelled):
-            ids = answer_from(ccf, ccf.decoder.prefix(memory), SUMMARY_QUESTION, SUMMARY_TOKENS, cancelled)
-            said = str(ccf.tokenizer.decode(ids, skip_special_tokens=True)).strip()
-        return SummaryView(sha256, segment, ratio, SUMMARY_QUESTION, said, looked.key_sentence, memory.slots)
+            prefix = ccf.decoder.prefix(memory)
+
+            def said(barred: Sequence[int] = ()) -> str:
+                ids = answer_from(ccf, prefix, SUMMARY_QUESTION, SUMMARY_TOKENS, cancelled, barred=barred)
+                return str(ccf.tokenizer.decode(ids, skip_special_tokens=True)).strip()
+
+            summary = said()
+            abstained = summary == ABSTENTION
+            if abstained:
+                summary = said(ccf.tokenizer(ABSTENTION, add_special_tokens=False)["input_ids"][:1])
+        key = looked.key_sentence
+        return SummaryView(sha256, segment, ratio, SUMMARY_QUESTION, summary, key, memory.slots, abstained)
 
     def slot_map(
         self, sha256: str, ratio: int, part: Literal["keys", "values"] = "values", layer: int | None = None

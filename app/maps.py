@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 import plotly.graph_objects as go
 
 from app import render
@@ -34,23 +35,22 @@ _HOVER_WORDS = 60
 def heat_map(view: AttentionView) -> go.Figure:
     """Attention of every slot (row, coarse to fine) to every word (column) of its segment.
 
-    The colours end at the largest weight outside the first column: the sink there would darken all the rest.
+    The colours end at the 99th percentile outside the first column, where the sink is: the few largest weights would
+    darken all the rest. The hover has every weight as it is.
     """
     words, weights = binned(view.words, view.weights)
-    rest = [w for row in weights for w in row[1:]] or [w for row in weights for w in row]
-    labels = [_short(word) for word in words]
+    z = np.array(weights)
+    labels = np.array([_short(word) for word in words])
     figure = go.Figure(
         go.Heatmap(
-            z=weights,
-            x=list(range(len(words))),
-            y=list(range(len(weights))),
-            customdata=[[[label, slot.number, slot.level, slot.end] for label in labels] for slot in view.slots],
+            z=z.round(5),
+            text=np.broadcast_to(labels, z.shape),
+            y=[f"slot {s.number} (level {s.level}x, ends at token {s.end})" for s in view.slots],
             zmin=0,
-            zmax=max(rest) or 1,
+            zmax=float(np.quantile(z[:, 1:] if len(words) > 1 else z, 0.99)) or 1,
             colorscale="Viridis",
-            hovertemplate="“%{customdata[0]}”: %{z:.1%} of the attention of slot %{customdata[1]}<br>"
-            "level %{customdata[2]}x, ends at token %{customdata[3]}<extra></extra>",
-            colorbar={"thickness": 10, "tickformat": ".0%", "outlinewidth": 0, "title": {"text": "attention"}},
+            hovertemplate="“%{text}”: %{z:.1%} of the attention of %{y}<extra></extra>",
+            colorbar={"thickness": 10, "tickformat": ".0%", "outlinewidth": 0, "title": _title("attention")},
         )
     )
     # One tick in the middle of each level's rows.
@@ -58,9 +58,9 @@ def heat_map(view: AttentionView) -> go.Figure:
     for at, slot in enumerate(view.slots):
         rows.setdefault(slot.level, []).append(at)
     figure.update_layout(**_layout(height=120 + 6 * max(len(weights), 12)))
-    figure.update_xaxes(title="words of the segment, in order", **_bare(), showticklabels=False)
+    figure.update_xaxes(title=_title("words of the segment, in order"), **_bare(), showticklabels=False)
     figure.update_yaxes(
-        **_bare(), autorange="reversed", title="slots, by level",
+        **_bare(), autorange="reversed", title=_title("slots, by level"),
         tickvals=[(own[0] + own[-1]) / 2 for own in rows.values()], ticktext=[f"{level}x" for level in rows],
     )  # fmt: skip
     for own in list(rows.values())[1:]:
@@ -103,7 +103,7 @@ def pyramid(slots: Sequence[SlotView], tokens: int, ratio: int, view: AttentionV
     figure.update_layout(**_layout(height=70 + 34 * len(levels)), showlegend=False, barmode="overlay", bargap=0.25)
     step = 32 if tokens <= 512 else 32 * (tokens // 512)
     figure.update_xaxes(
-        range=[0, tokens], title="token of the segment", tickvals=[*range(0, tokens - step // 2, step), tokens],
+        range=[0, tokens], title=_title("token of the segment"), tickvals=[*range(0, tokens - step // 2, step), tokens],
         gridcolor=GRID, zeroline=False, fixedrange=True,
     )  # fmt: skip
     figure.update_yaxes(
@@ -125,7 +125,7 @@ def slot_scatter(view: MapView, by: str = "level") -> go.Figure:
             marker |= {
                 "color": [point[2] for point in own], "colorscale": "Viridis", "cmin": 0,
                 "cmax": max(view.segments) or 1, "showscale": level == levels[0],
-                "colorbar": {"thickness": 10, "outlinewidth": 0, "title": {"text": "segment"}, "tickformat": "d"},
+                "colorbar": {"thickness": 10, "outlinewidth": 0, "title": _title("segment"), "tickformat": "d"},
             }  # fmt: skip
         figure.add_scatter(
             name=f"{level}x", mode="markers", x=[p[0] for p in own], y=[p[1] for p in own],
@@ -137,8 +137,8 @@ def slot_scatter(view: MapView, by: str = "level") -> go.Figure:
     )  # fmt: skip
     first, second = view.explained
     axis = {"gridcolor": GRID, "zerolinecolor": GRID, "fixedrange": True, "showticklabels": False}
-    figure.update_xaxes(title=f"first component ({first:.0%} of the variance)", **axis)
-    figure.update_yaxes(title=f"second ({second:.0%})", **axis)
+    figure.update_xaxes(title=_title(f"first component ({first:.0%} of the variance)"), **axis)
+    figure.update_yaxes(title=_title(f"second ({second:.0%})"), **axis)
     return figure
 
 
@@ -154,6 +154,10 @@ def _most_read(view: AttentionView | None, slot: SlotView) -> str:
 def _short(word: str) -> str:
     word = " ".join(word.split())
     return render.escape(word if len(word) <= _HOVER_WORDS else word[: _HOVER_WORDS - 1] + "…")
+
+
+def _title(text: str) -> dict[str, object]:
+    return {"text": text, "font": {"size": 12}}
 
 
 def _bare() -> dict[str, object]:

@@ -82,17 +82,39 @@ def reconstruct_from(ccf: CCF, prefix: Prefix, tokens: int, cancelled: Callable[
 
 
 def answer_from(
-    ccf: CCF, prefix: Prefix, question: str, max_new_tokens: int = 64, cancelled: Callable[[], bool] = lambda: False
+    ccf: CCF,
+    prefix: Prefix,
+    question: str,
+    max_new_tokens: int = 64,
+    cancelled: Callable[[], bool] = lambda: False,
+    *,
+    barred: Sequence[int] = (),
 ) -> list[int]:
-    """Greedy answer, as token ids. Raises Cancelled within a token after ``cancelled()`` turns true."""
-    return _generate(ccf, prefix, question_prompt(ccf.tokenizer, question), max_new_tokens, False, cancelled)
+    """Greedy answer, as token ids, that does not begin with one of the tokens ``barred``.
+
+    Raises Cancelled within a token after ``cancelled()`` turns true.
+    """
+    prompt = question_prompt(ccf.tokenizer, question)
+    return _generate(ccf, prefix, prompt, max_new_tokens, False, cancelled, barred)
 
 
 def _generate(
-    ccf: CCF, prefix: Prefix, prompt: Sequence[int], most: int, exactly: bool, cancelled: Callable[[], bool]
+    ccf: CCF,
+    prefix: Prefix,
+    prompt: Sequence[int],
+    most: int,
+    exactly: bool,
+    cancelled: Callable[[], bool],
+    barred: Sequence[int] = (),
 ) -> list[int]:
-    stopping = [StopWhen(cancelled)]
-    (ids,) = ccf.decoder.generate([prefix], [prompt], max_new_tokens=most, exactly=exactly, stopping_criteria=stopping)
+    (ids,) = ccf.decoder.generate(
+        [prefix],
+        [prompt],
+        max_new_tokens=most,
+        exactly=exactly,
+        stopping_criteria=[StopWhen(cancelled)],
+        begin_suppress_tokens=list(barred) or None,
+    )
     if cancelled():
         raise Cancelled("The operation was cancelled; nothing was changed.")
     return ids

@@ -29,9 +29,9 @@ def figures():
 
 def test_a_heat_map_has_a_row_a_slot_and_a_column_a_word() -> None:
     [cells] = heat_map(VIEW).data
-    assert [list(row) for row in cells.z] == [list(row) for row in VIEW.weights]
-    assert cells.zmax == 0.2  # the sink's 0.5 does not set the scale
-    assert list(cells.customdata[6][4]) == ["again.", 6, 4, 12]
+    assert cells.z.tolist() == [pytest.approx(row) for row in VIEW.weights]
+    assert cells.zmax == pytest.approx(0.2)  # the sink's 0.5 does not set the scale
+    assert (cells.text[6][4], cells.y[6]) == ("again.", "slot 6 (level 4x, ends at token 12)")
     ticks = heat_map(VIEW).layout.yaxis
     assert (list(ticks.ticktext), list(ticks.tickvals)) == (["32x", "16x", "8x", "4x"], [0.5, 2, 3.5, 5.5])
 
@@ -115,10 +115,18 @@ def test_words_are_shaded_by_the_attention_of_the_chosen_slots() -> None:
     assert "&lt;b&gt;fog&lt;/b&gt;" in shaded_text(VIEW, "all")
 
 
+def test_a_summary_that_had_to_be_pressed_for_says_so() -> None:
+    free, pressed = (
+        summary(SummaryView("sha", 0, 8, "Say it.", "Fog.", "Fog hid.", 8, asked)) for asked in (False, True)
+    )
+    assert "Not in the document" not in free
+    assert "Not in the document" in pressed and "barred" in pressed
+
+
 def test_text_from_documents_and_models_is_escaped() -> None:
     outcome = Outcome(HOSTILE, 8, 1024, 0.5, 1.25)
     for html in (
-        summary(SummaryView("sha", 0, 8, "Say it.", HOSTILE, HOSTILE, 8)),
+        summary(SummaryView("sha", 0, 8, "Say it.", HOSTILE, HOSTILE, 8, True)),
         operation(Operation("sha", 0, 8, "Who?", HOSTILE, outcome, outcome)),
     ):
         assert "<img" not in html

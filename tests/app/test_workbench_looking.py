@@ -14,7 +14,7 @@ from app.workbench import Workbench
 from ccf_core import CCF, Cancelled
 from ccf_core.errors import NoSuchPart
 from ccf_core.inspection import slot_map, text_attention
-from ccf_core.surgery import Cut, operate
+from ccf_core.surgery import Cut, answer_from, operate
 from store import DocumentNotFound
 
 
@@ -122,6 +122,21 @@ def test_a_summary_is_the_answer_of_the_segments_memory_alone(workbench, codec, 
     assert (view.slots, view.key_sentence) == (
         memory.slots, workbench.looking.attention(sha256, 2, ratio).key_sentence,
     )  # fmt: skip
+
+
+def test_an_abstention_is_barred_and_said(workbench, codec, sha256, monkeypatch) -> None:
+    free = workbench.looking.summary(sha256, 2, 4)
+    assert free.summary and not free.abstained
+    barred = []
+
+    def watched(*args, **kwargs):
+        barred.append(kwargs["barred"])
+        return answer_from(*args, **kwargs)
+
+    monkeypatch.setattr("app.looking.answer_from", watched)
+    monkeypatch.setattr("app.looking.ABSTENTION", free.summary)
+    assert workbench.looking.summary(sha256, 2, 4).abstained
+    assert barred == [(), codec.tokenizer(free.summary, add_special_tokens=False)["input_ids"][:1]]
 
 
 @pytest.mark.parametrize(("part", "layer"), [("values", None), ("keys", 1)])

@@ -113,6 +113,16 @@ def test_reading_an_operated_memory(ccf, memory):
     assert answer_from(ccf, operated, "Who?", 12) == expected
 
 
+def test_an_answer_can_be_barred_from_beginning_with_a_token(ccf, memory):
+    prefix = operate(ccf, memory, Cut())
+    prompt = question_prompt(ccf.tokenizer, "Who?")
+    order = ccf.model(**ccf.decoder.inputs([prefix], [prompt])).logits[0, -1].argsort(descending=True).tolist()
+    first, second = [token for token in order if token != ccf.config.repeat_token][:2]
+    assert answer_from(ccf, prefix, "Who?", 1)[:1] in ([first], [])
+    assert answer_from(ccf, prefix, "Who?", 1, barred=[first])[:1] in ([second], [])
+    assert answer_from(ccf, prefix, "Who?", 1) != answer_from(ccf, prefix, "Who?", 1, barred=[first])
+
+
 def test_a_memory_is_not_changed_by_surgery(ccf, memory):
     before = [(block.k.clone(), block.v.clone()) for _, _, block in memory.parts()]
     operate(ccf, memory, cut(layers={0, 1}, heads={0, 1}, levels={8}, slots={3}))
