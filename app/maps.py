@@ -120,7 +120,7 @@ def slot_scatter(view: MapView, by: str = "level") -> go.Figure:
     levels = sorted(set(view.levels), reverse=True)
     for level, (colour, symbol) in zip(levels, LEVEL_STYLE, strict=False):
         own = [point for point in points if point[3] == level]
-        marker: dict[str, object] = {"size": 7, "symbol": symbol, "opacity": 0.75, "color": colour}
+        marker: dict[str, object] = {"size": 7, "symbol": symbol, "opacity": 0.9, "color": colour}
         if by == "segment":
             marker |= {
                 "color": [point[2] for point in own], "colorscale": "Viridis", "cmin": 0,
