@@ -41,7 +41,7 @@ def test_a_segment_is_looked_into_and_its_ratio_changed(inspected: Page, screens
     page.click("#look")
     expect(page.locator("#heat .js-plotly-plot .main-svg").first).to_be_visible(timeout=steps.PATIENCE)
     expect(page.locator("#shaded .ccf-text span[title]")).not_to_have_count(0, timeout=steps.PATIENCE)
-    rows = "document.querySelector('#heat .js-plotly-plot').data[0].z.length"
+    rows = "document.querySelector('#heat .js-plotly-plot').data[0].y.length"
     assert page.evaluate(rows) == 4
     ratio(page, 4)
     page.wait_for_function(f"{rows} === 8", timeout=steps.PATIENCE)
