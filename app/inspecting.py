@@ -65,7 +65,7 @@ class Inspecting:
         ccf = self.memories.model.load()
         memory = recalled.memory
         with self.memories.model.turn(cancelled):
-            outputs = ccf.reconstruct_ids(memory)
+            outputs = ccf.reconstruct_ids(memory, cancelled=cancelled)
             judged = [_judge(ccf, memory.select([i]), ids) for i, ids in enumerate(outputs)]
         result = []
         for i, (ids, (words, kv_bytes)) in enumerate(zip(outputs, judged, strict=True)):

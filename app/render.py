@@ -112,12 +112,18 @@ def evidence(items: Sequence[tuple[str, float, str, int | None]]) -> str:
     return f'<div class="ccf-evidence">{"".join(blocks)}</div>'
 
 
-def word_diff(original: str, reconstruction: str, probabilities: Sequence[tuple[str, float]] | None = None) -> str:
+def word_diff(
+    original: str,
+    reconstruction: str,
+    probabilities: Sequence[tuple[str, float]] | None = None,
+    sides: tuple[str, str] = ("Original", "Reconstruction"),
+) -> str:
     """Original beside reconstruction: missing words struck, added ones underlined, changed ones dotted.
 
     Args:
         probabilities: the decoder's pieces of `reconstruction` in order, each with its probability of 0 to 1.
             A word has that of its least probable piece; a bar above it and a hover text show it.
+        sides: headings of the two texts.
     """
     left, right = _words(original), _words(reconstruction)
     shortened = max(len(left), len(right)) > MAX_DIFF_WORDS
@@ -133,11 +139,11 @@ def word_diff(original: str, reconstruction: str, probabilities: Sequence[tuple[
         after.append(_passage(right[j1:j2], chances[j1:j2], ("ins", kind) if marked else None))
     return (
         '<div class="ccf-diff"><div class="ccf-sides">'
-        + _side("Original", "".join(before))
-        + _side("Reconstruction", "".join(after))
+        + _side(escape(sides[0]), "".join(before))
+        + _side(escape(sides[1]), "".join(after))
         + "</div>"
         + (notice("info", f"Only the first {MAX_DIFF_WORDS:,} words are compared.") if shortened else "")
-        + _legend(equal, len(left), bool(probabilities))
+        + _legend(equal, len(left), bool(probabilities), sides[0])
         + "</div>"
     )
 
@@ -202,12 +208,12 @@ def _side(heading: str, body: str) -> str:
     )
 
 
-def _legend(equal: int, total: int, with_probabilities: bool) -> str:
+def _legend(equal: int, total: int, with_probabilities: bool, side: str) -> str:
     tints = "".join(
         f' <span class="ccf-p{i}">probability under {bound:g}</span>' for i, bound in enumerate(PROBABILITY_BANDS)
     )
     return (
-        f'<p class="ccf-legend"><b>{equal:,} of {total:,}</b> words and marks of the original are kept. '
+        f'<p class="ccf-legend"><b>{equal:,} of {total:,}</b> words and marks of the {escape(side.lower())} are kept. '
         '<del class="ccf-del">missing</del> <ins class="ccf-ins">added</ins> '
         f'<span class="ccf-chg">changed</span>{tints if with_probabilities else ""}</p>'
     )

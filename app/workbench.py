@@ -16,6 +16,7 @@ from app.exporting import answer_from_dict, export_answer, export_memory
 from app.ingest import Intake
 from app.inspecting import Inspecting
 from app.library import Library
+from app.looking import Looking
 from app.memories import Memories
 from app.model import Model
 from app.settings import Settings
@@ -59,6 +60,8 @@ class Workbench:
         self._intake = Intake(self.store, self._memories, self._library)
         self._asking = Asking(self.store, self._memories)
         self._inspecting = Inspecting(self.store, self._memories)
+        #: Attention, slot map, fidelity, summaries, surgery.
+        self.looking = Looking(self.store, self._memories, self._inspecting)
 
     def close(self) -> None:
         """Close the database; nothing can be done with this object afterwards."""
@@ -155,6 +158,7 @@ class Workbench:
     def delete(self, sha256: str) -> None:
         """Delete text, memories and what chats quote of it. Raises DocumentNotFound."""
         self._library.delete(sha256)
+        self.looking.forget(sha256)
 
     def search(self, query: str, limit: int = 20) -> list[SearchHit]:
         """Documents that hold all words of the query, the best first."""

@@ -45,7 +45,7 @@ class Encoder:
         self.embedding = embedding_table(model)
         self.level_embeddings = adapter.tensors[LEVELS].to(self.embedding)
         # Most segments of a document share their length; a cache of the module's own would keep the model alive.
-        self._plan = lru_cache(maxsize=64)(self._make_plan)
+        self.plan = lru_cache(maxsize=64)(self._make_plan)
 
     def _make_plan(self, tokens: int, finest: int) -> Plan:
         dtype, device = self.embedding.dtype, self.embedding.device
@@ -58,7 +58,7 @@ class Encoder:
 
     def embed(self, input_ids: Tensor, finest: int) -> Tensor:
         """(batch, tokens) ids -> (batch, tokens + slots, hidden): text, then each slot's level and pooled window."""
-        slots, pool, *_ = self._plan(input_ids.shape[1], finest)
+        slots, pool, *_ = self.plan(input_ids.shape[1], finest)
         text = F.embedding(input_ids, self.embedding)
         levels = self.level_embeddings[[self.config.ratios.index(level) for level in slots.levels]]
         return torch.cat((text, pool @ text + levels), dim=1)
@@ -78,7 +78,7 @@ class Encoder:
         Raises ValueError for a ratio that is not one of the configuration's.
         """
         order = self.config.levels(finest)
-        plan = self._plan(len(segments[0]), finest)
+        plan = self.plan(len(segments[0]), finest)
         input_ids = torch.tensor(segments, device=self.embedding.device)
         hidden = self.embed(input_ids, finest)
         attend = attend_with(plan.mask)

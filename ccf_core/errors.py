@@ -23,3 +23,7 @@ class NothingToCompress(CCFError):
 
 class Cancelled(CCFError):
     """The caller asked to stop; what was finished before is kept by whoever received it."""
+
+
+class NoSuchPart(CCFError):
+    """A slot, level, layer or head was named that the memory does not have."""

@@ -19,6 +19,7 @@ FORBIDDEN = {
     "app": SQL,
     "app/readers": {"torch", "transformers", "store", "ccf_core"},
     "app/plots.py": {"torch", "transformers", "store"},
+    "app/maps.py": {"torch", "transformers", "store", "ccf_core"},
 }
 
 

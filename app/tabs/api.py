@@ -9,9 +9,11 @@ from typing import Any
 import gradio as gr
 from gradio.utils import get_upload_folder
 
+from app.operating import numbers
 from app.tabs.common import sentences
 from app.views import AnswerView
 from app.workbench import Workbench
+from ccf_core.surgery import Cut
 
 
 def add_api(workbench: Workbench) -> None:
@@ -45,6 +47,32 @@ def add_api(workbench: Workbench) -> None:
         with sentences():
             return dataclasses.asdict(workbench.reconstruct(document, int(segment), int(ratio)))
 
+    def attention(document: str, segment: int, ratio: int = 8) -> dict[str, Any]:
+        """What each slot of a segment looks at: words, slots, and for every slot its attention to every word."""
+        with sentences():
+            return dataclasses.asdict(workbench.looking.attention(document, int(segment), int(ratio)))
+
+    def summary(document: str, segment: int, ratio: int = 8) -> dict[str, Any]:
+        """A segment in one sentence, decoded from its memory alone, beside the key sentence of its text."""
+        with sentences():
+            return dataclasses.asdict(workbench.looking.summary(document, int(segment), int(ratio)))
+
+    def surgery(
+        document: str,
+        segment: int,
+        ratio: int = 8,
+        levels: str = "",
+        layers: str = "",
+        heads: str = "",
+        slots: str = "",
+        question: str = "",
+    ) -> dict[str, Any]:
+        """A segment's memory with parts switched off (numbers like "0-3, 7"), asked, or reconstructed if there is no
+        question, beside the intact one."""
+        with sentences():
+            cut = Cut(numbers(slots), numbers(levels), numbers(layers), numbers(heads))
+            return dataclasses.asdict(workbench.looking.operate(document, int(segment), int(ratio), cut, question))
+
     def savings(document: str) -> dict[str, Any]:
         """Bytes of a document as text, full cache and memory."""
         with sentences():
@@ -56,5 +84,5 @@ def add_api(workbench: Workbench) -> None:
             workbench.delete(document)
         return True
 
-    for endpoint in (documents, ingest, ask, reconstruct, savings, delete):
+    for endpoint in (documents, ingest, ask, reconstruct, attention, summary, surgery, savings, delete):
         gr.api(endpoint, api_name=endpoint.__name__, concurrency_limit=4)

@@ -1,16 +1,40 @@
-"""One segment beside what its memory gives back."""
+"""A document's segments: how faithful each is, and one of them beside what its memory gives back."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 import gradio as gr
 
-from app import panels
-from app.tabs.common import RATIOS, one_document, sentences
+from app import look_panels, panels
+from app.tabs.common import RATIOS, Stops, one_document, sentences
 from app.tabs.library import Library
+from app.tabs.looks import render_looks, render_map, seen
+from app.tabs.stopping import chosen, stop_button, stoppable
+from app.tabs.surgery import render_surgery
+from app.views import Cancelled
 from app.workbench import Workbench
+
+# A click on a segment's cell chooses it; the keyboard stays where it was when the strip is drawn anew.
+PICK = """
+let last = null;
+element.addEventListener('click', event => {
+  const cell = event.target.closest('[data-segment]');
+  if (!cell) return;
+  last = cell.dataset.segment;
+  trigger('click', {segment: Number(last)});
+});
+watch('value', () => {
+  if (last !== null) element.querySelector(`[data-segment="${last}"]`)?.focus({preventScroll: true});
+});
+"""
+
+
+def section(title: str, means: str) -> None:
+    """Heading and definition of a figure."""
+    gr.HTML(f'<h3 class="wb-label ccf-section" title="{means}">{title}</h3><p class="wb-note">{means}</p>')
 
 
 def render_inspect(workbench: Workbench, library: Library) -> None:
@@ -22,8 +46,26 @@ def render_inspect(workbench: Workbench, library: Library) -> None:
         document = gr.Dropdown(label="Document", choices=[], elem_id="inspect-document", scale=3)
         segment = gr.Dropdown(label="Segment", choices=[], elem_id="inspect-segment", scale=4)
     ratio = gr.Radio(RATIOS, value=8, label="Ratio", elem_id="inspect-ratio")
-    show = gr.Button("Reconstruct", variant="primary", elem_id="reconstruct", size="md")
+    sliced = gr.HTML(elem_id="sliced")
+
+    with gr.Row():
+        show = gr.Button("Reconstruct", variant="primary", elem_id="reconstruct", size="md")
+        stop_show = stop_button("stop-reconstruct")
     result = gr.HTML(elem_id="diff")
+
+    section(
+        "Fidelity of the document",
+        "One cell a segment: ROUGE-L of its greedy reconstruction, the longest common subsequence of tokens ÷ its "
+        "tokens. Click a cell to choose the segment.",
+    )
+    strip = gr.HTML(elem_id="fidelity", js_on_load=PICK)
+    with gr.Row():
+        score = gr.Button("Score every segment", size="sm", elem_id="score", scale=0, min_width=180)
+        stop_score = stop_button("stop-score")
+
+    looks = render_looks(workbench, document, segment, ratio, section)
+    render_map(workbench, document, ratio, section)
+    render_surgery(workbench, document, segment, ratio)
 
     def segments(sha: str | None) -> Any:
         if not sha:
@@ -33,13 +75,48 @@ def render_inspect(workbench: Workbench, library: Library) -> None:
         labels = [(f"{v.index}" + (f" · page {v.page}" if v.page else "") + f" · {v.preview}", v.index) for v in views]
         return gr.Dropdown(choices=labels, value=0)
 
-    def reconstruct(sha: str | None, segment: int | None, ratio: int) -> str:
+    def known(sha: str | None, segment: int | None, ratio: int) -> tuple[Any, ...]:
+        """All that is there for a segment and a ratio without running the model."""
         if not sha or segment is None:
-            raise gr.Error("Choose a document and a segment.", title="Nothing to show", print_exception=False)
+            return "", "", "", *seen(None, None, ratio)
         with sentences():
-            return panels.reconstruction(workbench.reconstruct(sha, segment, ratio))
+            if workbench.document(sha).state != "ready":
+                waiting = '<p class="wb-note">The memory is not complete yet: choose the document again later.</p>'
+                return waiting, "", "", *seen(None, None, ratio)
+            # The segment may be one of the document chosen before, until the list of this one arrives.
+            segment = min(segment, len(workbench.segments(sha)) - 1)
+            looking = workbench.looking
+            cut = looking.slice(sha, segment, ratio)
+            scores = look_panels.strip(looking.known_fidelity(sha, ratio), segment, ratio)
+            before = looking.remembered(sha, segment, ratio)
+            diff = panels.reconstruction(before) if before else ""
+            return look_panels.sliced(cut, ratio), scores, diff, *seen(looking.looked(sha, segment, ratio), cut, ratio)
 
+    def reconstruct(sha: str | None, segment: int | None, ratio: int, request: gr.Request) -> Iterator[Any]:
+        sha, segment = chosen(sha, segment)
+
+        def work(cancelled: Cancelled) -> Iterator[tuple[str, str]]:
+            view = workbench.looking.reconstruct(sha, segment, ratio, cancelled)
+            scores = workbench.looking.known_fidelity(sha, ratio)
+            yield panels.reconstruction(view), look_panels.strip(scores, segment, ratio)
+
+        yield from stoppable(stops_show, request, work, lambda shown: shown, 2)
+
+    def score_all(sha: str | None, segment: int | None, ratio: int, request: gr.Request) -> Iterator[Any]:
+        sha, segment = chosen(sha, segment)
+
+        def work(cancelled: Cancelled) -> Iterator[list[float | None]]:
+            return workbench.looking.fidelity(sha, ratio, cancelled)
+
+        yield from stoppable(stops_score, request, work, lambda s: look_panels.strip(s, segment, ratio))
+
+    def pick(event: gr.EventData) -> int:
+        return int(event.segment)
+
+    stops_show, stops_score = Stops(), Stops()
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    chosen_now = [document, segment, ratio]
+    shown = [sliced, strip, result, *looks]
     gr.on(
         [library.picked.change, library.changed.change],
         partial(one_document, workbench),
@@ -47,8 +124,13 @@ def render_inspect(workbench: Workbench, library: Library) -> None:
         document,
         **quiet,
     )
-    document.change(segments, document, segment, **quiet)
+    document.change(segments, document, segment, **quiet).then(known, chosen_now, shown, concurrency_limit=8, **quiet)
+    gr.on([segment.input, ratio.change], known, chosen_now, shown, concurrency_limit=8, **quiet)
+    strip.click(pick, None, segment, **quiet).then(known, chosen_now, shown, concurrency_limit=8, **quiet)
     show.click(
-        reconstruct, [document, segment, ratio], result, show_progress_on=result, api_visibility="private",
+        reconstruct, chosen_now, [result, strip, stop_show], show_progress_on=result, api_visibility="private",
         concurrency_limit=8,
     )  # fmt: skip
+    score.click(score_all, chosen_now, [strip, stop_score], concurrency_limit=8, **quiet)
+    stop_show.click(stops_show.press, queue=False, **quiet)
+    stop_score.click(stops_score.press, queue=False, **quiet)

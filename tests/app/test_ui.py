@@ -51,7 +51,7 @@ def stored(client: Client, prose: Callable[..., str], tmp_path: Path) -> Iterato
 def test_exactly_the_promised_endpoints_have_names(client: Client) -> None:
     described = client.view_api(print_info=False, return_format="dict")
     assert set(described["named_endpoints"]) == {
-        "/documents", "/ingest", "/ask", "/reconstruct", "/savings", "/delete",
+        "/documents", "/ingest", "/ask", "/reconstruct", "/attention", "/summary", "/surgery", "/savings", "/delete",
     }  # fmt: skip
     assert not described["unnamed_endpoints"]
 
@@ -94,6 +94,9 @@ def test_the_same_file_again_comes_from_the_cache(client: Client, stored: str, t
     [
         ("/ask", ("Who?", ["0" * 64])),
         ("/reconstruct", ("0" * 64, 0)),
+        ("/attention", ("0" * 64, 0)),
+        ("/summary", ("0" * 64, 0)),
+        ("/surgery", ("0" * 64, 0)),
         ("/savings", ("0" * 64,)),
         ("/delete", ("0" * 64,)),
     ],
@@ -128,3 +131,23 @@ def test_a_file_that_was_not_uploaded_is_refused(
     assert "event: error" in said
     assert "complete" not in said
     assert client.predict(api_name="/documents") == []
+
+
+def test_looking_into_a_segment_and_operating_on_it(client: Client, stored: str) -> None:
+    looked = client.predict(stored, 1, 8, api_name="/attention")
+    assert [slot["level"] for slot in looked["slots"]] == [32, 16, 8, 8]
+    assert [len(row) for row in looked["weights"]] == [len(looked["words"])] * 4
+    original = client.predict(stored, 1, 8, api_name="/reconstruct")["original"]
+    assert "".join(looked["words"]) == original
+    said = client.predict(stored, 1, 8, api_name="/summary")
+    assert (said["slots"], said["key_sentence"]) == (4, looked["key_sentence"])
+    operated = client.predict(stored, 1, 8, "8, 32", "0-1", "", "", "", api_name="/surgery")
+    assert (operated["off"], operated["intact"]["slots"], operated["operated"]["slots"]) == (
+        "levels 32x, 8x; layers 0-1", 4, 1,
+    )  # fmt: skip
+    asked = client.predict(stored, 1, 8, "", "", "0", "", "What did the fog hide?", api_name="/surgery")
+    assert (asked["question"], asked["off"]) == ("What did the fog hide?", "heads 0 of every layer")
+    with pytest.raises(AppError, match="no layer 9: choose from 0 to 1"):
+        client.predict(stored, 1, 8, "", "9", "", "", "", api_name="/surgery")
+    with pytest.raises(AppError, match="write them like 0-3, 7"):
+        client.predict(stored, 1, 8, "all", "", "", "", "", api_name="/surgery")

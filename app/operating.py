@@ -1,0 +1,133 @@
+"""Surgery on a segment's memory: what the decoder makes of the rest, beside what it makes of all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.errors import NotAnswerable, WorkbenchError
+from app.memories import Memories
+from app.views import Cancelled
+from ccf_core import CCF
+from ccf_core.answer import question_prompt
+from ccf_core.decoder import Prefix
+from ccf_core.evaluation.metrics import rouge_l
+from ccf_core.surgery import Cut, answer_from, operate, reconstruct_from
+
+ANSWER_TOKENS = 64
+QUESTION_TOKENS = 512
+_RANGE = re.compile(r"\s*(\d{1,6})\s*(?:[-\u2013]\s*(\d{1,6})\s*)?")
+
+
+class BadNumbers(WorkbenchError):
+    """Numbers and ranges were written in a way that cannot be read."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the decoder makes of a memory.
+
+    slots, kv_bytes : what its cache holds of the memory.
+    rouge_l : of a reconstruction, against the original; of an answer, against the intact memory's.
+    nats : mean loss a token, teacher-forced, on the original, or on the intact memory's answer; 0 if that is empty.
+    """
+
+    text: str
+    slots: int
+    kv_bytes: int
+    rouge_l: float
+    nats: float
+
+
+@dataclass(frozen=True)
+class Operation:
+    """The same segment read from its intact memory and from an operated one; ``question`` is "" for a reconstruction.
+
+    off : what was switched off, in words.
+    """
+
+    document: str
+    segment: int
+    ratio: int
+    question: str
+    off: str
+    intact: Outcome
+    operated: Outcome
+
+
+class Operating:
+    def __init__(self, memories: Memories) -> None:
+        self.memories = memories
+
+    def operate(
+        self, sha256: str, segment: int, ratio: int, cut: Cut, question: str, cancelled: Cancelled
+    ) -> Operation:
+        """See ``Looking.operate``."""
+        memory = self.memories.recall(sha256, ratio, [segment], cancelled=cancelled).memory
+        original = self.memories.segmented(sha256, cancelled).segment(segment)
+        ccf = self.memories.model.load()
+        with self.memories.model.turn(cancelled):
+            asked = question.strip()
+            prompt = question_prompt(ccf.tokenizer, asked) if asked else [ccf.config.repeat_token]
+            if len(prompt) > QUESTION_TOKENS:
+                raise NotAnswerable(f"The question has {len(prompt)} tokens; ask in at most {QUESTION_TOKENS}.")
+            prefixes = [operate(ccf, memory, Cut()), operate(ccf, memory, cut)]
+
+            def read(prefix: Prefix) -> list[int]:
+                if asked:
+                    return answer_from(ccf, prefix, asked, ANSWER_TOKENS, cancelled)
+                return reconstruct_from(ccf, prefix, len(original), cancelled)
+
+            # With nothing switched off there is one memory to read.
+            outputs = [read(prefixes[0])]
+            outputs.append(read(prefixes[1]) if cut else outputs[0])
+            target = outputs[0] if asked else original
+            intact, operated = (
+                _outcome(ccf, prefix, prompt, ids, target) for prefix, ids in zip(prefixes, outputs, strict=True)
+            )
+        return Operation(sha256, segment, ratio, asked, described(cut), intact, operated)
+
+
+def _outcome(ccf: CCF, prefix: Prefix, prompt: Sequence[int], ids: Sequence[int], target: Sequence[int]) -> Outcome:
+    nats = -float(ccf.decoder.score(prefix, prompt, target).mean()) if target else 0.0
+    score = rouge_l(target, ids) if target else float(not ids)
+    text = str(ccf.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
+    return Outcome(text.strip() if len(prompt) > 1 else text, prefix.length, prefix.nbytes, score, nats)
+
+
+def described(cut: Cut) -> str:
+    """What is switched off, in words."""
+    parts = []
+    if cut.levels:
+        parts.append("levels " + ", ".join(f"{level}x" for level in sorted(cut.levels, reverse=True)))
+    if cut.slots:
+        parts.append(f"slots {ranges(cut.slots)}")
+    if cut.heads:
+        where = f" of layers {ranges(cut.layers)}" if cut.layers else " of every layer"
+        parts.append(f"heads {ranges(cut.heads)}{where}")
+    elif cut.layers:
+        parts.append(f"layers {ranges(cut.layers)}")
+    return "; ".join(parts) or "nothing"
+
+
+def numbers(written: str) -> frozenset[int]:
+    """``"0-3, 7"`` -> {0, 1, 2, 3, 7}. Raises BadNumbers."""
+    found: set[int] = set()
+    for part in filter(str.strip, written.split(",")):
+        match = _RANGE.fullmatch(part)
+        if not match or (match[2] and int(match[2]) < int(match[1])):
+            raise BadNumbers(f"“{part.strip()}” is no number and no range: write them like 0-3, 7.")
+        found |= set(range(int(match[1]), int(match[2] or match[1]) + 1))
+    return frozenset(found)
+
+
+def ranges(chosen: frozenset[int]) -> str:
+    """{0, 1, 2, 3, 7} -> ``"0-3, 7"``."""
+    runs: list[list[int]] = []
+    for number in sorted(chosen):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)

@@ -1,0 +1,104 @@
+"""Looking into a memory on the page, on a tiny random model: everything but the meaning is real."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser import papers, steps
+
+pytestmark = pytest.mark.browser
+
+NOTES = [f"Ship number {i} carried {i * 13} crates of apples to the town. The fog was thick." for i in range(1, 12)]
+
+
+@pytest.fixture
+def inspected(page: Page, tiny_app: str) -> Page:
+    """The tab Inspect with a document of several segments at 8x."""
+    steps.visit(page, tiny_app)
+    if "Cargo" not in steps.titles(page):
+        steps.upload(page, ("cargo.pdf", "application/pdf", papers.pdf(NOTES, "Cargo")))
+    expect(page.locator("#listing .doc", has_text="Cargo")).to_contain_text("stored", timeout=steps.PATIENCE)
+    steps.tick(page, "Cargo")
+    steps.open_tab(page, "Inspect")
+    expect(page.locator("#inspect-document input")).to_have_value("Cargo", timeout=steps.PATIENCE)
+    expect(page.locator("#sliced")).to_contain_text("At 8x: 4 slots for 32 tokens", timeout=steps.PATIENCE)
+    expect(page.locator("#fidelity .ccf-cell")).not_to_have_count(0)
+    return page
+
+
+def ratio(page: Page, number: int) -> None:
+    page.locator("#inspect-ratio").get_by_label(f"{number}x", exact=True).check()
+    expect(page.locator("#sliced")).to_contain_text(f"At {number}x:", timeout=steps.PATIENCE)
+
+
+def test_a_segment_is_looked_into_and_its_ratio_changed(inspected: Page, screenshot: Callable[[str], None]) -> None:
+    page = inspected
+    expect(page.locator("#pyramid .js-plotly-plot .main-svg").first).to_be_visible(timeout=steps.PATIENCE)
+    page.click("#look")
+    expect(page.locator("#heat .js-plotly-plot .main-svg").first).to_be_visible(timeout=steps.PATIENCE)
+    expect(page.locator("#shaded .ccf-text span[title]")).not_to_have_count(0, timeout=steps.PATIENCE)
+    rows = "document.querySelector('#heat .js-plotly-plot').data[0].y.length"
+    assert page.evaluate(rows) == 4
+    ratio(page, 4)
+    page.wait_for_function(f"{rows} === 8", timeout=steps.PATIENCE)
+
+    page.click("#which-slots input")
+    page.get_by_role("option", name=re.compile("^slot 3 ")).click()
+    expect(page.locator("#shaded .ccf-attention")).to_be_visible()
+    page.click("#summarise")
+    expect(page.locator("#summary .ccf-side")).to_have_count(2, timeout=steps.PATIENCE)
+    page.click("#draw-map")
+    expect(page.locator("#slot-map .js-plotly-plot .main-svg").first).to_be_visible(timeout=steps.PATIENCE)
+    screenshot("look")
+
+
+def test_the_strip_is_scored_remembered_and_chooses_segments(inspected: Page) -> None:
+    page = inspected
+    page.click("#score")
+    cells = page.locator("#fidelity .ccf-cell")
+    expect(page.locator("#fidelity .ccf-vnone")).to_have_count(0, timeout=steps.PATIENCE)
+    expect(page.locator("#stop-score")).to_be_hidden(timeout=steps.PATIENCE)
+    expect(page.locator("#fidelity")).to_contain_text(
+        f"{cells.count()} of {cells.count()} segments reconstructed at 8x"
+    )
+    cells.nth(2).press("Enter")
+    expect(page.locator("#inspect-segment input")).to_have_value(re.compile("^2"), timeout=steps.PATIENCE)
+    expect(cells.nth(2)).to_have_attribute("aria-current", "true", timeout=steps.PATIENCE)
+    # Its reconstruction was made for the strip, and is there without another run.
+    expect(page.locator("#diff .ccf-diff")).to_be_visible(timeout=steps.PATIENCE)
+    score = page.locator("#diff dl div", has_text="ROUGE-L").locator("dd").inner_text()
+    assert cells.nth(2).get_attribute("title") == f"segment 2: ROUGE-L {score}"
+
+
+def test_surgery_shows_both_memories(inspected: Page, screenshot: Callable[[str], None]) -> None:
+    page = inspected
+    page.locator("#surgery button.label-wrap").click()
+    page.locator("#off-levels").get_by_label("8x", exact=True).check()
+    page.fill("#off-layers input, #off-layers textarea", "0-1")
+    page.locator("#off-heads").get_by_label("1", exact=True).check()
+    page.click("#surgery-reconstruct")
+    expect(page.locator("#operation")).to_contain_text("levels 8x; heads 1 of layers 0-1", timeout=steps.PATIENCE)
+    expect(page.locator("#operation tbody tr")).to_have_count(2)
+    expect(page.locator("#operation .ccf-side")).to_have_count(2)
+    page.fill("#surgery-question textarea, #surgery-question input", "How many crates?")
+    page.click("#surgery-ask")
+    expect(page.locator("#operation")).to_contain_text("the intact answer", timeout=steps.PATIENCE)
+    screenshot("surgery")
+    page.fill("#off-layers input, #off-layers textarea", "99")
+    page.click("#surgery-ask")
+    expect(page.locator(".toast-body")).to_contain_text("no layer 99: choose from 0 to 1", timeout=steps.PATIENCE)
+
+
+def test_figures_fit_a_phone(inspected: Page, screenshot: Callable[[str], None]) -> None:
+    page = inspected
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.click("#look")
+    expect(page.locator("#shaded .ccf-attention")).to_be_visible(timeout=steps.PATIENCE)
+    page.click("#draw-map")
+    expect(page.locator("#slot-map .js-plotly-plot .main-svg").first).to_be_visible(timeout=steps.PATIENCE)
+    screenshot("phone-look")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
