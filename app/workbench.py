@@ -12,10 +12,12 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from app.asking import Asking
+from app.comparing import Comparing
 from app.exporting import answer_from_dict, export_answer, export_memory
 from app.ingest import Intake
 from app.inspecting import Inspecting
 from app.library import Library
+from app.measuring import Measuring
 from app.memories import Memories
 from app.model import Model
 from app.settings import Settings
@@ -59,6 +61,9 @@ class Workbench:
         self._intake = Intake(self.store, self._memories, self._library)
         self._asking = Asking(self.store, self._memories)
         self._inspecting = Inspecting(self.store, self._memories)
+        #: See ``Comparing.compare``.
+        self.compare = Comparing(self._asking, self._memories).compare
+        self.measuring = Measuring(self.store, self._memories, self._inspecting)
 
     def close(self) -> None:
         """Close the database; nothing can be done with this object afterwards."""
