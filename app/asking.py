@@ -16,11 +16,13 @@ from app.views import AnswerView, Cancelled, EvidenceView, Progress, Reader, Tim
 from ccf_core import CCF, Answer, KVMemory
 from ccf_core.answer import question_prompt
 from ccf_core.baselines import BASELINES
+from ccf_core.evaluation.metrics import abstains
 from ccf_core.segment import Segmented
 from store import Document, Store
 
 MAX_EVIDENCE = 8
 HARDLY_COMPRESSED = 32
+ABSTAINED = "The adapter says that the document does not answer this."
 
 
 @dataclass(frozen=True)
@@ -171,6 +173,11 @@ class Asking:
             self.store.chats.append(chat, "assistant", view.text, answer_to_dict(replace(view, evidence=kept)))
 
 
+def abstained(text: str) -> bool:
+    """Whether an answer says that there is none in the document; an empty one says nothing."""
+    return bool(text.strip()) and abstains(text)
+
+
 def _room(window: int) -> int:
     """Tokens of the window that are left for documents: its last eighth is kept for question and answer."""
     return window - window // 8
@@ -195,7 +202,7 @@ def _check_room(ccf: CCF, asked: Question, memory: KVMemory | None, tokens: int)
 
 
 def _notes(asked: Question, window: int, texts: Sequence[Segmented], answer: Answer, stopped: bool) -> list[str]:
-    notes = []
+    notes = [ABSTAINED] if abstained(answer.text) else []
     if asked.reader == "memory":
         for document, text in zip(asked.documents, texts, strict=True):
             if len(text.input_ids) < HARDLY_COMPRESSED:

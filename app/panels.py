@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from app import render
+from app.asking import abstained
 from app.plots import readable_bytes
 from app.scores import sentences_for
 from app.views import AnswerView, DocumentView, Ingested, IngestProgress, ModelState, Reconstruction, Savings
@@ -117,6 +118,12 @@ def documents(views: Sequence[DocumentView]) -> str:
             f'<span class="state-{tone}">{state}</span></p></li>'
         )
     return f'<ul class="docs">{"".join(rows)}</ul>'
+
+
+def said(answer: AnswerView) -> str:
+    """The answer for the conversation, as Markdown; one that says there is none is muted."""
+    text = render.escape_markdown(answer.text or "(no answer)")
+    return f'<span class="wb-abstained">{text}</span>' if abstained(answer.text) else text
 
 
 def cost(answer: AnswerView) -> str:

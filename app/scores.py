@@ -10,11 +10,15 @@ RESULTS = Path(__file__).parent.parent / "assets" / "results"
 
 
 def sentences_for(adapter: str, folder: Path = RESULTS) -> list[str]:
-    """One sentence for each results file that measured the adapter of this fingerprint."""
+    """A sentence for each task that was measured with the adapter of this fingerprint.
+
+    Only the file named after its task is told: those beside it repeat the task for baselines.
+    """
     said = []
-    for path in sorted(folder.glob("*.json")):
-        result = json.loads(path.read_text(encoding="utf-8"))
-        if result.get("adapter") == adapter and (write := _WRITERS.get(result["task"])):
+    for task, write in _WRITERS.items():
+        path = folder / f"{task}.json"
+        result = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        if result.get("adapter") == adapter:
             said.append(f"Measured on {result['data']['name']}, half {result['half']}, greedy: {write(result)}.")
     return said
 
@@ -30,7 +34,12 @@ def _qa(result: dict[str, Any]) -> str:
     names = {"memory": "memory", "full": "full context", "none": "no document"}
     told = [(row["metrics"]["f1"], names[row["reader"]], f" {row['ratio']}x" if row["ratio"] else "") for row in rows]
     scores = ", ".join(f"{f1:.3f} {name}{ratio}" for f1, name, ratio in told)
-    return f"answers' F1 {scores} ({rows[0]['n']} questions)"
+    first, unanswerable = rows[0], rows[0].get("unanswerable", 0)
+    said = f"answers' F1 {scores} ({first['n'] - unanswerable} questions that have an answer)"
+    if unanswerable:
+        wrong = 1 - first["metrics"]["abstain_f1"]
+        said += f"; of {unanswerable} that have none, {wrong:.0%} got one all the same at {first['ratio']}x"
+    return said
 
 
 _WRITERS = {"reconstruct": _reconstruct, "qa": _qa}

@@ -6,7 +6,7 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 Mask = Literal["whole", "prefix"]
 Compressor = Literal["slots", "pooled_slots", "mean_pool"]
@@ -83,5 +83,7 @@ class CCFConfig:
 
     @classmethod
     def load(cls, path: Path) -> CCFConfig:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in raw.items()})
+        raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        for name, value in raw.items():
+            raw[name] = tuple(value) if isinstance(value, list) else value
+        return cls(**raw)

@@ -50,8 +50,7 @@ def render_ask(workbench: Workbench, library: Library) -> None:
         try:
             for piece in relay(asked, stop):
                 if isinstance(piece, AnswerView):
-                    said = render.escape_markdown(piece.text or "(no answer)")
-                    yield [*history, _says(said)], panels.cost(piece), "", gr.Button(visible=False)
+                    yield [*history, _says(panels.said(piece))], panels.cost(piece), "", gr.Button(visible=False)
                 else:
                     text += piece
                     yield [*history, _says(render.escape_markdown(text))], gr.skip(), gr.skip(), gr.skip()
@@ -69,7 +68,8 @@ def render_ask(workbench: Workbench, library: Library) -> None:
     question.submit(ask, inputs, [chat, cost, question, stop], concurrency_limit=8, **quiet)
     stop.click(stops.press, queue=False, **quiet)
     library.picked.change(suggest, library.picked, suggested, **quiet)
-    suggested.input(lambda q: q, suggested, question, **quiet)
+    # Unticked at once: the same suggestion can be tried again at another ratio.
+    suggested.input(lambda q: (q, None), suggested, [question, suggested], **quiet)
 
 
 def _says(text: str) -> dict[str, str]:

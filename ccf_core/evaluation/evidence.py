@@ -100,8 +100,9 @@ def evaluate(subject: Subject, rows: list[Row], options: Options) -> tuple[int, 
     settings = readers.settings(READERS, options, subject.ccf.config.compressor)
     memories = {}
     if any(reader == "memory" for reader, _ in settings):
-        made = readers.prepare(subject, "memory", list(documents.values()), options)[min(options.ratios)]
-        memories = dict(zip(documents, made, strict=True))
+        parts = list(documents.values())
+        made = readers.memories_at(subject.ccf, parts, options.ratios, options.memory_dtype, options.report)
+        memories = dict(zip(documents, made[min(options.ratios)], strict=True))
     whole, questions = [], []
     for row, contexts, gold in drawn:
         parts = [documents[context] for context in contexts]

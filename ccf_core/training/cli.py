@@ -7,12 +7,14 @@ import dataclasses
 import math
 import sys
 from pathlib import Path
+from typing import Any
 
 from accelerate import Accelerator
 
 from ccf_core.adapter import Adapter
-from ccf_core.base import load_base
+from ccf_core.base import Base, load_base
 from ccf_core.config import CCFConfig
+from ccf_core.errors import AdapterError
 from ccf_core.training.checkpoint import load_portable
 from ccf_core.training.data import TrainingData, read_rows, tokenize_rows
 from ccf_core.training.examples import Mix
@@ -45,7 +47,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     begin = parser.add_mutually_exclusive_group()
     begin.add_argument("--start", type=Path, help="adapter folder to start a new run from")
     begin.add_argument("--resume", type=Path, help="portable checkpoint (a run's folder portable/) to go on from")
-    parser.add_argument("--held-out", type=Path, help="tokenized rows, as --tokens writes them, to validate on")
+    parser.add_argument(
+        "--held-out", nargs="+", type=Path, default=[],
+        help="rows of either kind to validate on; or one .npz as --tokens writes it",
+    )  # fmt: skip
     parser.add_argument("--device", help="cpu, cuda, mps")
     parser.add_argument("--dtype", help="bfloat16 or float32")
     parser.add_argument("--max-seconds", type=float, default=math.inf, help="checkpoint and stop after so long")
@@ -59,12 +64,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name in _CCF_OPTIONS:
         default = getattr(CCFConfig(), name)
         many = "+" if isinstance(default, tuple) else None
-        kind = str if many else type(default or 0)
-        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, nargs=many, default=default)
+        kind = str if many else type(default)
+        told = f"{default}, or that of the adapter to start from"
+        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, nargs=many, help=told)
     for option in dataclasses.fields(Mix):
         kind = type(option.default[0] if isinstance(option.default, tuple) else option.default)
         many = "+" if isinstance(option.default, tuple) else None
         parser.add_argument(f"--mix-{option.name.replace('_', '-')}", type=kind, nargs=many, default=option.default)
+
+
+def _tupled(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _held_out(paths: list[Path], base: Base) -> TrainingData:
+    if paths[0].suffix == ".npz":
+        return TrainingData.load(paths[0])
+    rows = [row for path in paths for row in read_rows(path)]
+    texts, questions = ([row for row in rows if key in row] for key in ("text", "question"))
+    return tokenize_rows(texts, questions, base.tokenizer, end_token=base.tokenizer.eos_token_id)
 
 
 def main(args: argparse.Namespace) -> int:
@@ -78,19 +96,22 @@ def main(args: argparse.Namespace) -> int:
         if args.tokens and accelerator.is_main_process:
             data.save(args.tokens)
     given = vars(args)
-    mix = {o.name: given[f"mix_{o.name}"] for o in dataclasses.fields(Mix)}
-    mix = {name: tuple(value) if isinstance(value, list) else value for name, value in mix.items()}
+    mix = {o.name: _tupled(given[f"mix_{o.name}"]) for o in dataclasses.fields(Mix)}
     run = TrainingConfig(**{name: given[name] for name in _RUN_OPTIONS}, mix=Mix(**mix))
-    config = CCFConfig(**{name: given[name] for name in _CCF_OPTIONS} | {"targets": tuple(args.targets)})
-    start, cursor = (Adapter.load(args.start), None) if args.start else (None, None)
-    if args.resume:
-        start, cursor = load_portable(args.resume)
+    start, cursor = load_portable(args.resume) if args.resume else (None, None)
+    if args.start:
+        start = Adapter.load(args.start)
+    changes = {name: _tupled(given[name]) for name in _CCF_OPTIONS if given[name] is not None}
+    config = dataclasses.replace(start.config if start else CCFConfig(), **changes)
     if start:
-        config = start.config
+        for name in ("encoder_rank", "decoder_rank", "targets"):
+            if getattr(config, name) != getattr(start.config, name):
+                raise AdapterError(f"The adapter to start from has {name} {getattr(start.config, name)}: leave it out.")
+        start = dataclasses.replace(start, config=config)
     adapter = train(
         base, data, config, run, args.out, start=start, cursor=cursor, max_seconds=args.max_seconds,
         deadline=args.deadline, accelerator=accelerator,
-        held_out=TrainingData.load(args.held_out) if args.held_out else None,
+        held_out=_held_out(args.held_out, base) if args.held_out else None,
     )  # fmt: skip
     if accelerator.is_main_process:
         adapter.save(args.out / "adapter")

@@ -15,15 +15,18 @@ from torch.utils.data import Dataset
 
 from ccf_core.config import CCFConfig
 from ccf_core.errors import CCFError
+from ccf_core.training.capacity import PAD_RUN, Capacity, size_of
 from ccf_core.training.data import TrainingData
 from ccf_core.training.examples import Decoded, Example, Kind, Mix
-from ccf_core.training.packing import PAD_RUN, Batch, Capacity, pack, size_of
+from ccf_core.training.packing import Batch, pack
+from ccf_core.training.prefix_mask import BLOCK
 
 #: Segments of one document, each an int64 array of token ids.
 Document = list[np.ndarray]
 
 ENCODER_FIELDS = (
-    "encoder_ids", "encoder_positions", "encoder_bounds", "slot_at", "slot_level", "slot_window", "pooled_in",
+    "encoder_ids", "encoder_positions", "encoder_bounds", "slot_at", "slot_level", "slot_window", "pool_from",
+    "pool_into",
 )  # fmt: skip
 
 
@@ -40,13 +43,13 @@ class Room:
 
     @classmethod
     def of(cls, encoded: list[Example], decoded: list[Example], config: CCFConfig) -> Room:
-        """Exactly what these examples take."""
+        """What these examples take, and in the encoder a token and a slot that nobody uses, where filling points to."""
         text, _, slots, *_ = _sizes(encoded, config)
         _, tokens, _, memory, _, targets, _ = _sizes(decoded, config)
         longest = max(len(d.input_ids) + _slots_read(e, d) for e in decoded for d in e.decoded)
         sequences = sum(len(e.decoded) for e in decoded)
         return cls(
-            Capacity(text, 1, slots, 0, 0, 0, len(encoded), 0),  # pack wants something to decode
+            Capacity(text + 1, 1, slots + 1, 0, 0, 0, len(encoded) + 1, 0),  # pack wants something to decode
             Capacity(0, tokens, 0, memory, 0, targets, sequences, longest),
         )
 
@@ -57,12 +60,17 @@ class Room:
         ids = np.zeros(config.segment_length, np.int64)
         tight = cls.of(*_step([[ids] * segments] * documents, segments - 1, config.finest, 0, config), config)
         e, d = tight.encoder, tight.decoder
-        # Every sequence that fills up a stream needs a query, and spare slots a token that nobody uses.
-        fillers = 1 + max(d.memory, d.decoder) // PAD_RUN
-        spare = dataclasses.replace(
-            e, encoder=e.encoder + 1, slots=e.slots + 1, sequences=e.sequences + 1 + e.encoder // PAD_RUN
+        encoder = -(-e.encoder // BLOCK) * BLOCK  # whole blocks of a mask
+        fillers = 1 + max(d.memory, d.decoder) // PAD_RUN  # sequences that fill up a stream, each with a query
+        return cls(
+            dataclasses.replace(e, encoder=encoder, sequences=e.sequences + 1 + encoder // PAD_RUN),
+            dataclasses.replace(
+                d,
+                decoder=d.decoder + fillers,
+                sequences=d.sequences + fillers + 1,
+                longest=max(d.longest, 2 * PAD_RUN),  # filling is as long: PAD_RUN slots and PAD_RUN tokens
+            ),
         )
-        return cls(spare, dataclasses.replace(d, decoder=d.decoder + fillers, sequences=d.sequences + fillers + 1))
 
 
 def _sizes(examples: list[Example], config: CCFConfig) -> list[int]:

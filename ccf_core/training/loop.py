@@ -24,12 +24,13 @@ from ccf_core.adapter import Adapter
 from ccf_core.base import Base
 from ccf_core.config import CCFConfig
 from ccf_core.training import checkpoint
+from ccf_core.training.capacity import Capacity, draw_examples
 from ccf_core.training.checkpoint import Cursor
 from ccf_core.training.data import TrainingData
 from ccf_core.training.documents import Documents
 from ccf_core.training.examples import Kind, Mix, Sampler
 from ccf_core.training.model import TrainingModel
-from ccf_core.training.packing import Batch, Capacity, draw_examples, pack
+from ccf_core.training.packing import Batch, pack
 from ccf_core.training.reservoir import Strategy, average_gradients, backward_documents
 from ccf_core.training.validation import Validation
 
@@ -187,9 +188,9 @@ def train(
             tokens.zero_()
         ends = step + 1 >= last_step or out_of_time
         if validation and ((step + 1) % run.validate_every == 0 or ends):
-            told = validation(model, accelerator)
+            scores = validation(model, accelerator)
             if accelerator.is_main_process:
-                _append(folder / "validation.jsonl", {"step": step + 1} | told)
+                _append(folder / "validation.jsonl", {"step": step + 1} | scores)
         if (step + 1) % run.save_every == 0 or ends:
             if accelerator.is_main_process:
                 checkpoint.save(folder, model, optimizer, Cursor(step + 1, run.seed))

@@ -14,8 +14,9 @@ from transformers import PreTrainedModel
 
 from ccf_core.adapter import LEVELS, REPEAT, Adapter
 from ccf_core.config import Compressor
+from ccf_core.training.capacity import longest_segment
 from ccf_core.training.losses import chunked_cross_entropy
-from ccf_core.training.packing import Batch, longest_segment
+from ccf_core.training.packing import Batch
 from ccf_core.training.prefix_mask import PrefixMask, attend_masked
 from ccf_core.transformer import (
     StackSpec,
@@ -113,12 +114,15 @@ def encoder_layer(
     bounds = batch.encoder_bounds
     seen = attention(q, k, v, bounds, bounds, longest) if mask is None else attend_masked(q, k, v, mask)
     out = finish(spec, w, hidden, seen)
+    return out, _slots(raw, batch, compressor), _slots(v, batch, compressor)
+
+
+def _slots(x: Tensor, batch: Batch, compressor: Compressor) -> Tensor:
+    """A layer's keys or values (E, kv_heads, head_dim) -> those of the slots (S, kv_heads, head_dim)."""
     if compressor == "mean_pool":
-        return out, *(_text_means(x, batch).to(x.dtype) for x in (raw, v))
-    own = [_Take.apply(x, batch.slot_at) for x in (raw, v)]
-    if compressor == "slots":
-        return out, *own
-    return out, *(((o.float() + _text_means(x, batch)) / 2).to(x.dtype) for o, x in zip(own, (raw, v), strict=True))
+        return _text_means(x, batch).to(x.dtype)
+    own: Tensor = _Take.apply(x, batch.slot_at)
+    return own if compressor == "slots" else ((own.float() + _text_means(x, batch)) / 2).to(x.dtype)
 
 
 def decoder_layer(
@@ -134,7 +138,8 @@ def decoder_layer(
 class TrainingModel(nn.Module):
     """Frozen base and trainable adapter; ``forward(batch)`` gives the loss.
 
-    compiled : use torch.compile for the layers and flash attention (CUDA); otherwise the plain reference.
+    compiled : use torch.compile for the layers (CUDA). ``attention`` is flash attention where that can be had, for a
+    base in halves on CUDA, otherwise the plain reference.
     """
 
     def __init__(self, base: PreTrainedModel, adapter: Adapter, *, compiled: bool) -> None:
@@ -152,7 +157,8 @@ class TrainingModel(nn.Module):
         self.head = base.get_output_embeddings().weight
         self._longest_window = self.config.slot_window or max(self.config.ratios)
         self.compiled = compiled
-        self.attention = flash_attention if compiled else plain_attention
+        halves = self.embedding.dtype in (torch.bfloat16, torch.float16)
+        self.attention = flash_attention if self.embedding.is_cuda and halves else plain_attention
 
         def fast(function: Callable) -> Callable:
             return torch.compile(function, dynamic=False) if compiled else function
@@ -188,7 +194,8 @@ class TrainingModel(nn.Module):
         if compressor != "mean_pool":
             with torch.no_grad():
                 means = self._window_means(hidden, *batch.slot_window.unbind(1), self._longest_window)
-            levels = self.trainable[LEVELS].to(hidden.dtype)[batch.slot_level]
+            # Rounded after they are looked up: the gradients of thousands of slots are summed up in float32.
+            levels = F.embedding(batch.slot_level, self.trainable[LEVELS]).to(hidden.dtype)
             # Where a stream has spare slots they all point at its last, unused token.
             hidden = hidden.index_copy(0, batch.slot_at, means + levels)
         mask = self._prefix_mask and self._prefix_mask(batch)

@@ -6,9 +6,8 @@ nobody learns from.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,61 +15,8 @@ from torch import Tensor
 
 from ccf_core.config import CCFConfig
 from ccf_core.layout import Placement, SlotLayout, slot_layout, window_start
-from ccf_core.training.examples import LONGEST, Decoded, Example, Kind, Mix, Sampler
-
-#: Longest sequence that fills up a stream.
-PAD_RUN = 256
-
-
-def longest_segment(config: CCFConfig) -> int:
-    """Bound on an encoder sequence, text and slots, which attention kernels have to know beforehand."""
-    return -(-(config.segment_length + -(-config.segment_length // config.finest)) // 128) * 128
-
-
-@dataclass(frozen=True)
-class Capacity:
-    """Sizes of one batch: tokens through the encoder (slots included) and the decoder, slots, slots read, targets
-    that learn from a teacher, other targets, sequences. ``longest`` bounds a decoder sequence."""
-
-    encoder: int
-    decoder: int
-    slots: int
-    memory: int
-    taught: int
-    targets: int
-    sequences: int
-    longest: int
-
-    @classmethod
-    def for_tokens(cls, tokens: int, long: bool = False) -> Capacity:
-        """Room for about ``tokens`` source tokens under the default mix."""
-
-        def aligned(share: float, unit: int = 128) -> int:
-            return int(tokens * share) // unit * unit + unit
-
-        shares = LONG_SHARES if long else SHARES
-        unit = 2048 if tokens > 8192 else 128  # few shapes of loss chunks
-        return cls(
-            *(aligned(share) for share in shares[:4]),
-            *(aligned(share, unit) for share in shares[4:]),
-            tokens // 96 + 96,
-            LONGEST[long],
-        )
-
-    @classmethod
-    def holding(cls, used: np.ndarray, longest: int) -> Capacity:
-        """Room for what ``size_of`` counts and little more."""
-        streams = (int(size) // 128 * 128 + 128 for size in used[:-1])
-        return cls(*streams, int(used[-1]) + 8, longest)
-
-    def room(self) -> np.ndarray:
-        """As ``size_of`` counts."""
-        return np.array(list(vars(self).values())[:-1])
-
-
-#: Of the source tokens, in the order of Capacity (measured: about 95% of what is tightest gets used).
-SHARES = (1.18, 1.60, 0.155, 0.58, 0.10, 1.05)
-LONG_SHARES = (1.16, 1.10, 0.15, 0.75, 0.06, 0.70)
+from ccf_core.training.capacity import PAD_RUN, Capacity, is_taught
+from ccf_core.training.examples import Example, Kind, Mix
 
 
 class Batch(NamedTuple):
@@ -114,54 +60,16 @@ class Batch(NamedTuple):
     longest: int
 
     def to(self, device: torch.device | str) -> Batch:
-        return Batch(*(t if isinstance(t, int) else t.to(device, non_blocking=True) for t in self))
+        moved: dict[str, Any] = {
+            n: t.to(device, non_blocking=True) for n, t in self._asdict().items() if isinstance(t, Tensor)
+        }
+        return self._replace(**moved)
 
 
 @lru_cache(maxsize=4096)
 def _slots(tokens: int, ratio: int, ratios: tuple[int, ...]) -> tuple[SlotLayout, np.ndarray]:
     slots = slot_layout(tokens, ratio, ratios)
     return slots, np.asarray(slots.ends)
-
-
-def _is_taught(d: Decoded) -> bool:
-    return d.teacher is not None
-
-
-def size_of(example: Example, config: CCFConfig) -> np.ndarray:
-    """(encoder, decoder, slots, memory, taught, targets, sequences) that an example takes."""
-    slots = [-(-len(s) // example.ratio) for s in example.segments]
-    memory = sum(slots[i] for d in example.decoded for i in d.segments)
-    tokens = sum(len(d.input_ids) for d in example.decoded)
-    taught, plain = (
-        sum(int((d.targets >= 0).sum()) for d in example.decoded if _is_taught(d) is wanted) for wanted in (True, False)
-    )
-    text = sum(map(len, example.segments)) + (sum(slots) if config.compressor != "mean_pool" else 0)
-    sequences = max(len(slots), len(example.decoded))
-    return np.array([text, tokens, sum(slots), memory, taught, plain, sequences])
-
-
-def _short_enough(example: Example, longest: int) -> bool:
-    slots = [-(-len(s) // example.ratio) for s in example.segments]
-    return all(len(d.input_ids) + sum(slots[i] for i in d.segments) <= longest for d in example.decoded)
-
-
-def draw_examples(sampler: Sampler, capacity: Capacity, rng: np.random.Generator, long: bool = False) -> list[Example]:
-    """Draw until the next example no longer fits; a few misses are drawn over first."""
-    room = capacity.room()
-    # One token is kept for each sequence that may have to take up the rest of the slots read.
-    used, misses, examples = np.array([1, 2 + capacity.memory // PAD_RUN, 1, 1, 0, 0, 0]), 0, []
-    while misses < 24:
-        example = sampler.draw(rng, long)
-        if not _short_enough(example, capacity.longest):
-            continue
-        after = used + size_of(example, sampler.config)
-        filling = 2 + (room - after)[[0, 1, 3]].max() // PAD_RUN  # sequences that take up the rest
-        if (after > room).any() or after[-1] + filling > room[-1]:
-            misses += 1
-            continue
-        used = after
-        examples.append(example)
-    return examples
 
 
 def pack(
@@ -227,7 +135,7 @@ def pack(
             dec_len.append(len(d.input_ids))
             mem_len.append(read)
             asked = np.flatnonzero(d.targets >= 0)
-            asked_for[_is_taught(d)].append((queried + asked, d.targets[asked], np.full(len(asked), int(d.kind))))
+            asked_for[is_taught(d)].append((queried + asked, d.targets[asked], np.full(len(asked), int(d.kind))))
             if d.teacher is not None:
                 teacher_at.append(begins[d.teacher[0]] + d.teacher[1] + asked)
         queried = int(begins[-1])

@@ -19,7 +19,8 @@ class PrefixMask:
     """Called with a batch, gives the mask of its encoder stream (E,): a token or slot sees what comes before it in
     its own sequence and does not end after it.
 
-    The block mask reads buffers that are refilled for each batch, so that compiled code meets one and the same mask.
+    The block mask reads tensors that are made anew for each batch: graphs of several may wait for their backward pass.
+    Compiled code minds their shapes only.
     """
 
     def __init__(self, *, dense: bool) -> None:
@@ -31,11 +32,9 @@ class PrefixMask:
 
     def __call__(self, batch: Batch) -> Tensor | BlockMask:
         length, device = len(batch.encoder_ids), batch.encoder_ids.device
-        if len(self.sequence) != length:
-            self.sequence, self.ends = (torch.empty(length, dtype=torch.long, device=device) for _ in range(2))
         at = torch.arange(length, device=device)
-        self.sequence.copy_(torch.searchsorted(batch.encoder_bounds.long(), at, right=True))
-        self.ends.copy_(batch.encoder_positions)
+        self.sequence = torch.searchsorted(batch.encoder_bounds.long(), at, right=True)
+        self.ends = batch.encoder_positions
         if self.dense:
             return self._sees(None, None, at[:, None], at[None, :])
         blocks = -(-length // BLOCK)
@@ -53,5 +52,5 @@ def attend_masked(q: Tensor, k: Tensor, v: Tensor, mask: object) -> Tensor:
         out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=True)
     else:
         assert isinstance(mask, BlockMask)
-        out = flex_attention(q, k, v, block_mask=mask, enable_gqa=True)  # type: ignore[assignment]
+        out = flex_attention(q, k, v, block_mask=mask, enable_gqa=True)
     return out[0].transpose(0, 1)

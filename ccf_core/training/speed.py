@@ -18,17 +18,18 @@ from ccf_core.adapter import Adapter
 from ccf_core.base import load_base
 from ccf_core.config import CCFConfig
 from ccf_core.evaluation.subject import device_name
+from ccf_core.training.capacity import Capacity, size_of
 from ccf_core.training.cloze import Vocabulary
 from ccf_core.training.data import Ragged, TrainingData
 from ccf_core.training.examples import LONGEST, Mix, Sampler
 from ccf_core.training.model import TrainingModel
-from ccf_core.training.packing import Batch, Capacity, pack, size_of
+from ccf_core.training.packing import Batch, pack
 
 
 def task(config: CCFConfig, vocabulary: Vocabulary, tokens: int, ratio: int) -> Batch:
     rng = np.random.default_rng(0)
     length = 4 * config.segment_length
-    texts = Ragged.of([rng.integers(10, len(vocabulary.digit), 64 * length)])
+    texts = Ragged.of([rng.integers(10, len(vocabulary.digit), 64 * length).tolist()])
     nothing = Ragged.of([])
     data = TrainingData(texts, nothing, nothing, nothing, np.zeros(1, np.int64), vocabulary)
     mix = Mix(
@@ -37,7 +38,7 @@ def task(config: CCFConfig, vocabulary: Vocabulary, tokens: int, ratio: int) -> 
     )  # fmt: skip
     sampler = Sampler(data, config, mix)
     examples = [sampler.draw(rng) for _ in range(max(1, tokens // length))]
-    capacity = Capacity.holding(sum(size_of(example, config) for example in examples), LONGEST[0])
+    capacity = Capacity.holding(np.sum([size_of(example, config) for example in examples], axis=0), LONGEST[0])
     return pack(examples, config, capacity, mix)
 
 

@@ -9,10 +9,11 @@ import torch
 from accelerate import Accelerator
 
 from ccf_core.config import CCFConfig
+from ccf_core.training.capacity import Capacity, draw_examples
 from ccf_core.training.data import TrainingData
 from ccf_core.training.examples import Kind, Mix, Sampler
 from ccf_core.training.model import TrainingModel
-from ccf_core.training.packing import Batch, Capacity, draw_examples, pack
+from ccf_core.training.packing import Batch, pack
 
 SEED = 2_000_003
 

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
+from app.asking import ABSTAINED
+from app.examples import examples
 from tests.browser import papers, steps
 
 pytestmark = [pytest.mark.browser, pytest.mark.model, pytest.mark.timeout(1800)]
@@ -53,3 +55,20 @@ def test_a_pdf_is_compressed_asked_and_given_back(
     screenshot("live-inspect")
     steps.see_savings(page, "Grey Point")
     screenshot("live-savings")
+
+
+def test_an_answer_that_there_is_none_looks_different_and_can_be_asked_for_again(page: Page, shipped_app: str) -> None:
+    steps.visit(page, shipped_app)
+    example = next(e for e in examples() if e["questions"][-1]["at_4x"] == "abstains")
+    question = example["questions"][-1]["question"]
+    expect(page.locator("#listing .doc", has_text=example["title"])).to_contain_text("stored", timeout=steps.PATIENCE)
+    steps.tick(page, example["title"])
+    suggestion = page.locator("#suggested label", has_text=question)
+    suggestion.click()
+    expect(page.locator("#question textarea")).to_have_value(question)
+    page.press("#question textarea", "Enter")
+    expect(page.locator("#chat .wb-abstained")).to_have_count(1, timeout=steps.PATIENCE)
+    expect(page.locator("#cost [role=status]")).to_contain_text(ABSTAINED)
+    expect(page.locator("#question textarea")).to_have_value("")
+    suggestion.click()
+    expect(page.locator("#question textarea")).to_have_value(question)

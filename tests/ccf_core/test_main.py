@@ -176,3 +176,24 @@ def test_it_runs_as_a_module(folders: list[str]) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["device"] == "cpu"
+
+
+def test_train_makes_an_adapter_and_goes_on_from_it(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, folders: list[str], data: dict[str, Path]
+) -> None:
+    rows = ["--text", str(data["text"]), "--qa", str(data["qa"])]
+    sizes = ["--segment-length", "32", "--encoder-rank", "4", "--decoder-rank", "2"]
+    run = [
+        *("train", *rows, "--base", folders[1], "--device", "cpu", "--dtype", "float32", "--workers", "0"),
+        *("--steps", "2", "--tokens-per-batch", "512", "--mix-window", "128", "--mix-long-window", "256"),
+    ]
+    assert main([*run, *sizes, "--out", str(tmp_path / "first"), "--held-out", *rows[1::2]]) == 0
+    told = json.loads((tmp_path / "first" / "validation.jsonl").read_text())
+    assert told["step"] == 2 and told["reconstruct_nats_4"] > 0
+    first = ["--start", str(tmp_path / "first" / "adapter")]
+    assert main([*run, *first, "--compressor", "pooled_slots", "--out", str(tmp_path / "second")]) == 0
+    second = ccf_core.Adapter.load(tmp_path / "second" / "adapter")
+    assert (second.config.encoder_rank, second.config.compressor) == (4, "pooled_slots")
+    capsys.readouterr()
+    assert main([*run, *first, "--encoder-rank", "5", "--out", str(tmp_path / "third")]) == 2
+    assert "leave it out" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -14,10 +15,12 @@ from torch import Tensor
 
 from ccf_core.adapter import Adapter
 from ccf_core.config import CCFConfig
+from ccf_core.training.capacity import Capacity, longest_segment
 from ccf_core.training.documents import Room, segment_batches
 from ccf_core.training.examples import Decoded, Example, Kind, Mix
 from ccf_core.training.model import TrainingModel
-from ccf_core.training.packing import Batch, Capacity, pack
+from ccf_core.training.packing import Batch, pack
+from ccf_core.training.prefix_mask import PrefixMask
 from ccf_core.training.reservoir import Reservoir, backward_documents
 
 CONFIG = CCFConfig(segment_length=16, encoder_rank=3, decoder_rank=3)
@@ -26,12 +29,20 @@ LENGTHS = ((16, 5, 16, 9, 16), (7, 16, 16, 3, 12))
 
 
 @pytest.fixture(scope="module")
-def model(tiny_model) -> TrainingModel:
-    base = tiny_model("llama", max_position_embeddings=256)
-    adapter = Adapter.zero(base, CONFIG)
-    generator = torch.Generator().manual_seed(5)
-    tensors = {n: t + 0.2 * torch.randn(t.shape, generator=generator) for n, t in adapter.tensors.items()}
-    return TrainingModel(base, Adapter(CONFIG, tensors), compiled=False)
+def make_model(tiny_model) -> Callable[[CCFConfig], TrainingModel]:
+    def make(config: CCFConfig) -> TrainingModel:
+        base = tiny_model("llama", max_position_embeddings=256)
+        adapter = Adapter.zero(base, config)
+        generator = torch.Generator().manual_seed(5)
+        tensors = {n: t + 0.2 * torch.randn(t.shape, generator=generator) for n, t in adapter.tensors.items()}
+        return TrainingModel(base, Adapter(config, tensors), compiled=False)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def model(make_model) -> TrainingModel:
+    return make_model(CONFIG)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +77,8 @@ def outcomes(segments: int, size: int) -> Iterator[tuple[tuple[int, ...], Fracti
 def gradients(model: TrainingModel, batches: list[Batch], **options) -> tuple[dict[str, Tensor], Tensor]:
     model.zero_grad()
     record = backward_documents(model, batches, **{"draw": np.random.default_rng(0).integers, **options})
-    return {name: p.grad.double().clone() for name, p in model.trainable.items()}, record
+    found = {name: p.grad.double().clone() for name, p in model.trainable.items() if p.grad is not None}
+    return found, record
 
 
 def worst(one: dict[str, Tensor], other: dict[str, Tensor], part: str = "") -> float:
@@ -102,8 +114,15 @@ def test_with_every_graph_kept_gradients_are_exact(model, batches, options):
     assert torch.allclose(told, record)
 
 
-def test_losses_and_gradients_are_those_of_one_packed_batch(model, documents, batches):
+@pytest.mark.parametrize(
+    "option",
+    [{}, {"mask": "prefix"}, {"compressor": "pooled_slots"}, {"compressor": "mean_pool"}],
+    ids=lambda option: "-".join(option.values()) or "default",
+)
+def test_losses_and_gradients_are_those_of_one_packed_batch(make_model, documents, option):
     """The training pass that scores what encoder and decoder score (test_training.py) is the reference."""
+    config = dataclasses.replace(CONFIG, **option)
+    model = make_model(config)
     examples = []
     for document in documents:
         example = Example(4, document)
@@ -114,12 +133,14 @@ def test_losses_and_gradients_are_those_of_one_packed_batch(model, documents, ba
                 example.decoded.append(Decoded(Kind.CONTINUE, tuple(range(t)), segment[:-1], segment[1:], 1))
         examples.append(example)
     model.zero_grad()
-    loss, packed = model(pack(examples, CONFIG, Capacity.for_tokens(1024), MIX))
+    loss, packed = model(pack(examples, config, Capacity.for_tokens(1024), MIX))
     loss.backward()
-    wanted = {name: p.grad.double().clone() for name, p in model.trainable.items()}
-    found, record = gradients(model, batches, strategy="full")
-    assert torch.allclose(record, packed, rtol=1e-4)
-    assert worst(wanted, found) < 1e-4
+    wanted = {name: p.grad.double().clone() for name, p in model.trainable.items() if p.grad is not None}
+    for room in (None, Room.fixed(2, 6, config)):
+        batches = segment_batches(documents, 4, config, MIX, shift=1, room=room)
+        found, record = gradients(model, batches, strategy="full")
+        assert torch.allclose(record, packed, rtol=1e-4)
+        assert worst(wanted, found) < 1e-4
 
 
 def test_one_shape_for_all_segments_changes_nothing(model, documents, batches):
@@ -141,6 +162,28 @@ def test_every_sequence_of_a_full_stream_has_queries():
         for batch in segment_batches([[ids] * segments], 32, CONFIG, MIX, room=room):
             keys, queries = batch.key_bounds.diff(), batch.query_bounds.diff()
             assert queries[keys > 0].min() > 0
+
+
+@pytest.mark.parametrize(("length", "segments"), [(16, 2), (16, 6), (256, 2)])
+def test_no_sequence_is_longer_than_attention_kernels_are_told(length, segments):
+    """Beyond the bound they leave results and gradients uninitialised, of filling too."""
+    config = CCFConfig(segment_length=length)
+    room = Room.fixed(3, segments, config)
+    for size in (1, length):
+        for batch in segment_batches([[np.arange(size)] * 2] * 3, 32, config, MIX, room=room):
+            assert batch.encoder_bounds.diff().max() <= longest_segment(config)
+            assert max(batch.query_bounds.diff().max(), batch.key_bounds.diff().max()) <= batch.longest
+
+
+def test_block_masks_fit_and_outlive_the_next_batch(documents):
+    """Graphs of several segments wait for their backward pass with what their masks read."""
+    batches = segment_batches(documents, 4, CONFIG, MIX, room=Room.fixed(3, 6, CONFIG))
+    mask = PrefixMask(dense=False)
+    assert mask(batches[0]).shape[-1] == len(batches[0].encoder_ids)
+    read = mask.sequence, mask.ends
+    before = [tensor.clone() for tensor in read]
+    mask(batches[1])
+    assert all(torch.equal(*pair) for pair in zip(read, before, strict=True))
 
 
 def test_documents_of_unequal_length_are_refused(documents):

@@ -35,8 +35,12 @@ def arguments(folder: Path, texts: Path, out: Path, *more: str) -> list[str]:
     ]  # fmt: skip
 
 
+def rows_of(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
 def log(out: Path) -> list[dict]:
-    return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    return rows_of(out / "log.jsonl")
 
 
 def weights(out: Path) -> dict[str, torch.Tensor]:
@@ -57,6 +61,24 @@ def test_a_run_learns_and_resumes_exactly(tiny_folder, texts, tmp_path, strategy
     assert main(arguments(folder, texts, stopped, *options)) == 0
     one, other = weights(straight), weights(stopped)
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_validation_and_deadlines_leave_no_trace_in_the_weights(tiny_folder, texts, tmp_path):
+    folder = tiny_folder("llama")
+    options = ("--steps", "4", "--strategy", "reservoir", "--reservoir", "1")
+    checks = ("--held-out", str(texts), "--validate-every", "2", "--validation-batches", "1", "--mix-window", "128")
+    plain, far, near = (tmp_path / name for name in ("plain", "far", "near"))
+    assert main(arguments(folder, texts, plain, *options)) == 0
+    assert main(arguments(folder, texts, far, *options, *checks, "--deadline", "1e6")) == 0
+    scores = rows_of(far / "validation.jsonl")
+    assert [row["step"] for row in scores] == [2, 4]
+    assert all(scores[1][f"reconstruct_nats_{ratio}"] < scores[0][f"reconstruct_nats_{ratio}"] for ratio in (4, 32))
+    assert main(arguments(folder, texts, near, *options, *checks, "--deadline", "0")) == 0
+    assert [row["step"] for row in log(near)] == [row["step"] for row in rows_of(near / "validation.jsonl")] == [1]
+    assert main(arguments(folder, texts, near, *options)) == 0
+    assert [row["step"] for row in log(near)] == [1, 2, 3, 4]
+    for other in (far, near):
+        assert all(torch.equal(tensor, weights(other)[name]) for name, tensor in weights(plain).items())
 
 
 def test_strategies_that_keep_every_graph_train_the_same(tiny_folder, texts, tmp_path):

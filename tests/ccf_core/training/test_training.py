@@ -21,6 +21,7 @@ from ccf_core.decoder import Decoder
 from ccf_core.encoder import Encoder
 from ccf_core.memory import KVMemory, MemoryHeader
 from ccf_core.segment import Span
+from ccf_core.training.capacity import Capacity, draw_examples, size_of
 from ccf_core.training.checkpoint import Cursor, load_portable
 from ccf_core.training.cloze import Vocabulary
 from ccf_core.training.data import Ragged, TrainingData
@@ -28,7 +29,7 @@ from ccf_core.training.examples import LONGEST, Decoded, Example, Kind, Mix, Sam
 from ccf_core.training.loop import Batches, TrainingConfig, train
 from ccf_core.training.losses import chunked_cross_entropy
 from ccf_core.training.model import TrainingModel
-from ccf_core.training.packing import Capacity, draw_examples, pack, size_of
+from ccf_core.training.packing import pack
 
 CONFIG = CCFConfig(segment_length=32, encoder_rank=4, decoder_rank=4)
 MIX = Mix(window=128, long_window=512)
@@ -266,17 +267,18 @@ def test_it_learns_and_only_the_adapter_changes(tiny_folder, data, tmp_path):
     assert all(torch.equal(p, before[name]) for name, p in base.model.named_parameters())
 
 
-def test_a_run_resumes_exactly(tiny_folder, data, tmp_path):
+@pytest.mark.parametrize(("dtype", "accumulate"), [("float32", 1), ("bfloat16", 2)])
+def test_a_run_resumes_exactly(tiny_folder, data, tmp_path, dtype, accumulate):
     folder = tiny_folder("llama")
 
-    def result(where: Path, **changes) -> dict[str, torch.Tensor]:
-        base = load_base(folder, device="cpu", dtype="float32")
-        return train(base, data, CONFIG, run_config(save_every=2, **changes), where).tensors
+    def result(where: Path) -> dict[str, torch.Tensor]:
+        base = load_base(folder, device="cpu", dtype=dtype)
+        return train(base, data, CONFIG, run_config(save_every=2, accumulate=accumulate), where).tensors
 
     straight = result(tmp_path / "straight")
     stopped = tmp_path / "stopped"
-    base = load_base(folder, device="cpu", dtype="float32")
-    train(base, data, CONFIG, run_config(), stopped, max_seconds=0.0)
+    base = load_base(folder, device="cpu", dtype=dtype)
+    train(base, data, CONFIG, run_config(accumulate=accumulate), stopped, max_seconds=0.0)
     assert json.loads((stopped / "state.json").read_text())["step"] == 1
     resumed = result(stopped)
     assert all(torch.equal(straight[name], resumed[name]) for name in straight)
