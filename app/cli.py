@@ -1,4 +1,4 @@
-"""``python -m app compress | reconstruct | ask | ingest``: the use cases without a browser, on the same data.
+"""``python -m app compress | reconstruct | ask | compare | ingest``: the use cases without a browser, on the same data.
 
 With ``--json`` stdout holds one JSON object, otherwise words for people; progress and notes go to stderr.
 Exit code 2 and one sentence on stderr for what the caller can mend, 130 after Ctrl-C.
@@ -102,6 +102,11 @@ def _parser() -> Parser:
     _ratio(ask)
     ask.add_argument("--reader", default="memory", choices=get_args(Reader), help="default: memory")
     ask.add_argument("--max-new-tokens", type=int, default=64, metavar="N", help="longest answer (default 64)")
+
+    compare = command("compare", "ask a question about a file under several settings")
+    compare.add_argument("file", type=_path, metavar="FILE")
+    compare.add_argument("question", metavar="QUESTION")
+    compare.add_argument("--settings", nargs="+", metavar="S", help="full, 4x, 8x, 16x, 32x, truncated, none")
 
     ingest = command("ingest", "compress every file of a folder and of the folders in it")
     ingest.add_argument("dir", type=_path, metavar="DIR")

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from app.comparing import DEFAULT
 from app.errors import NotAnswerable, NothingIngested, WorkbenchError
 from app.meter import Meter
 from app.readers import ReadError
@@ -117,6 +118,27 @@ def ask(workbench: Workbench, args: argparse.Namespace, meter: Meter) -> Result:
         ]
     )
     return Result(data, text, (*done.notes, *answer.notes))
+
+
+def compare(workbench: Workbench, args: argparse.Namespace, meter: Meter) -> Result:
+    done = workbench.ingest_file(args.file, meter.step)
+    steps = workbench.compare(args.question, [done.document.sha256], args.settings or DEFAULT, progress=meter.step)
+    answers, lines = [], list[str]()
+    for step in steps:
+        if step.piece:
+            continue
+        one: dict[str, Any] = {"setting": step.setting, "answer": None, "error": step.error or None}
+        if answer := step.answer:
+            one |= {
+                "answer": answer.text,
+                "timings": asdict(answer.timings),
+                "kv_bytes": answer.kv_bytes,
+                "full_kv_bytes": answer.full_kv_bytes,
+            }
+        answers.append(one)
+        lines.append(f"{step.setting}: {step.answer.text if step.answer else step.error}")
+        meter.say(f"{step.setting}: {'answered' if step.answer else 'not answered'}")
+    return Result({"question": args.question, "answers": answers}, "\n".join(lines), done.notes)
 
 
 def ingest(workbench: Workbench, args: argparse.Namespace, meter: Meter) -> Result:

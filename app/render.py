@@ -148,6 +148,22 @@ def word_diff(
     )
 
 
+def inline_diff(before: str, after: str) -> str:
+    """Both in one passage: words that only `before` has are struck, those that only `after` has underlined."""
+    left, right = _words(before)[:MAX_DIFF_WORDS], _words(after)[:MAX_DIFF_WORDS]
+    matcher = SequenceMatcher(None, [w.text for w in left], [w.text for w in right], autojunk=False)
+    parts = []
+    for operation, i1, i2, j1, j2 in matcher.get_opcodes():
+        if operation == "equal":
+            parts.append(_passage(right[j1:j2], [None] * (j2 - j1), None))
+            continue
+        parts.append(_passage(left[i1:i2], [None] * (i2 - i1), ("del", "del")))
+        # A passage that begins without a space would stick to the word it replaces.
+        parts.append(" " if i1 < i2 and j1 == 0 < j2 else "")
+        parts.append(_passage(right[j1:j2], [None] * (j2 - j1), ("ins", "ins")))
+    return f'<div class="ccf-diff"><div class="ccf-text" dir="auto">{"".join(parts)}</div></div>'
+
+
 def _printable(text: str) -> str:
     text = _INVISIBLE.sub("", _CONTROLS.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n")))
     return _DECEPTIVE.sub(lambda match: f"[U+{ord(match.group()):04X}]", text)

@@ -12,11 +12,13 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from app.asking import Asking
+from app.comparing import Comparing
 from app.exporting import answer_from_dict, export_answer, export_memory
 from app.ingest import Intake
 from app.inspecting import Inspecting
 from app.library import Library
 from app.looking import Looking
+from app.measuring import Measuring
 from app.memories import Memories
 from app.model import Model
 from app.settings import Settings
@@ -62,6 +64,8 @@ class Workbench:
         self._inspecting = Inspecting(self.store, self._memories)
         #: Attention, slot map, fidelity, summaries, surgery.
         self.looking = Looking(self.store, self._memories, self._inspecting)
+        self.compare = Comparing(self._asking, self._memories).compare
+        self.measuring = Measuring(self.store, self._memories, self._inspecting)
 
     def close(self) -> None:
         """Close the database; nothing can be done with this object afterwards."""

@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 from gradio.utils import get_upload_folder
 
+from app.comparing import DEFAULT
 from app.operating import numbers
 from app.tabs.common import sentences
 from app.views import AnswerView
@@ -41,6 +42,16 @@ def add_api(workbench: Workbench) -> None:
             *_, answer = workbench.ask(question, chosen, int(ratio), reader)  # type: ignore[arg-type]
         assert isinstance(answer, AnswerView)
         return dataclasses.asdict(answer)
+
+    def compare(question: str, documents: list[str], settings: list[str] = list(DEFAULT)) -> list[dict[str, Any]]:  # noqa: B006
+        """Answer a question under several settings: full, 4x, 8x, 16x, 32x, truncated, none."""
+        with sentences():
+            steps = list(workbench.compare(question, documents, settings))
+        return [
+            {"setting": step.setting, "answer": step.answer and dataclasses.asdict(step.answer), "error": step.error}
+            for step in steps
+            if not step.piece
+        ]
 
     def reconstruct(document: str, segment: int, ratio: int = 8) -> dict[str, Any]:
         """One segment beside what its memory gives back."""
@@ -84,5 +95,7 @@ def add_api(workbench: Workbench) -> None:
             workbench.delete(document)
         return True
 
-    for endpoint in (documents, ingest, ask, reconstruct, attention, summary, surgery, savings, delete):
+    for endpoint in (
+        documents, ingest, ask, compare, reconstruct, attention, summary, surgery, savings, delete,
+    ):  # fmt: skip
         gr.api(endpoint, api_name=endpoint.__name__, concurrency_limit=4)

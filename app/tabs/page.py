@@ -13,7 +13,9 @@ from app.examples import take_in
 from app.tabs.api import add_api
 from app.tabs.ask import render_ask
 from app.tabs.common import choices
+from app.tabs.compare import render_compare
 from app.tabs.inspect import render_inspect
+from app.tabs.lab import render_lab
 from app.tabs.library import render_library
 from app.tabs.savings import render_savings
 from app.theme import theme
@@ -31,13 +33,17 @@ def build(workbench: Workbench) -> gr.Blocks:
         with gr.Row(elem_id="bench"):
             with gr.Column(elem_id="library"):
                 library = render_library(workbench)
-            with gr.Column(elem_id="work"), gr.Tabs():
+            with gr.Column(elem_id="work"), gr.Tabs(overflow_behavior="wrap"):
                 with gr.Tab("Ask", id="ask"):
                     render_ask(workbench, library)
                 with gr.Tab("Inspect", id="inspect"):
                     render_inspect(workbench, library)
                 with gr.Tab("Savings", id="savings"):
                     render_savings(workbench, library)
+                with gr.Tab("Compare", id="compare"):
+                    render_compare(workbench, library)
+                with gr.Tab("Lab", id="lab") as lab:
+                    render_lab(workbench, library, lab)
         foot = gr.HTML(panels.foot(workbench.info()), elem_id="foot")
         clock = gr.Timer(2.0)
         before = gr.State(None)

@@ -107,6 +107,17 @@ def test_ask(as_json, file, reader, settings: Settings) -> None:
     assert (answer["answer"], answer["kv_bytes"]) == (same.text, same.kv_bytes)
 
 
+def test_compare(as_json, run, file) -> None:
+    found = as_json("compare", file, "Where were the ships?", "--settings", "32x", "none", "full")
+    assert list(found) == ["question", "answers"]
+    assert [one["setting"] for one in found["answers"]] == ["full", "32x", "none"]
+    keys = ["setting", "answer", "error", "timings", "kv_bytes", "full_kv_bytes"]
+    assert all(list(one) == keys for one in found["answers"])
+    assert found["answers"][1]["kv_bytes"] < found["answers"][0]["kv_bytes"]
+    code, out, _ = run("compare", file, "Where were the ships?", "--settings", "32x")
+    assert (code, out.startswith("32x: ")) == (0, True)
+
+
 def test_ingest(as_json, tmp_path, prose) -> None:
     folder = tmp_path / "papers"
     (folder / "deep").mkdir(parents=True)
@@ -167,6 +178,7 @@ def test_what_the_caller_can_mend_is_one_sentence_and_code_2(run, file, tmp_path
         (("compress", file, "--out", tmp_path / "nowhere" / "m.safetensors"), "another folder"),
         (("ask", file, " "), "There is no question"),
         (("ask", file, "What?", "--ratio", 7), "4, 8, 16, 32"),
+        (("compare", file, "What?", "--settings", "7x"), "no setting '7x'"),
         (("reconstruct", file, "--ratio", 7), "4, 8, 16, 32"),
         (("reconstruct", file, "--segments", 99), "no segment 99"),
         (("ingest", empty), "no files"),

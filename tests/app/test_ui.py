@@ -51,7 +51,8 @@ def stored(client: Client, prose: Callable[..., str], tmp_path: Path) -> Iterato
 def test_exactly_the_promised_endpoints_have_names(client: Client) -> None:
     described = client.view_api(print_info=False, return_format="dict")
     assert set(described["named_endpoints"]) == {
-        "/documents", "/ingest", "/ask", "/reconstruct", "/attention", "/summary", "/surgery", "/savings", "/delete",
+        "/documents", "/ingest", "/ask", "/compare", "/reconstruct", "/attention", "/summary", "/surgery", "/savings",
+        "/delete",
     }  # fmt: skip
     assert not described["unnamed_endpoints"]
 
@@ -70,6 +71,10 @@ def test_from_a_file_to_an_answer_and_gone_again(client: Client, prose: Callable
     assert answer["evidence"]
     assert all(piece["text"] for piece in answer["evidence"])
     assert answer["kv_bytes"] > 0
+
+    compared = client.predict("What did the fog hide?", [sha], ["4x", "full"], api_name="/compare")
+    assert [one["setting"] for one in compared] == ["full", "4x"]
+    assert compared[1]["answer"]["text"] == answer["text"]
 
     segment = client.predict(sha, 1, 8, api_name="/reconstruct")
     assert (segment["segment"], segment["ratio"]) == (1, 8)
@@ -93,6 +98,7 @@ def test_the_same_file_again_comes_from_the_cache(client: Client, stored: str, t
     ("endpoint", "arguments"),
     [
         ("/ask", ("Who?", ["0" * 64])),
+        ("/compare", ("Who?", ["0" * 64])),
         ("/reconstruct", ("0" * 64, 0)),
         ("/attention", ("0" * 64, 0)),
         ("/summary", ("0" * 64, 0)),

@@ -1,0 +1,147 @@
+"""The figures of the Lab, made of evaluation results: what each shows, of what, and in which words. Reads no files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import plotly.graph_objects as go
+
+from app.curves import STYLE, Level, Own, Result, curve, heat_map, level, ratio_figure, rows_of
+
+#: Results by the name of their file.
+Results = Mapping[str, Result]
+
+PRUNED = ("repeat_attention", "sink_recent", "key_norm", "random")
+#: Below this share of the gain a baseline is worse than no context by so much that it would flatten the figure.
+WORST_GAIN = -0.25
+BARS = "Bars are 95% bootstrap intervals."
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A figure with its heading and, in one line, what it shows of what."""
+
+    title: str
+    definition: str
+    figure: go.Figure
+
+
+def charts(results: Results, own: Own | None = None) -> dict[str, Chart]:
+    """The figures that the results allow, by key; ``own`` are (segment, ROUGE-L) of a document by ratio."""
+    made = {
+        "reconstruction": _reconstruction(results, own or {}),
+        "questions": _questions(results, "qa", "Answers about a passage: F1 against ratio"),
+        "long": _questions(results, "longqa", "Answers about a long document: F1 against ratio"),
+        "gain": _gain(results),
+        "needle": _needle(results),
+        "evidence": _evidence(results),
+    }
+    return {key: chart for key, chart in made.items() if chart}
+
+
+def _reconstruction(results: Results, own: Own) -> Chart | None:
+    result = results.get("reconstruct")
+    if not result and not any(own.values()):
+        return None
+    curves = [
+        curve(f"{metric}-{sample}", result, metric, reader="memory", sample=sample)
+        for metric in ("rouge_l", "digit_recall")
+        for sample in ("full", "tails")
+    ]
+    definition = (
+        "ROUGE-L: longest common subsequence of tokens ÷ tokens of the segment. Digit recall: share of the text's runs "
+        "of digits that are found again. Tails: the last segment of a document, of 1 to 255 tokens. "
+        + (f"{_source(result, 'segments a point', sample='full')}. {BARS}" if result else "")
+    )
+    return Chart("Reconstruction against ratio", definition, ratio_figure(curves, [], own, "share kept"))
+
+
+def _questions(results: Results, name: str, title: str) -> Chart | None:
+    result, baselines = results.get(name), results.get(f"{name}-baselines")
+    if not result:
+        return None
+    curves = [curve(reader, result, "f1", reader=reader, source="all") for reader in ("memory", "truncated")]
+    curves += [curve(reader, baselines, "f1", reader=reader, source="all") for reader in PRUNED]
+    levels = level("full context", result, "f1", reader="full", source="all")
+    levels += level("no document", result, "f1", below=True, reader="none", source="all")
+    pruned = f" Pruned caches, which hold as much: {_source(baselines, 'questions')}." if baselines else ""
+    definition = (
+        "F1: overlap of words with the best reference answer, over questions that have a short one. Truncated text: "
+        "the first tokens that fit the bytes of the memory at that ratio. "
+        f"{_source(result, 'questions')}.{pruned} {BARS}"
+    )
+    return Chart(title, definition, ratio_figure(curves, levels, {}, "F1"))
+
+
+def _gain(results: Results) -> Chart | None:
+    result, baselines = results.get("perplexity"), results.get("perplexity-baselines")
+    if not result:
+        return None
+    curves = [curve("memory", result, "gain_kept", reader="memory", k=4)]
+    curves += [curve("memory-16", result, "gain_kept", reader="memory", k=16)]
+    pruned = [curve(reader, baselines, "gain_kept", reader=reader, k=4) for reader in PRUNED]
+    far = [one for one in pruned if one.points and min(p.value for p in one.points) < WORST_GAIN]
+    left_out = "".join(
+        f" Left out for being far below: {STYLE[one.style][0]} ({', '.join(f'{p.value:.2f}' for p in one.points)})."
+        for one in far
+    )
+    levels = [Level("full context", 1.0), Level("no context", 0.0, below=True)]
+    definition = (
+        "Gain kept: (nats without context minus nats with memory) ÷ (nats without minus nats with full context), on "
+        "the segment after 4 segments of context, or after 16. "
+        f"{_source(result, 'texts', 'teacher-forced', k=4)}.{left_out} {BARS}"
+    )
+    shown = [one for one in [*curves, *pruned] if one not in far]
+    return Chart("Gain of the context kept, against ratio", definition, ratio_figure(shown, levels, {}, "gain kept"))
+
+
+def _needle(results: Results) -> Chart | None:
+    result = results.get("needle")
+    if not result:
+        return None
+    rows = [row for row in rows_of(result, depth="all") if row["length"] != "all" and row["reader"] != "truncated"]
+    lengths = sorted({row["length"] for row in rows})
+    names = list(dict.fromkeys(_reader(row) for row in sorted(rows, key=_by_memory)))
+    hits = {(_reader(row), row["length"]): row["metrics"]["hit"] for row in rows}
+    shares = [[hits.get((name, length)) for length in lengths] for name in names]
+    figure = heat_map([f"{length:,}" for length in lengths], names, shares, "tokens of the document")
+    definition = (
+        "Share of answers that hold the five digits hidden in one sentence of a document of that length, over all "
+        f"depths. {_source(result, 'needles a cell', depth='all')}."
+    )
+    return Chart("Needle found, by length and ratio", definition, figure)
+
+
+def _evidence(results: Results) -> Chart | None:
+    result = results.get("evidence")
+    if not result:
+        return None
+    levels = level("BM25", result, "top3", reader="bm25", source="all")
+    levels += level("chance", result, "top3", reader="chance", source="all")
+    shown = [curve("memory", result, "top3", reader="memory", source="all")]
+    definition = (
+        "Share of questions whose segment with the answer is among the three that the answer's attention weighs most, "
+        f"on joined documents; BM25 ranks the segments by the question's words. {_source(result, 'questions')}. {BARS}"
+    )
+    figure = ratio_figure(shown, levels, {}, "gold segment in the top 3")
+    figure.update_yaxes(range=[0, 1.08])
+    return Chart("Evidence in the top three, against ratio", definition, figure)
+
+
+def _source(result: Result, what: str, decoding: str = "", **where: Any) -> str:
+    """What was measured: data, half, count, decoding and dtype."""
+    row = rows_of(result, **where)[0]
+    count = row["n"] - row.get("unanswerable", 0)
+    how = f"{decoding or result['decoding']}, {result['dtype']}"
+    return f"{result['data']['name']}, half {result['half']}, {count} {what}, {how}"
+
+
+def _reader(row: Result) -> str:
+    names = {"memory": f"memory {row['ratio']}x", "full": "full context", "none": "no document"}
+    return names.get(row["reader"], row["reader"])
+
+
+def _by_memory(row: Result) -> tuple[bool, int]:
+    return row["reader"] != "full", row["ratio"] or (0 if row["reader"] == "full" else 1000)

@@ -1,0 +1,107 @@
+"""One question under several settings: the same documents in full, as memories, cut off, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+from app.asking import Asking
+from app.errors import NotAnswerable
+from app.memories import Memories
+from app.views import AnswerView, Cancelled, Progress, Reader, never, silent
+from ccf_core import Cancelled as WasCancelled
+
+FULL, TRUNCATED, NONE = "full", "truncated", "none"
+#: ``truncated`` reads the first tokens of the text that fit the bytes of the memory at this ratio.
+TRUNCATED_RATIO = 8
+DEFAULT = (FULL, "4x", "8x", "16x", TRUNCATED)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One step of a comparison: a piece of one setting's answer, that answer, or why there is none."""
+
+    setting: str
+    piece: str = ""
+    answer: AnswerView | None = None
+    error: str = ""
+
+
+class Comparing:
+    def __init__(self, asking: Asking, memories: Memories) -> None:
+        self.asking = asking
+        self.memories = memories
+
+    def compare(
+        self,
+        question: str,
+        documents: Sequence[str],
+        settings: Sequence[str] = DEFAULT,
+        *,
+        max_new_tokens: int = 64,
+        progress: Progress = silent,
+        cancelled: Cancelled = never,
+    ) -> Iterator[Compared]:
+        """Answers under each setting, one after the other, full context first; every answer is a model's turn.
+
+        A setting is ``full``, a ratio (``4x`` …), ``truncated`` (the first tokens that fit the bytes of the
+        memory at 8x) or ``none``. What one setting cannot do, such as a text that is too long to be read in
+        full, is that setting's ``error`` and the others go on. When ``cancelled`` turns true, the answer being
+        written ends there and the settings after it are left out.
+
+        Raises, at the first step: NotAnswerable (no question, no setting or an unknown one), NoDocument,
+        DocumentNotFound.
+        """
+        if not question.strip():
+            raise NotAnswerable("There is no question; write one.")
+        for setting in self._in_order(settings, cancelled):
+            if cancelled():
+                return
+            try:
+                yield from self._one(setting, question, documents, max_new_tokens, progress, cancelled)
+            except NotAnswerable as error:
+                yield Compared(setting, error=str(error))
+            except WasCancelled:
+                return
+
+    def _in_order(self, settings: Sequence[str], cancelled: Cancelled) -> list[str]:
+        known = all_settings(self.memories.model.load(cancelled=cancelled).config.ratios)
+        unknown = next((repr(setting) for setting in settings if setting not in known), None)
+        if unknown or not settings:
+            raise NotAnswerable(
+                f"There is no setting {unknown or 'to compare'}; choose from {', '.join(known)}, at least one."
+            )
+        return [setting for setting in known if setting in settings]
+
+    def _one(
+        self,
+        setting: str,
+        question: str,
+        documents: Sequence[str],
+        max_new_tokens: int,
+        progress: Progress,
+        cancelled: Cancelled,
+    ) -> Iterator[Compared]:
+        reader, ratio = self._read(setting)
+        pieces = self.asking.ask(question, documents, ratio, reader, max_new_tokens, None, progress, cancelled)
+        # Whoever leaves a comparison early stops the model before the next one gets it.
+        with closing(pieces):  # type: ignore[type-var]
+            for piece in pieces:
+                if isinstance(piece, AnswerView):
+                    yield Compared(setting, answer=piece)
+                else:
+                    yield Compared(setting, piece=piece)
+
+    def _read(self, setting: str) -> tuple[Reader, int]:
+        """What the decoder reads, and the ratio that goes with it."""
+        if setting.endswith("x"):
+            return "memory", int(setting[:-1])
+        if setting == TRUNCATED:
+            return "truncated", TRUNCATED_RATIO
+        return ("full" if setting == FULL else "none"), self.memories.model.load().config.ratios[0]
+
+
+def all_settings(ratios: Sequence[int]) -> tuple[str, ...]:
+    """Every setting there is, in the order in which they are compared."""
+    return (FULL, *(f"{ratio}x" for ratio in ratios), TRUNCATED, NONE)

@@ -1,0 +1,124 @@
+"""HTML of a comparison: a card for each setting, and all costs in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app import render
+from app.comparing import FULL, NONE, TRUNCATED, TRUNCATED_RATIO
+from app.plots import readable_bytes
+from app.views import AnswerView
+
+FIRST_TOKEN = "seconds from the question to the first token, reading included: stored memory from disk, text by prefill"
+HELD = "bytes of keys and values that the decoder held for the documents while it answered"
+SHARE = "KV held ÷ plain cache of the same documents in bf16"
+
+
+@dataclass
+class Card:
+    """What is known of one setting: its text so far, the finished answer, or why there is none."""
+
+    setting: str
+    text: str = ""
+    answer: AnswerView | None = None
+    error: str = ""
+
+
+def label(setting: str) -> str:
+    """A setting in words."""
+    names = {FULL: "full context", TRUNCATED: f"truncated, bytes of {TRUNCATED_RATIO}x", NONE: "no document"}
+    return names.get(setting, f"memory {setting}")
+
+
+def cards(found: Sequence[Card], ended: bool) -> str:
+    """One card a setting, each with its answer's difference from full context's; ``ended``: nothing more comes."""
+    full = next((card.answer for card in found if card.setting == FULL and card.answer), None)
+    current = next((card.setting for card in found if not card.answer and not card.error), None)
+    done = sum(1 for card in found if card.answer or card.error)
+    status = (
+        f"{done} of {len(found)} settings asked"
+        if ended
+        else f"Asking {label(current or '')}, {done} of {len(found)} done"
+    )
+    body = "".join(_card(card, full, writing=card.setting == current and not ended, ended=ended) for card in found)
+    return f'<p class="wb-note" role="status">{render.escape(status)}</p><div class="cmp-cards">{body}</div>' + (
+        _LEGEND if full and len(found) > 1 else ""
+    )
+
+
+_LEGEND = (
+    '<div class="ccf-diff"><p class="ccf-legend">Against full context\'s answer: <del class="ccf-del">only there</del> '
+    '<ins class="ccf-ins">only here</ins></p></div>'
+)
+
+
+def _card(card: Card, full: AnswerView | None, writing: bool, ended: bool) -> str:
+    head = f"<header><h4>{render.escape(label(card.setting))}</h4>{_against(card, full)}</header>"
+    if card.error:
+        body = render.notice("error", card.error)
+    elif card.text.strip() or card.answer:
+        body = f'<div class="ccf-text" dir="auto">{render.escape(card.text.strip()) or "(no answer)"}</div>'
+    else:
+        body = f'<p class="ccf-empty">{"reading" if writing else "left out: stopped" if ended else "waiting"}</p>'
+    if card.answer and full and _differs(card.answer, full):
+        body += render.inline_diff(full.text, card.answer.text)
+    return f'<article class="ccf-card cmp-card{" cmp-now" if writing else ""}">{head}{body}{_facts(card)}</article>'
+
+
+def _against(card: Card, full: AnswerView | None) -> str:
+    if not card.answer or not full or card.setting == FULL:
+        return ""
+    return f'<span class="ccf-state">{"differs from" if _differs(card.answer, full) else "same as"} full context</span>'
+
+
+def _differs(answer: AnswerView, full: AnswerView) -> bool:
+    return answer.text.split() != full.text.split()
+
+
+def _facts(card: Card) -> str:
+    if not card.answer:
+        return ""
+    notes = "".join(render.notice("info", note) for note in card.answer.notes)
+    facts = [
+        ("first token", _first_token(card.answer), FIRST_TOKEN),
+        ("then", f"{card.answer.timings.tokens_per_s:.1f} tokens/s", "tokens a second after the first"),
+        ("KV held", f"{readable_bytes(card.answer.kv_bytes)} ({_share(card.answer)} of full)", HELD),
+    ]
+    cells = "".join(
+        f'<div title="{render.escape(hint)}"><dt>{name}</dt><dd>{render.escape(value)}</dd></div>'
+        for name, value, hint in facts
+    )
+    return f'<dl class="ccf-facts">{cells}</dl>{notes}'
+
+
+def costs(found: Sequence[Card], dtype: str | None) -> str:
+    """Every answered setting's costs, side by side; ``dtype`` is the one that the decoder computes in."""
+    answered = [(card.setting, card.answer) for card in found if card.answer]
+    if not answered:
+        return ""
+    body = "".join(
+        f'<tr><th scope="row">{render.escape(label(setting))}</th><td>{_first_token(answer)}</td>'
+        f"<td>{answer.timings.tokens_per_s:.1f}</td><td>{readable_bytes(answer.kv_bytes)}</td><td>{_share(answer)}</td></tr>"
+        for setting, answer in answered
+    )
+    wide = " The decoder computes in float32 on this machine, so it holds twice the bytes of bf16."
+    wide = wide if dtype == "float32" else ""
+    full = readable_bytes(answered[0][1].full_kv_bytes)
+    return (
+        '<div class="wb-scroll" tabindex="0" role="region" aria-label="Costs">'
+        '<table class="wb-table cmp-costs"><thead><tr>'
+        f'<th scope="col">Setting</th><th scope="col" title="{FIRST_TOKEN}">First token</th>'
+        f'<th scope="col">Tokens/s</th><th scope="col" title="{HELD}">KV held</th>'
+        f'<th scope="col" title="{SHARE}">÷ full, bf16</th></tr></thead><tbody>{body}</tbody></table></div>'
+        f'<p class="wb-note">First token: {FIRST_TOKEN}. KV held: {HELD}; ÷ full: {SHARE}, '
+        f"which is {full} here.{wide}</p>"
+    )
+
+
+def _first_token(answer: AnswerView) -> str:
+    return f"{answer.timings.load_s + answer.timings.first_token_s:.2f} s"
+
+
+def _share(answer: AnswerView) -> str:
+    return f"{answer.kv_bytes / answer.full_kv_bytes:.0%}" if answer.full_kv_bytes else "0%"

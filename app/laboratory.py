@@ -1,0 +1,93 @@
+"""HTML of the Lab: headings with definitions, numbers, runs. Everything goes through ``render.escape``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+from app import render
+from app.charts import Chart
+from app.measuring import Measured
+from store import Run
+
+
+def introduction(model: str, found: int) -> str:
+    """Which adapter the curves are of, or plainly that there are none."""
+    if not model:
+        return '<p class="wb-note">The curves appear when the model is loaded.</p>'
+    name = render.escape(model[:12])
+    if not found:
+        return render.notice(
+            "info",
+            f"No results are shipped for the adapter in use ({model[:12]}): its curves have not been measured. "
+            "A document of your own can be measured below.",
+        )
+    return (
+        f'<p class="wb-note">Measured beforehand with the adapter in use ({name}), read from the {found} results files '
+        "that carry its fingerprint. Whatever else is on this page is measured here, when you ask for it.</p>"
+    )
+
+
+def heading(chart: Chart) -> str:
+    return f'<h3 class="lab-title" title="{render.escape(chart.definition)}">{render.escape(chart.title)}</h3>'
+
+
+def definition(chart: Chart) -> str:
+    return f'<p class="wb-note">{render.escape(chart.definition)}</p>'
+
+
+def progress(title: str, measured: Measured) -> str:
+    """How far the measurement of the document of that title is, and its means until now."""
+    scores = [(ratio, fmean(score for _, score in found)) for ratio, found in measured.scores.items() if found]
+    means = "".join(f"<div><dt>ROUGE-L at {ratio}x</dt><dd>{mean:.3f}</dd></div>" for ratio, mean in scores)
+    bar = f' <progress max="1" value="{measured.done / measured.total:.3f}" aria-label="Measuring"></progress>'
+    going = measured.done < measured.total
+    said = f"{'Measuring' if going else 'Measured'} “{title}”: {measured.done} of {measured.total} reconstructions"
+    return f'<p class="wb-note" role="status">{render.escape(said)}{bar if going else ""}</p>' + (
+        f'<dl class="wb-cost" title="mean ROUGE-L of the segments measured so far">{means}</dl>' if means else ""
+    )
+
+
+def runs(own: Sequence[tuple[Run, str]], shipped: Mapping[str, Mapping[str, Any]]) -> str:
+    """What was measured here, with the document's title, and what was shipped."""
+    rows = [
+        (
+            run.created_at[:16].replace("T", " "),
+            run.kind,
+            title,
+            str(len(run.config.get("segments", []))),
+            f"{run.config.get('device') or ''} {run.config.get('dtype') or ''}".strip(),
+            str(run.config.get("adapter") or "")[:8],
+            _outcome(run.results),
+        )
+        for run, title in own
+    ]
+    rows += [
+        (
+            "shipped",
+            result["task"],
+            f"{result['data']['name']}, half {result['half']}",
+            str(result["n"]),
+            f"{result['device']} {result['dtype']}",
+            str(result["adapter"])[:8],
+            f"{result['seconds']:.0f} s",
+        )
+        for result in shipped.values()
+    ]
+    if not rows:
+        return '<p class="wb-note">Nothing was measured yet.</p>'
+    heads = ("When (UTC)", "What", "Of", "n", "On", "Adapter", "Outcome")
+    head = "".join(f'<th scope="col">{name}</th>' for name in heads)
+    body = "".join("<tr>" + "".join(f"<td>{render.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return (
+        f'<div class="wb-scroll" tabindex="0" role="region" aria-label="Runs"><table class="wb-table lab-runs">'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _outcome(results: Mapping[str, Any]) -> str:
+    scores = results.get("rouge_l")
+    told = ", ".join(f"{ratio} {score:.3f}" for ratio, score in scores.items()) if isinstance(scores, dict) else ""
+    seconds = f"{results['seconds']:.0f} s" if "seconds" in results else ""
+    return " · ".join(part for part in (f"ROUGE-L {told}" if told else "", seconds) if part)

@@ -1,0 +1,82 @@
+"""Compare and Lab on a tiny random model: its answers mean nothing, everything else is real."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser import steps
+
+pytestmark = pytest.mark.browser
+
+TEXT = " ".join(f"Ship number {i} carried {i * 13} crates of apples to the town." for i in range(1, 20)).encode()
+
+
+def choose(page: Page, *settings: str) -> None:
+    """Tick exactly these settings."""
+    for choice in page.locator("#compare-settings label").all():
+        choice.locator("input").set_checked(choice.inner_text().strip() in settings)
+    expect(page.locator("#compare-settings input:checked")).to_have_count(len(settings))
+
+
+def test_two_settings_are_compared(page: Page, tiny_app: str, screenshot: Callable[[str], None]) -> None:
+    steps.visit(page, tiny_app)
+    steps.upload(page, ("apples.txt", "text/plain", TEXT[:300]))
+    steps.tick(page, "apples")
+    steps.open_tab(page, "Compare")
+    choose(page, "full context", "memory 8x")
+    page.fill("#compare-question textarea", "How many crates did ship number 7 carry?")
+    page.click("#compare-start")
+    expect(page.locator("#compare-costs tbody tr")).to_have_count(2, timeout=steps.PATIENCE)
+    expect(page.locator("#compare-stop")).to_be_hidden(timeout=steps.PATIENCE)
+    expect(page.locator(".cmp-card h4")).to_have_text(["full context", "memory 8x"])
+    expect(page.locator(".cmp-card").last).to_contain_text("full context")
+    expect(page.locator("#compare-cards [role=status]")).to_contain_text("2 of 2")
+    screenshot("compare")
+
+
+def test_nothing_to_compare_is_a_sentence(page: Page, tiny_app: str) -> None:
+    steps.visit(page, tiny_app)
+    steps.open_tab(page, "Compare")
+    page.click("#compare-start")
+    expect(page.locator("#compare-cards [role=alert]")).to_contain_text("no question", timeout=steps.PATIENCE)
+    expect(page.locator("#compare-stop")).to_be_hidden()
+
+
+def test_an_adapter_without_results_says_so_and_a_document_is_measured(
+    page: Page, tiny_app: str, screenshot: Callable[[str], None]
+) -> None:
+    steps.visit(page, tiny_app)
+    steps.upload(page, ("pears.txt", "text/plain", TEXT.replace(b"apples", b"pears")))
+    steps.tick(page, "pears")
+    steps.open_tab(page, "Lab")
+    expect(page.locator("#lab-introduction")).to_contain_text("No results are shipped", timeout=steps.PATIENCE)
+    expect(page.locator("#lab-document input")).to_have_value("pears", timeout=steps.PATIENCE)
+    page.click("#lab-measure")
+    expect(page.locator("#lab-progress")).to_contain_text("Measured “pears”: 32 of 32", timeout=steps.PATIENCE)
+    expect(page.locator("#lab-reconstruction .js-plotly-plot .main-svg").first).to_be_visible(timeout=steps.PATIENCE)
+    expect(page.locator("#lab-runs tbody tr").first).to_contain_text("pears", timeout=steps.PATIENCE)
+    screenshot("lab")
+
+
+def test_a_phone_reaches_compare_and_lab(page: Page, tiny_app: str, screenshot: Callable[[str], None]) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    steps.visit(page, tiny_app)
+    for tab in ("Compare", "Lab"):
+        steps.open_tab(page, tab)
+        screenshot(f"phone-{tab.lower()}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.model
+@pytest.mark.timeout(1800)
+def test_the_shipped_adapter_has_every_curve(page: Page, shipped_app: str, screenshot: Callable[[str], None]) -> None:
+    steps.visit(page, shipped_app)
+    steps.open_tab(page, "Lab")
+    for key in ("reconstruction", "questions", "long", "gain", "needle", "evidence"):
+        figure = page.locator(f"#lab-{key} .js-plotly-plot .main-svg").first
+        expect(figure).to_be_visible(timeout=steps.PATIENCE)
+        expect(page.locator(f"#lab-{key}-definition")).to_contain_text("half B")
+    screenshot("live-lab")
