@@ -89,6 +89,7 @@ def launch(workbench: Workbench, **options: Any) -> Any:
             max_file_size=MAX_UPLOAD,
             footer_links=[],
             show_error=False,
+            mcp_server=True,
             **options,
         )
     )
