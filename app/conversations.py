@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import Literal
 
@@ -19,7 +20,7 @@ class Conversations:
 
     def new(self, title: str, documents: Sequence[str] = ()) -> Chat:
         """Raises DocumentNotFound."""
-        return self.store.chats.create(one_line(title)[:MAX_TITLE], documents)
+        return self.store.chats.create(_short(title), documents)
 
     def list(self) -> list[Chat]:
         """The one last written to first."""
@@ -39,7 +40,7 @@ class Conversations:
 
     def rename(self, chat: int, title: str) -> Chat:
         """Raises ChatNotFound. A blank title leaves the old one."""
-        line = one_line(title)[:MAX_TITLE]
+        line = _short(title)
         return self.store.chats.rename(chat, line) if line else self.store.chats.get(chat)
 
     def delete(self, chat: int) -> None:
@@ -51,3 +52,9 @@ class Conversations:
         """All answers with settings, costs and evidence as one text. Raises ChatNotFound."""
         answers = [message.answer for message in self.messages(chat) if message.answer is not None]
         return export_conversation(self.store.chats.get(chat).title, answers, form)
+
+
+def _short(title: str) -> str:
+    """A title of whole words where that can be."""
+    line = one_line(title)
+    return textwrap.shorten(line, MAX_TITLE, placeholder=" …") if " " in line[:MAX_TITLE] else line[:MAX_TITLE]

@@ -18,7 +18,9 @@ History = Literal["auto", "all", "none"]
 MAX_TURNS = 3
 
 _LEANS = re.compile(
-    r"\b(?:it(?! (?:cost|take|possible|true|necessary)\b)|its|he|him|his|she|her|hers|they|them|their|theirs|these|those|this)\b"
+    # Not the "it" of "how much does it cost".
+    r"\b(?:it(?! (?:cost|take|possible|true|necessary)\b)|its|he|him|his|she|her|hers"
+    r"|they|them|their|theirs|these|those|this)\b"
     r"|^(?:and|but|so|then|or|also|why|(?:what|how) about)\b",
     re.IGNORECASE,
 )

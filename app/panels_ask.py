@@ -115,7 +115,11 @@ def cost(answer: AnswerView) -> str:
             readable_bytes(answer.kv_bytes),
             "Bytes of keys and values that the decoder held while it answered",
         ),
-        ("full context, bf16", readable_bytes(answer.full_kv_bytes), "The plain key-value cache of the same documents, two bytes a number"),
+        (
+            "full context, bf16",
+            readable_bytes(answer.full_kv_bytes),
+            "The plain key-value cache of the same documents, two bytes a number",
+        ),
     ]
     cells = "".join(
         f'<div title="{render.escape(means)}"><dt>{name}</dt><dd>{render.escape(value)}</dd></div>'

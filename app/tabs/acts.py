@@ -28,7 +28,7 @@ watch('value', () => {
     if (!dialog || dialog.open) return;
     dialog.showModal();
     const place = dialog.querySelector('mark');
-    if (place) place.scrollIntoView({block: 'center'});
+    if (place) place.scrollIntoView({block: place.offsetHeight > 300 ? 'start' : 'center'});
 });
 element.addEventListener('click', event => {
     if (event.target.closest('[data-close]') || event.target.tagName === 'DIALOG')
