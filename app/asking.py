@@ -10,6 +10,7 @@ from typing import cast, get_args
 
 from app.errors import NoDocument, NotAnswerable
 from app.exporting import answer_to_dict
+from app.followups import History, earlier_turns, turns
 from app.library import page_at
 from app.memories import Memories
 from app.views import AnswerView, Cancelled, EvidenceView, Progress, Reader, TimingsView
@@ -34,6 +35,7 @@ class Question:
     ratio: int
     reader: Reader
     max_new_tokens: int
+    history: tuple[tuple[str, str], ...] = ()
 
 
 class Asking:
@@ -51,16 +53,21 @@ class Asking:
         chat: int | None,
         progress: Progress,
         cancelled: Cancelled,
+        history: History = "auto",
+        replace_last: bool = False,
     ) -> Iterator[str | AnswerView]:
         """See ``Workbench.ask``."""
         asked = self._check(question, documents, ratio, reader, max_new_tokens, chat)
+        if chat is not None:
+            earlier = earlier_turns(self.store, chat, asked.text, history, without_last=replace_last)
+            asked = replace(asked, history=tuple(earlier))
         ccf = self.memories.model.load(cancelled=cancelled)
         self.memories.levels(ratio)
         started = time.perf_counter()
-        texts = [self.memories.segmented(document.sha256, cancelled) for document in asked.documents]
+        texts = [self.memories.segmented(document.sha256, cancelled, ccf) for document in asked.documents]
         memory, notes = None, list[str]()
         if reader not in ("full", "none"):
-            recalled = [self.memories.recall(d.sha256, ratio, None, progress, cancelled) for d in asked.documents]
+            recalled = [self.memories.recall(d.sha256, ratio, None, progress, cancelled, ccf) for d in asked.documents]
             memory = KVMemory.join([r.memory for r in recalled])
             notes = [note for r in recalled for note in r.notes]
         input_ids = [token for text in texts for token in text.input_ids]
@@ -74,7 +81,7 @@ class Asking:
             return stopped
 
         with self.memories.model.turn(cancelled):
-            _check_room(ccf, asked, memory, len(input_ids))
+            asked = _fit(ccf, asked, memory, len(input_ids))
             pieces = cast(
                 Generator[str | Answer],
                 ccf.answer(
@@ -85,6 +92,7 @@ class Asking:
                     reader=reader,
                     input_ids=input_ids,
                     cancelled=stop,
+                    history=asked.history,
                 ),
             )
             # A reader that leaves early must stop the model before the next one gets it.
@@ -98,7 +106,7 @@ class Asking:
         notes += _notes(asked, ccf.decoder.window, texts, answer, stopped)
         view = self._view(asked, answer, memory, loaded, notes)
         if chat is not None:
-            self._remember(chat, view)
+            self._remember(chat, view, replace_last)
         yield view
 
     def _check(
@@ -141,6 +149,7 @@ class Asking:
             ),
             text_bytes=sum(document.text_bytes for document in asked.documents),
             notes=tuple(notes),
+            turns=len(asked.history),
         )
 
     def _evidence(self, asked: Question, answer: Answer, memory: KVMemory | None) -> tuple[EvidenceView, ...]:
@@ -165,10 +174,13 @@ class Asking:
             )
         return tuple(views)
 
-    def _remember(self, chat: int, view: AnswerView) -> None:
+    def _remember(self, chat: int, view: AnswerView, replace_last: bool) -> None:
         """Append question and answer to a chat, without quotes from documents that were deleted meanwhile."""
         with self.store.transaction():
             kept = tuple(e for e in view.evidence if self.store.documents.find(e.document) is not None)
+            last = turns(self.store.chats.messages(chat))[-1:] if replace_last else []
+            self.store.chats.drop([message.id for turn in last for message in turn])
+            self.store.chats.link(chat, [sha for sha in view.documents if self.store.documents.find(sha) is not None])
             self.store.chats.append(chat, "user", view.question)
             self.store.chats.append(chat, "assistant", view.text, answer_to_dict(replace(view, evidence=kept)))
 
@@ -183,8 +195,11 @@ def _room(window: int) -> int:
     return window - window // 8
 
 
-def _check_room(ccf: CCF, asked: Question, memory: KVMemory | None, tokens: int) -> None:
-    """Raises NotAnswerable if the question, or a text read in full, does not fit the base model's window."""
+def _fit(ccf: CCF, asked: Question, memory: KVMemory | None, tokens: int) -> Question:
+    """The question with as many of its earlier turns, the latest first, as there is room for.
+
+    Raises NotAnswerable if the question itself, or a text read in full, does not fit the base model's window.
+    """
     room = _room(ccf.decoder.window)
     reserve = ccf.decoder.window - room
     if not 1 <= asked.max_new_tokens <= reserve:
@@ -199,6 +214,10 @@ def _check_room(ccf: CCF, asked: Question, memory: KVMemory | None, tokens: int)
             f"The base model reads at most {room:,} tokens of plain text and these are {read:,}; "
             "ask the memory instead, or fewer documents."
         )
+    history = asked.history
+    while history and len(question_prompt(ccf.tokenizer, asked.text, history)) > reserve - asked.max_new_tokens:
+        history = history[1:]
+    return replace(asked, history=history)
 
 
 def _notes(asked: Question, window: int, texts: Sequence[Segmented], answer: Answer, stopped: bool) -> list[str]:

@@ -22,9 +22,14 @@ def examples() -> list[dict[str, Any]]:
     return json.loads((FOLDER / "examples.json").read_text(encoding="utf-8"))
 
 
-def questions_for(title: str) -> list[str]:
-    """Suggested questions of an example, none for another document."""
-    return [q["question"] for e in examples() if e["title"] == title for q in e["questions"]]
+#: What the shipped adapter makes of a suggested question at 4x, where that needs saying beforehand.
+LABELS = {"abstains": "the text does not say", "wrong": "it gets this wrong", "partly": "it gets this partly right"}
+
+
+def suggestions_for(title: str) -> list[tuple[str, str]]:
+    """Suggested questions of an example, each with its label or ""; none for another document."""
+    found = [q for e in examples() if e["title"] == title for q in e["questions"]]
+    return [(q["question"], LABELS.get(q["at_4x"], "")) for q in found]
 
 
 def take_in(workbench: Workbench) -> None:

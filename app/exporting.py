@@ -6,7 +6,7 @@ import json
 import os
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
@@ -24,7 +24,7 @@ def answer_to_dict(answer: AnswerView) -> dict[str, Any]:
 
 
 def answer_from_dict(stored: Mapping[str, Any]) -> AnswerView:
-    """What ``answer_to_dict`` made, perhaps with fewer pieces of evidence."""
+    """What ``answer_to_dict`` made, perhaps with fewer pieces of evidence, or by an earlier version."""
     return AnswerView(
         **{
             **stored,
@@ -55,6 +55,14 @@ def export_answer(answer: AnswerView, form: Literal["markdown", "json"]) -> str:
         lines += [f"## {_literal(item.title)}: {place}, share {item.score:.0%}", ""]
         lines += [f"> {_literal(line)}".rstrip() for line in item.text.strip().splitlines()] + [""]
     return "\n".join(lines)
+
+
+def export_conversation(title: str, answers: Sequence[AnswerView], form: Literal["markdown", "json"]) -> str:
+    """See ``Conversations.export``."""
+    if form == "json":
+        data = {"title": title, "answers": [answer_to_dict(answer) for answer in answers]}
+        return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+    return "\n".join(export_answer(answer, "markdown") for answer in answers)
 
 
 def export_memory(memory: KVMemory, title: str, out: Path) -> Path:

@@ -10,6 +10,7 @@ from pathlib import Path
 from app.errors import DocumentTooLong
 from app.library import Library, one_line
 from app.memories import Memories
+from app.model import model_key
 from app.readers import Limits, Page, read
 from app.views import Cancelled, Ingested, IngestProgress, Progress
 from ccf_core.segment import Span, text_sha256
@@ -31,9 +32,14 @@ class Intake:
 
     def ingest_text(self, text: str, title: str, progress: Progress, cancelled: Cancelled) -> Ingested:
         """See ``Workbench.ingest_text``."""
-        title = one_line(title) or one_line(text[:300])[:PASTED_TITLE]
         # Lone surrogates are passed on: the reader has the sentence for them.
-        return self.ingest(text.encode("utf-8", "surrogatepass"), "pasted.txt", progress, cancelled, title)
+        return self.ingest(
+            text.encode("utf-8", "surrogatepass"), "pasted.txt", progress, cancelled, self.title_of(text, title)
+        )
+
+    def title_of(self, text: str, title: str = "") -> str:
+        """The title given to pasted text, or its beginning."""
+        return one_line(title) or one_line(text[:300])[:PASTED_TITLE]
 
     def ingest(self, data: bytes, filename: str, progress: Progress, cancelled: Cancelled, title: str = "") -> Ingested:
         """See ``Workbench.ingest``."""
@@ -61,14 +67,14 @@ class Intake:
     def compress(self, sha256: str, progress: Progress, cancelled: Cancelled, *, anew: bool = False) -> Ingested:
         """See ``Workbench.compress``."""
         self.store.documents.get(sha256)
-        progress(IngestProgress("segments"))
+        progress(IngestProgress("segments", document=sha256))
         ccf = self.memories.model.load(
             lambda _, message: progress(IngestProgress("segments", message=message)), cancelled
         )
         started = time.perf_counter()
-        document = self.memories.segmented(sha256, cancelled)
+        document = self.memories.segmented(sha256, cancelled, ccf)
         encoding = time.perf_counter()
-        encoded = self.memories.complete(document, progress, cancelled, anew=anew)
+        encoded = self.memories.complete(document, progress, cancelled, anew=anew, ccf=ccf)
         ended = time.perf_counter()
         tokens = len(document.input_ids)
         progress(IngestProgress("stored", tokens, tokens, 0.0))
@@ -80,7 +86,7 @@ class Intake:
             slots={ratio: document_slots(document.spans, ratio) for ratio in ccf.config.ratios},
             seconds=ended - started,
             tokens_per_s=sum(len(document.spans[i]) for i in encoded) / (ended - encoding) if encoded else 0.0,
-            stored_bytes=self.store.memories.nbytes(sha256, self.memories.model.key),
+            stored_bytes=self.store.memories.nbytes(sha256, model_key(ccf)),
             from_cache=not encoded,
         )
 

@@ -2,11 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from app.memories import Memories
 from app.views import DocumentState, DocumentView, SearchHit
 from store import Document, Store
 
 MAX_TITLE = 120
+MAX_COLLECTIONS = 20
+#: Characters of a text that are shown on each side of a place in it.
+AROUND = 20_000
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A place in a document's text: ``before`` + ``marked`` + ``after``, the first of them beginning at ``start``.
+
+    ``skipped_before`` and ``skipped_after`` count the characters beyond. ``pages`` are (number, offset into the
+    joined text) of the pages that begin within it; ``page`` is that of the place, None for kinds without pages.
+    """
+
+    document: str
+    title: str
+    before: str
+    marked: str
+    after: str
+    start: int
+    skipped_before: int
+    skipped_after: int
+    page: int | None
+    pages: tuple[tuple[int, int], ...]
 
 
 class Library:
@@ -32,6 +58,7 @@ class Library:
         """See ``Workbench.delete``."""
         self.store.documents.delete(sha256)
         self.memories.forget(sha256)
+        self.store.wipe()
 
     def search(self, query: str, limit: int) -> list[SearchHit]:
         """See ``Workbench.search``."""
@@ -40,6 +67,36 @@ class Library:
             for hit in self.store.documents.search(query, limit)
             for place in [hit.start + (hit.marks[0][0] if hit.marks else 0)]
         ]
+
+    def passage(self, sha256: str, start: int, end: int, around: int = AROUND) -> Passage:
+        """A place in a document's text with what stands around it. Raises DocumentNotFound."""
+        document = self.store.documents.get(sha256)
+        text = self.store.documents.text(sha256)
+        start = min(max(start, 0), len(text))
+        end = min(max(end, start), len(text))
+        first, last = max(0, start - around), min(len(text), end + around)
+        pages = [(number, begin) for number, (begin, finish) in enumerate(document.pages, 1) if begin < finish]
+        return Passage(
+            document=sha256,
+            title=document.title,
+            before=text[first:start],
+            marked=text[start:end],
+            after=text[end:last],
+            start=first,
+            skipped_before=first,
+            skipped_after=len(text) - last,
+            page=page_at(document, start),
+            pages=tuple((number, begin - first) for number, begin in pages if first <= begin < last),
+        )
+
+    def collections(self) -> dict[str, tuple[str, ...]]:
+        """Documents by collection, by name."""
+        return {collection.name: collection.documents for collection in self.store.collections.list()}
+
+    def collect(self, sha256: str, names: Sequence[str]) -> None:
+        """Put a document into exactly these collections. Raises DocumentNotFound."""
+        cleaned = [line for name in names if (line := one_line(name))]
+        self.store.collections.set(sha256, cleaned[:MAX_COLLECTIONS])
 
     def _view(self, document: Document) -> DocumentView:
         state, compressed = self._state(document)

@@ -9,10 +9,10 @@ import time
 from collections.abc import Sequence
 
 from app.errors import DocumentTooLong, NoSegment, NotAnswerable
-from app.model import Model
+from app.model import Model, model_key
 from app.turns import KeyedTurns
 from app.views import Cancelled, IngestProgress, Progress, Recalled, never, silent
-from ccf_core import Block, DamagedMemory, KVMemory
+from ccf_core import CCF, Block, DamagedMemory, KVMemory
 from ccf_core import Cancelled as WasCancelled
 from ccf_core.memory_file import block_from_bytes, block_to_bytes
 from ccf_core.segment import Segmented
@@ -32,23 +32,26 @@ class Memories:
         self.model = model
         self.max_tokens = max_tokens
         self._making = KeyedTurns()
-        self._segmented: dict[str, Segmented] = {}
+        self._segmented: dict[tuple[str, str, int], Segmented] = {}
 
-    def segmented(self, sha256: str, cancelled: Cancelled = never) -> Segmented:
+    def segmented(self, sha256: str, cancelled: Cancelled = never, ccf: CCF | None = None) -> Segmented:
         """A stored document's tokens and segments; the last few documents are remembered.
+
+        Without ``ccf`` the model in use; whoever passes one goes on with it though another adapter be chosen meanwhile.
 
         Raises DocumentNotFound, DocumentTooLong.
         """
         stored = self.store.documents.get(sha256)
-        document = self._segmented.get(sha256)
+        ccf = ccf or self.model.load(cancelled=cancelled)
+        key = sha256, ccf.base.tokenizer_fingerprint, ccf.config.segment_length
+        document = self._segmented.get(key)
         if document is None:
-            ccf = self.model.load(cancelled=cancelled)
             text = self.store.documents.text(sha256)
             with self.model.turn(cancelled):
                 document = ccf.segment(text)
                 if len(self._segmented) >= REMEMBERED:
                     self._segmented.pop(next(iter(self._segmented)), None)
-                self._segmented[sha256] = document
+                self._segmented[key] = document
         if (stored.tokens, stored.segments) != (len(document.input_ids), len(document.spans)):
             self.store.documents.set_tokens(sha256, len(document.input_ids), len(document.spans))
         if len(document.input_ids) > self.max_tokens:
@@ -60,16 +63,17 @@ class Memories:
 
     def forget(self, sha256: str) -> None:
         """Keep nothing of a deleted document in the process."""
-        self._segmented.pop(sha256, None)
+        for key in [key for key in self._segmented if key[0] == sha256]:
+            self._segmented.pop(key, None)
 
     def busy(self, sha256: str) -> bool:
         """Whether the document is being compressed in this process."""
         return self._making.busy(sha256)
 
-    def missing(self, sha256: str, segments: int) -> list[int]:
-        """Segments that lack a level under the model in use, which must be loaded."""
-        ratios = self.model.load().config.ratios
-        return self.store.memories.missing(sha256, self.model.key, segments, ratios)
+    def missing(self, sha256: str, segments: int, ccf: CCF | None = None) -> list[int]:
+        """Segments that lack a level under ``ccf``, or under the model in use, which must be loaded."""
+        ccf = ccf or self.model.load()
+        return self.store.memories.missing(sha256, model_key(ccf), segments, ccf.config.ratios)
 
     def levels(self, ratio: int) -> tuple[int, ...]:
         """Levels of a memory at ``ratio``, coarse to fine. Raises NotAnswerable for an unknown ratio."""
@@ -79,21 +83,30 @@ class Memories:
         return config.levels(ratio)
 
     def complete(
-        self, document: Segmented, progress: Progress, cancelled: Cancelled, *, anew: bool = False
+        self,
+        document: Segmented,
+        progress: Progress,
+        cancelled: Cancelled,
+        *,
+        anew: bool = False,
+        ccf: CCF | None = None,
     ) -> list[int]:
         """Encode and store the segments that lack a level, or all of them; returns which these were.
 
         If another thread is at it, waits for that one. Raises Cancelled; what was stored until then is kept.
         """
+        ccf = ccf or self.model.load()
         with self._making.turn(document.sha256, cancelled):
             if anew:
-                self.store.memories.delete(document.sha256, self.model.key)
-            missing = self.missing(document.sha256, len(document.spans))
-            self._encode(document, missing, progress, cancelled)
+                self.store.memories.delete(document.sha256, model_key(ccf))
+            missing = self.missing(document.sha256, len(document.spans), ccf)
+            self._encode(ccf, document, missing, progress, cancelled)
             return missing
 
-    def _encode(self, document: Segmented, segments: Sequence[int], progress: Progress, cancelled: Cancelled) -> None:
-        ccf = self.model.load()
+    def _encode(
+        self, ccf: CCF, document: Segmented, segments: Sequence[int], progress: Progress, cancelled: Cancelled
+    ) -> None:
+        key = model_key(ccf)
         total = len(document.input_ids)
         at_start = done = total - sum(len(document.spans[i]) for i in segments)
         progress(IngestProgress("memory", done, total))
@@ -105,7 +118,7 @@ class Memories:
             with self.model.turn(cancelled):
                 index, blocks = next(encoded)
             parts = [(index, level, block_to_bytes(block.quantize())) for level, block in blocks.items()]
-            self.store.memories.put_many(document.sha256, self.model.key, parts)
+            self.store.memories.put_many(document.sha256, key, parts)
             done += len(document.spans[index])
             seconds_a_token = (time.perf_counter() - started) / (done - at_start)
             progress(IngestProgress("memory", done, total, (total - done) * seconds_a_token))
@@ -117,25 +130,26 @@ class Memories:
         segments: Sequence[int] | None = None,
         progress: Progress = silent,
         cancelled: Cancelled = never,
+        ccf: CCF | None = None,
     ) -> Recalled:
         """See ``Workbench.recall``."""
-        document = self.segmented(sha256, cancelled)
-        ccf = self.model.load()
+        ccf = ccf or self.model.load(cancelled=cancelled)
+        document = self.segmented(sha256, cancelled, ccf)
         wanted = list(range(len(document.spans)) if segments is None else segments)
         for index in wanted:
             if index not in range(len(document.spans)):
                 raise NoSegment(f"The document has no segment {index}; choose one from 0 to {len(document.spans) - 1}.")
         levels = self.levels(ratio)
-        blocks, damaged = self._read(document, wanted, levels)
+        blocks, damaged = self._read(ccf, document, wanted, levels)
         absent = _absent(blocks, wanted, levels)
         if absent:
             with self._making.turn(sha256, cancelled):
                 # Whoever held the turn before may have made them.
-                blocks, more = self._read(document, wanted, levels)
+                blocks, more = self._read(ccf, document, wanted, levels)
                 damaged |= more
                 absent = _absent(blocks, wanted, levels)
-                self._encode(document, absent, progress, cancelled)
-            blocks |= self._read(document, absent, levels)[0]
+                self._encode(ccf, document, absent, progress, cancelled)
+            blocks |= self._read(ccf, document, absent, levels)[0]
             if _absent(blocks, wanted, levels):
                 raise DamagedMemory("The database does not keep what is written to it: check its disk.")
         memory = KVMemory(
@@ -146,10 +160,12 @@ class Memories:
         )
         return Recalled(memory, self._notes(sha256, wanted, absent, damaged))
 
-    def _read(self, document: Segmented, segments: Sequence[int], levels: Sequence[int]) -> tuple[Blocks, set[int]]:
+    def _read(
+        self, ccf: CCF, document: Segmented, segments: Sequence[int], levels: Sequence[int]
+    ) -> tuple[Blocks, set[int]]:
         """Sound blocks by (segment, level), and the segments that had an unsound one."""
-        header = self.model.load().header
-        parts = self.store.memories.get(document.sha256, self.model.key, segments, levels)
+        header = ccf.header
+        parts = self.store.memories.get(document.sha256, model_key(ccf), segments, levels)
         damaged = {segment for segment, _ in parts.corrupted}
         blocks: Blocks = {}
         for (segment, level), data in parts.items():

@@ -8,6 +8,7 @@ import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import ccf_core
@@ -19,6 +20,9 @@ from ccf_core import CCF, AdapterError, CCFError
 from ccf_core.memory_file import VERSION
 
 CARD = "card.json"
+CONFIG = "ccf.json"
+#: Folder, in the data folder, of adapters to choose from besides the one of the settings.
+ADAPTERS = "adapters"
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +32,8 @@ class Model:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        #: Folder of the adapter in use.
+        self.adapter = settings.adapter
         self.state = ModelState("absent", 0.0, "The model is not loaded yet.")
         #: None until it is loaded.
         self.ccf: CCF | None = None
@@ -49,6 +55,27 @@ class Model:
         assert self.ccf is not None
         return self.ccf
 
+    def use(self, adapter: Path, progress: LoadProgress | None = None) -> None:
+        """Load another adapter and use it from then on; until then, and if it fails, the one before serves.
+
+        Raises what ``load`` raises.
+        """
+        with self._loading.turn():
+            before = self.adapter
+            self.adapter = adapter
+            try:
+                self._load(progress)
+            except BaseException:
+                self.adapter = before
+                if self.ccf is not None:
+                    self.state = _ready(self.ccf)
+                raise
+
+    def adapters(self) -> list[Path]:
+        """Folders of adapters: the one of the settings, then those in ``adapters`` of the data folder, by name."""
+        others = (self.settings.data_dir / ADAPTERS).glob(f"*/{CONFIG}")
+        return [self.settings.adapter, *sorted(path.parent for path in others)]
+
     @contextmanager
     def turn(self, cancelled: Cancelled = never) -> Iterator[None]:
         """Hold the model: no part of it, not even its tokenizer, may be used by two threads at once."""
@@ -58,7 +85,7 @@ class Model:
     def info(self) -> dict[str, Any]:
         """See ``Workbench.info``."""
         ccf = self.ccf
-        card = self.settings.adapter / CARD
+        card = self.adapter / CARD
         return {
             "version": ccf_core.__version__,
             "base": ccf and ccf.base.id,
@@ -78,14 +105,14 @@ class Model:
         s = self.settings
         try:
             ccf = CCF.from_pretrained(
-                s.adapter, s.base, s.device, s.dtype, progress=report, allow_other_base=s.allow_other_base
+                self.adapter, s.base, s.device, s.dtype, progress=report, allow_other_base=s.allow_other_base
             )
             if not ccf.config.nested:
                 raise AdapterError(
                     "The workbench reads a memory at every ratio, which mean-pooled ones are not made for: "
                     "choose an adapter that compresses into slots."
                 )
-            self.key = model_key(ccf)
+            key = model_key(ccf)
         except BaseException as error:
             message = str(error)
             if not isinstance(error, CCFError):
@@ -95,8 +122,12 @@ class Model:
                 raise
             logger.exception("The model could not be loaded.")
             raise ModelNotReady(message) from error
-        self.ccf = ccf
-        self.state = ModelState("ready", 1.0, f"{ccf.base.id} on {ccf.model.device}")
+        self.ccf, self.key = ccf, key
+        self.state = _ready(ccf)
+
+
+def _ready(ccf: CCF) -> ModelState:
+    return ModelState("ready", 1.0, f"{ccf.base.id} on {ccf.model.device}")
 
 
 def model_key(ccf: CCF) -> str:

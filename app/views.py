@@ -30,7 +30,8 @@ class ModelState:
 class IngestProgress:
     """One step of an ingest. ``done`` and ``total`` count tokens; both are 0 before the stage ``memory``.
 
-    ``seconds_left`` is an estimate, None while there is nothing to estimate from.
+    ``seconds_left`` is an estimate, None while there is nothing to estimate from; ``document`` is told once, by the
+    first step after its text is stored.
     """
 
     stage: Literal["received", "text", "segments", "memory", "stored"]
@@ -38,6 +39,7 @@ class IngestProgress:
     total: int = 0
     seconds_left: float | None = None
     message: str = ""
+    document: str = ""
 
     @property
     def fraction(self) -> float:
@@ -171,6 +173,7 @@ class AnswerView:
     kv_bytes : held by the decoder for the documents while it answered.
     full_kv_bytes : the documents' plain cache in bf16.
     stored_bytes : what the database holds of their memories.  text_bytes : UTF-8 size of their texts.
+    turns : how many earlier turns of the conversation the question was read with.
     """
 
     question: str
@@ -185,6 +188,7 @@ class AnswerView:
     stored_bytes: int
     text_bytes: int
     notes: tuple[str, ...] = ()
+    turns: int = 0
 
 
 @dataclass(frozen=True)

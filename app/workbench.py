@@ -13,9 +13,12 @@ from typing import Any, Literal, Self
 
 from app.asking import Asking
 from app.comparing import Comparing
-from app.exporting import answer_from_dict, export_answer, export_memory
+from app.conversations import Conversations
+from app.exporting import export_answer, export_memory
+from app.followups import History
 from app.ingest import Intake
 from app.inspecting import Inspecting
+from app.jobs import Jobs
 from app.library import Library
 from app.looking import Looking
 from app.measuring import Measuring
@@ -28,7 +31,6 @@ from app.views import (
     DocumentView,
     Ingested,
     LoadProgress,
-    MessageView,
     ModelState,
     Progress,
     Reader,
@@ -41,7 +43,7 @@ from app.views import (
     silent,
 )
 from ccf_core import CCFConfig, KVMemory
-from store import Chat, Store, StoreStats
+from store import Store, StoreStats
 
 
 class Workbench:
@@ -58,9 +60,14 @@ class Workbench:
         self.store = Store(settings.database, memory_cap_bytes=settings.memory_cap_bytes)
         self._model = Model(settings)
         self._memories = Memories(self.store, self._model, settings.max_tokens)
-        self._library = Library(self.store, self._memories)
-        self._intake = Intake(self.store, self._memories, self._library)
+        #: Documents on the shelf, their collections, places in their texts.
+        self.library = Library(self.store, self._memories)
+        self._intake = Intake(self.store, self._memories, self.library)
+        #: What waits to be compressed, and what came of it.
+        self.jobs = Jobs(self.store, self._intake)
         self._asking = Asking(self.store, self._memories)
+        #: Questions and answers that are kept.
+        self.conversations = Conversations(self.store)
         self._inspecting = Inspecting(self.store, self._memories)
         #: Attention, slot map, fidelity, summaries, surgery.
         self.looking = Looking(self.store, self._memories, self._inspecting)
@@ -68,7 +75,8 @@ class Workbench:
         self.measuring = Measuring(self.store, self._memories, self._inspecting)
 
     def close(self) -> None:
-        """Close the database; nothing can be done with this object afterwards."""
+        """Let the queue go and close the database; nothing can be done with this object afterwards."""
+        self.jobs.stop()
         self.store.close()
 
     def __enter__(self) -> Self:
@@ -95,6 +103,14 @@ class Workbench:
             ModelNotReady: anything else that went wrong.
         """
         self._model.load(progress)
+
+    def use_adapter(self, adapter: Path, progress: LoadProgress | None = None) -> None:
+        """Load another adapter folder; documents have memories of their own under each. Raises as ``load_model``."""
+        self._model.use(adapter, progress)
+
+    def adapters(self) -> list[tuple[Path, bool]]:
+        """Adapter folders to choose from, and whether each is in use."""
+        return [(folder, folder == self._model.adapter) for folder in self._model.adapters()]
 
     @property
     def ratios(self) -> tuple[int, ...]:
@@ -145,11 +161,11 @@ class Workbench:
 
     def documents(self) -> list[DocumentView]:
         """The newest first. Never waits for the model."""
-        return self._library.documents()
+        return self.library.documents()
 
     def document(self, sha256: str) -> DocumentView:
         """Raises DocumentNotFound."""
-        return self._library.document(sha256)
+        return self.library.document(sha256)
 
     def text(self, sha256: str) -> str:
         """The whole text of a document. Raises DocumentNotFound."""
@@ -157,16 +173,16 @@ class Workbench:
 
     def rename(self, sha256: str, title: str) -> DocumentView:
         """Raises DocumentNotFound."""
-        return self._library.rename(sha256, title)
+        return self.library.rename(sha256, title)
 
     def delete(self, sha256: str) -> None:
-        """Delete text, memories and what chats quote of it. Raises DocumentNotFound."""
-        self._library.delete(sha256)
+        """Delete text, memories and what chats quote of it, from the file too. Raises DocumentNotFound."""
+        self.library.delete(sha256)
         self.looking.forget(sha256)
 
     def search(self, query: str, limit: int = 20) -> list[SearchHit]:
         """Documents that hold all words of the query, the best first."""
-        return self._library.search(query, limit)
+        return self.library.search(query, limit)
 
     def stats(self) -> StoreStats:
         """Sizes in bytes, and counts, of the whole database."""
@@ -210,6 +226,8 @@ class Workbench:
         *,
         max_new_tokens: int = 64,
         chat: int | None = None,
+        history: History = "auto",
+        replace_last: bool = False,
         progress: Progress = silent,
         cancelled: Cancelled = never,
     ) -> Iterator[str | AnswerView]:
@@ -218,8 +236,11 @@ class Workbench:
         From stored memory the encoder never runs; ``progress`` is called only if something has to be
         compressed again. Several documents are read one after the other, in the order given. When
         ``cancelled`` turns true while the answer is being written, it ends there, and a note says so. Closing
-        the iterator stops the model; nobody else can use the model until it is exhausted or closed. With
-        ``chat``, question and answer are appended to it.
+        the iterator stops the model; nobody else can use the model until it is exhausted or closed.
+
+        With ``chat``, question and answer are appended to it, or take the place of its last ones
+        (``replace_last``), and the question sees its last turns: ``all`` or ``none`` of them, or (``auto``) those
+        that it refers to.
 
         Raises:
             NoDocument: no document, though the reader is not ``none``.
@@ -228,7 +249,9 @@ class Workbench:
             DocumentNotFound, ChatNotFound: of store.
             Cancelled: of ccf_core, before the answer began.
         """
-        return self._asking.ask(question, documents, ratio, reader, max_new_tokens, chat, progress, cancelled)
+        return self._asking.ask(
+            question, documents, ratio, reader, max_new_tokens, chat, progress, cancelled, history, replace_last
+        )
 
     # Looking into memories
 
@@ -268,33 +291,3 @@ class Workbench:
     def export_answer(self, answer: AnswerView, form: Literal["markdown", "json"] = "markdown") -> str:
         """An answer with settings, costs and evidence as one text."""
         return export_answer(answer, form)
-
-    # Chats
-
-    def new_chat(self, title: str, documents: Sequence[str] = ()) -> Chat:
-        """Raises DocumentNotFound."""
-        return self.store.chats.create(title, documents)
-
-    def chats(self) -> list[Chat]:
-        """The one last written to first."""
-        return self.store.chats.list()
-
-    def messages(self, chat: int) -> list[MessageView]:
-        """Oldest first. Raises ChatNotFound."""
-        return [
-            MessageView(
-                role="assistant" if message.role == "assistant" else "user",
-                content=message.content,
-                created_at=message.created_at,
-                answer=answer_from_dict(message.meta) if message.meta else None,
-            )
-            for message in self.store.chats.messages(chat)
-        ]
-
-    def rename_chat(self, chat: int, title: str) -> Chat:
-        """Raises ChatNotFound."""
-        return self.store.chats.rename(chat, title)
-
-    def delete_chat(self, chat: int) -> None:
-        """Raises ChatNotFound."""
-        self.store.chats.delete(chat)

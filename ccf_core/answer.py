@@ -43,21 +43,23 @@ class Answer:
     evidence: tuple[Evidence, ...] = field(default=())
 
 
-def question_prompt(tokenizer: PreTrainedTokenizerBase, question: str) -> list[int]:
-    """The base's chat template with the question as the user's turn.
+def question_prompt(
+    tokenizer: PreTrainedTokenizerBase, question: str, history: Sequence[tuple[str, str]] = ()
+) -> list[int]:
+    """The base's chat template with the question as the user's turn, after (question, answer) turns before it.
 
-    Special tokens spelt out in the question stay plain text: a question cannot close its own turn.
+    Special tokens spelt out in a turn stay plain text: a question cannot close its own turn.
     """
     marker = "\x00"
-    template = tokenizer.apply_chat_template(
-        [{"role": "user", "content": marker}], add_generation_prompt=True, tokenize=False
-    )
-    before, after = cast(str, template).split(marker)
-    return [
-        *tokenizer(before, add_special_tokens=False)["input_ids"],
-        *tokenizer(question.strip(), add_special_tokens=False, split_special_tokens=True)["input_ids"],
-        *tokenizer(after, add_special_tokens=False)["input_ids"],
-    ]
+    said = [*(text for turn in history for text in turn), question]
+    turns = [{"role": ("user", "assistant")[i % 2], "content": marker} for i in range(len(said))]
+    template = cast(str, tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False))
+    first, *rest = template.split(marker)
+    ids = list(tokenizer(first, add_special_tokens=False)["input_ids"])
+    for text, after in zip(said, rest, strict=True):
+        ids += tokenizer(text.strip(), add_special_tokens=False, split_special_tokens=True)["input_ids"]
+        ids += tokenizer(after, add_special_tokens=False)["input_ids"]
+    return ids
 
 
 class StopWhen(StoppingCriteria):

@@ -253,13 +253,15 @@ class CCF:
         input_ids: Sequence[int] = (),
         with_evidence: bool = True,
         cancelled: Callable[[], bool] = lambda: False,
+        history: Sequence[tuple[str, str]] = (),
     ) -> Answer | Iterator[str | Answer]:
-        """Answer from a memory (or as another ``reader``), greedily.
+        """Answer from a memory (or as another ``reader``), greedily, after ``history``: questions and their answers.
 
         With ``stream`` returns an iterator over pieces of text whose last item is the Answer. Evidence is computed
         for the readers of memories alone; its segments index ``memory.spans``.
         """
-        pieces = self._answer(question, memory, max_new_tokens, reader, input_ids, with_evidence, cancelled)
+        prompt = answering.question_prompt(self.tokenizer, question, history)
+        pieces = self._answer(prompt, memory, max_new_tokens, reader, input_ids, with_evidence, cancelled)
         if stream:
             return pieces
         *_, last = pieces
@@ -268,7 +270,7 @@ class CCF:
 
     def _answer(
         self,
-        question: str,
+        prompt: Sequence[int],
         memory: KVMemory | None,
         max_new_tokens: int,
         reader: str,
@@ -278,7 +280,6 @@ class CCF:
     ) -> Iterator[str | Answer]:
         started = time.perf_counter()
         prefix = self.prefix_for(reader, memory, input_ids)
-        prompt = answering.question_prompt(self.tokenizer, question)
         loaded = time.perf_counter() - started
         ids: list[int] = []
         first = rate = 0.0

@@ -1,17 +1,21 @@
-"""Documents, memories, chats and runs in one SQLite file. A memory is bytes here, and nothing else."""
+"""Documents, memories, collections, jobs, chats and runs in one SQLite file. A memory is only bytes here."""
 
 from .chats import Chat, Chats, Message
+from .collections import Collection, Collections
 from .database import Store, StoreStats
 from .documents import Document, Documents, Hit
 from .errors import (
     ChatNotFound,
+    CollectionNotFound,
     DocumentNotFound,
     InvalidText,
+    JobNotFound,
     RunNotFound,
     StoreBusy,
     StoreError,
     StoreUnavailable,
 )
+from .jobs import Job, Jobs
 from .memories import Memories, MemoryParts, memory_key
 from .runs import Run, Runs
 
@@ -19,11 +23,17 @@ __all__ = [
     "Chat",
     "ChatNotFound",
     "Chats",
+    "Collection",
+    "CollectionNotFound",
+    "Collections",
     "Document",
     "DocumentNotFound",
     "Documents",
     "Hit",
     "InvalidText",
+    "Job",
+    "JobNotFound",
+    "Jobs",
     "Memories",
     "MemoryParts",
     "Message",

@@ -86,6 +86,21 @@ class Chats:
             db.table("chats").update(chat, {"updated_at": message["created_at"]})
             return _message(message | {"id": number})
 
+    def drop(self, messages: Sequence[int]) -> None:
+        """Delete messages by their numbers; unknown ones are ignored."""
+        with self._connections.transaction() as db:
+            db.execute("DELETE FROM chat_messages WHERE id IN (SELECT value FROM json_each(?))", [json.dumps(messages)])
+
+    def link(self, chat: int, documents: Sequence[str]) -> None:
+        """Add documents (SHA-256) that a chat is about. Raises ChatNotFound, DocumentNotFound."""
+        with self._connections.transaction() as db:
+            self._require(db, chat)
+            for position, sha256 in enumerate(dict.fromkeys(documents)):
+                db.execute(
+                    "INSERT OR IGNORE INTO chat_documents (chat_id, document_id, position) VALUES (?, ?, ?)",
+                    [chat, document_id(db, sha256), position],
+                )
+
     def messages(self, chat: int) -> builtins.list[Message]:
         """The chat's messages, oldest first. Raises ChatNotFound."""
         with self._connections.reading() as db:

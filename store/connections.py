@@ -145,6 +145,8 @@ class Connections:
         self._opened.add(db)
         db.execute("PRAGMA foreign_keys = ON")
         db.execute("PRAGMA synchronous = NORMAL")
+        # What is deleted is overwritten, not only given up.
+        db.execute("PRAGMA secure_delete = ON")
         db.execute(f"PRAGMA journal_size_limit = {64 * 2**20}")
         return db
 

@@ -1,4 +1,4 @@
-"""The store: one SQLite file that holds documents, their memories, chats and runs."""
+"""The store: one SQLite file that holds documents, their memories, collections, jobs, chats and runs."""
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -10,8 +10,10 @@ from sqlite_utils import Database
 
 from .blobs import SQLiteBlobs
 from .chats import Chats
+from .collections import Collections
 from .connections import BUSY_TIMEOUT_S, Connections
 from .documents import Documents
+from .jobs import Jobs
 from .memories import Memories
 from .runs import Runs
 
@@ -49,7 +51,9 @@ class Store:
         self.path = self._connections.path
         self.memories = Memories(self._connections, self._blobs, cap_bytes=memory_cap_bytes)
         self.chats = Chats(self._connections)
-        self.documents = Documents(self._connections, self.memories, self.chats)
+        self.collections = Collections(self._connections)
+        self.jobs = Jobs(self._connections)
+        self.documents = Documents(self._connections, self.memories, self.chats, self.jobs)
         self.runs = Runs(self._connections)
 
     def transaction(self) -> AbstractContextManager[Database]:
@@ -77,6 +81,17 @@ class Store:
         with self._connections.writing() as db:
             db.table("documents").optimize()
             db.vacuum()
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def wipe(self) -> None:
+        """Take what was deleted out of the file: out of the search index and the log, and the space of it given back
+        once a quarter of the file is free. Deleted rows themselves are overwritten as they go.
+        """
+        with self._connections.writing() as db:
+            db.table("documents").optimize()
+            free, pages = (int(db.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("freelist_count", "page_count"))
+            if free * 4 >= pages:
+                db.vacuum()
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def close(self) -> None:

@@ -10,9 +10,11 @@ from typing import Any
 from sqlite_utils import Database
 
 from .chats import Chats
+from .collections import Collections
 from .connections import Connections
 from .errors import DocumentNotFound, InvalidText
 from .excerpts import CLOSE, OPEN, excerpt
+from .jobs import Jobs
 from .memories import Memories
 from .rows import document_id, now, storable
 
@@ -62,10 +64,11 @@ class Hit:
 
 
 class Documents:
-    def __init__(self, connections: Connections, memories: Memories, chats: Chats) -> None:
+    def __init__(self, connections: Connections, memories: Memories, chats: Chats, jobs: Jobs) -> None:
         self._connections = connections
         self._memories = memories
         self._chats = chats
+        self._jobs = jobs
 
     def add(
         self,
@@ -133,11 +136,13 @@ class Documents:
         return self._update(sha256, {"tokens": tokens, "segments": segments})
 
     def delete(self, sha256: str) -> None:
-        """Delete the document, its memories, and what chats quote from it. Raises DocumentNotFound."""
+        """Delete the document, its memories, its jobs, and what chats quote from it. Raises DocumentNotFound."""
         with self._connections.transaction() as db:
             self._chats.forget_document(sha256)
             self._memories.delete(sha256)
+            self._jobs.forget_document(sha256)
             db.table("documents").delete(document_id(db, sha256))
+            Collections.prune(db)
 
     def search(self, query: str, limit: int = 20) -> builtins.list[Hit]:
         """Documents that hold all words of the query, in title or text, the best first.

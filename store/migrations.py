@@ -134,3 +134,37 @@ def m005_chats(db: Database) -> None:
 def m006_runs(db: Database) -> None:
     runs = {"id": int, "kind": str, "config": str, "results": str, "created_at": str}
     db.table("runs").create(runs, pk="id", not_null=runs.keys() - {"id"}).create_index(["kind"])
+
+
+@migrations()
+def m007_jobs(db: Database) -> None:
+    jobs = {
+        "id": int,
+        "name": str,
+        "title": str,
+        "state": str,
+        "document": str,
+        "anew": int,
+        "reason": str,
+        "outcome": str,
+        "created_at": str,
+        "data": bytes,  # last, so that lists of jobs never read it
+    }
+    optional = {"id", "document", "data"}
+    db.table("jobs").create(jobs, pk="id", not_null=jobs.keys() - optional).create_index(["state"])
+
+
+@migrations()
+def m008_collections(db: Database) -> None:
+    collections = {"id": int, "name": str}
+    db.table("collections").create(collections, pk="id", not_null={"name"}).create_index(["name"], unique=True)
+    links = {"collection_id": int, "document_id": int}
+    db.table("collection_documents").create(
+        links,
+        pk=("collection_id", "document_id"),
+        not_null=links,
+        foreign_keys=[
+            _owned("collection_documents", "collection_id", "collections"),
+            _owned("collection_documents", "document_id", "documents"),
+        ],
+    ).create_index(["document_id"])

@@ -1,146 +1,157 @@
-"""Documents in, listed, renamed, deleted."""
+"""Documents in, listed, searched, ticked. What is done to stored ones is in ``manage``."""
 
 from __future__ import annotations
 
-import queue
-import threading
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from app import panels, render
-from app.tabs.common import MENDABLE, Stops, choices, sentences
-from app.views import Cancelled, Ingested, IngestProgress, Progress
+from app import panels_library as panels
+from app.tabs.acts import acts
+from app.tabs.common import MENDABLE, sentences
+from app.views import DocumentView
 from app.workbench import Workbench
 
 KINDS = [".pdf", ".docx", ".md", ".html", ".htm", ".txt", ".py", ".js", ".ts", ".java", ".c", ".cpp", ".rs", ".go"]
-Work = Callable[[Progress, Cancelled], Ingested]
+ALL = "All documents"
+#: Not a secret: it only keeps what a browser remembers readable after a restart.
+SECRET = "ccf-workbench"
 
 
 @dataclass(frozen=True)
 class Library:
-    """``picked`` holds the ids of the chosen documents; the other tabs read it."""
+    """``picked`` holds the ids of the chosen documents, ``changed`` grows with every change; other tabs read both.
 
-    picked: gr.CheckboxGroup
+    ``hits`` and ``listing`` raise ``place`` and ``read`` to have a text opened.
+    """
+
+    picked: gr.State
     listing: gr.HTML
     changed: gr.State
+    queue: gr.HTML
+    hits: gr.HTML
+    collection: gr.Dropdown
+    kept: gr.BrowserState
 
-
-def follow(name: str, work: Work, stop: threading.Event) -> Iterator[str]:
-    """Run one ingest beside the page and yield what to show of it; the last piece is its outcome."""
-
-    def steps() -> Iterator[IngestProgress | Ingested]:
-        waiting: queue.SimpleQueue[IngestProgress | None] = queue.SimpleQueue()
-        outcome: list[Ingested | BaseException] = []
-
-        def run() -> None:
-            try:
-                outcome.append(work(waiting.put, stop.is_set))
-            except BaseException as error:  # raised again below
-                outcome.append(error)
-            waiting.put(None)
-
-        threading.Thread(target=run, daemon=True).start()
-        while (step := waiting.get()) is not None:
-            yield step
-        if isinstance(outcome[0], BaseException):
-            raise outcome[0]
-        yield outcome[0]
-
-    yield panels.ingest_progress(name, IngestProgress("received"))
-    try:
-        for step in steps():
-            yield panels.ingested(step) if isinstance(step, Ingested) else panels.ingest_progress(name, step)
-    except MENDABLE as error:
-        yield render.notice("error", f"{name}: {error}")
+    def watched(self) -> list[Any]:
+        """What ``look`` gives new values for."""
+        return [self.queue, self.listing, self.collection, self.picked]
 
 
 def render_library(workbench: Workbench) -> Library:
-    stops = Stops()
     changed = gr.State(0)
+    picked = gr.State([])
+    kept = gr.BrowserState([], storage_key="ccf-picked", secret=SECRET)
     gr.HTML('<h2 class="wb-label">Documents</h2>')
     files = gr.File(
         file_count="multiple", file_types=KINDS, label="Drop files: pdf, docx, md, html, txt, code", height=120,
         elem_id="upload",
     )  # fmt: skip
-    with gr.Accordion("Paste text", open=False):
+    with gr.Accordion("Paste text", open=False, elem_id="paste"):
         title = gr.Textbox(label="Title", max_lines=1, elem_id="paste-title")
         text = gr.Textbox(label="Text", lines=5, max_lines=12, elem_id="paste-text")
-        paste = gr.Button("Compress this text", size="sm")
-    progress = gr.HTML(elem_id="progress")
-    cancel = gr.Button("Cancel", size="sm", visible=False, elem_id="cancel")
-    picked = gr.CheckboxGroup(label="Ask about", choices=[], elem_id="picked")
-    listing = gr.HTML(elem_id="listing")
-    with gr.Accordion("Rename or delete", open=False):
-        gr.HTML('<p class="wb-note">Works on the documents ticked above.</p>')
-        new_title = gr.Textbox(label="New title", max_lines=1, elem_id="new-title")
-        with gr.Row():
-            rename = gr.Button("Rename", size="sm")
-            delete = gr.Button("Delete…", size="sm", elem_id="delete")
-            confirm = gr.Button("Delete for good", size="sm", variant="stop", visible=False, elem_id="confirm-delete")
+        paste = gr.Button("Compress this text", size="sm", elem_id="paste-go")
+    queue = gr.HTML(elem_id="progress", js_on_load=acts("retry", "dismiss", "tidy"))
+    words = gr.Textbox(
+        label="Search all texts", placeholder='words, or "a phrase"', max_lines=1, elem_id="search", type="text"
+    )
+    hits = gr.HTML(elem_id="hits", js_on_load=acts("place"))
+    collection = gr.Dropdown([ALL], value=ALL, label="Collection", visible=False, elem_id="collection")
+    listing = gr.HTML(elem_id="listing", js_on_load=acts("tick", "tickall", "untick", "manage", "compress", "read"))
 
-    def ingest_all(works: list[tuple[str, Work]], count: int, request: gr.Request) -> Iterator[Any]:
-        stop = stops.begin(request)
-        done: list[str] = []
-        for name, work in works:
-            shown = ""
-            for shown in follow(name, work, stop):
-                yield "".join([*done, shown]), gr.skip(), gr.Button(visible=True)
-            done.append(shown)
-            yield "".join(done), count + len(done), gr.Button(visible=True)
-        yield "".join(done), count + len(done), gr.Button(visible=False)
+    def add_files(paths: list[str] | None, count: int) -> tuple[int, None, str]:
+        workbench.jobs.clear()
+        for path in map(Path, paths or []):
+            try:
+                workbench.jobs.add_file(path)
+            except MENDABLE as error:
+                workbench.jobs.refuse(path, str(error))
+        return count + 1, None, shown_queue(workbench)
 
-    def ingest_files(paths: list[str] | None, count: int, request: gr.Request) -> Iterator[Any]:
-        def one(path: Path) -> Work:
-            return lambda progress, cancelled: workbench.ingest_file(path, progress, cancelled)
+    def add_text(text: str, title: str, count: int) -> tuple[int, str, str, str]:
+        if not text.strip():
+            raise gr.Error("Paste some text first.", title="Nothing to compress", print_exception=False)
+        workbench.jobs.clear()
+        workbench.jobs.add_text(text, title)
+        return count + 1, "", "", shown_queue(workbench)
 
-        yield from ingest_all([(Path(p).name, one(Path(p))) for p in paths or []], count, request)
+    def of_job(act: str) -> Any:
+        def handle(event: gr.EventData) -> str:
+            with sentences():
+                getattr(workbench.jobs, act)(int(event._data["of"]))
+            return shown_queue(workbench)
 
-    def ingest_text(text: str, title: str, count: int, request: gr.Request) -> Iterator[Any]:
-        def work(progress: Progress, cancelled: Cancelled) -> Ingested:
-            return workbench.ingest_text(text, title, progress, cancelled)
+        return handle
 
-        yield from ingest_all([(title or "Pasted text", work)], count, request)
+    def tidy() -> str:
+        workbench.jobs.clear()
+        return shown_queue(workbench)
 
-    def listed(chosen: list[str]) -> tuple[Any, str]:
-        available = choices(workbench)
-        known = {sha for _, sha in available}
-        kept = [sha for sha in chosen or [] if sha in known]
-        same = kept == (chosen or [])
-        shelf = gr.CheckboxGroup(choices=available) if same else gr.CheckboxGroup(choices=available, value=kept)
-        return shelf, panels.documents(workbench.documents())
+    def tick(chosen: list[str], of: str, event: gr.EventData) -> tuple[list[str], str]:
+        shown = {view.sha256 for view in shelved(workbench, of)}
+        # What another collection holds stays ticked.
+        now = [sha for sha in chosen if sha not in shown] + list(event._data["ticked"])
+        return now, shown_shelf(workbench, now, of)
 
-    def rename_one(chosen: list[str], name: str, count: int) -> tuple[int, str]:
-        if len(chosen) != 1 or not name.strip():
-            raise gr.Error("Tick one document and write its new title.", title="Nothing renamed", print_exception=False)
+    def tick_all(of: str) -> tuple[list[str], str]:
+        now = [view.sha256 for view in shelved(workbench, of)]
+        return now, shown_shelf(workbench, now, of)
+
+    def compress(count: int, event: gr.EventData) -> tuple[int, str]:
         with sentences():
-            workbench.rename(chosen[0], name)
-        return count + 1, ""
+            workbench.jobs.add_document(str(event._data["of"]))
+        return count + 1, shown_queue(workbench)
 
-    def ask_to_delete(chosen: list[str]) -> Any:
-        if not chosen:
-            raise gr.Error("Tick the documents to delete.", title="Nothing deleted", print_exception=False)
-        return gr.Button(f"Delete {len(chosen)} for good", visible=True)
-
-    def delete_picked(chosen: list[str], count: int) -> tuple[int, Any, Any]:
-        with sentences():
-            for sha in chosen:
-                workbench.delete(sha)
-        # Unticked in this same answer: gradio refuses whatever the page sends next with a choice that is gone.
-        return count + 1, gr.Button(visible=False), gr.CheckboxGroup(value=[])
+    def search(words: str) -> str:
+        return panels.hits(workbench.search(words), words)
 
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    shown = [progress, changed, cancel]
-    files.upload(ingest_files, [files, changed], shown, concurrency_limit=8, **quiet).then(
-        lambda: None, None, files, **quiet
+    files.upload(add_files, [files, changed], [changed, files, queue], **quiet)
+    paste.click(add_text, [text, title, changed], [changed, text, title, queue], **quiet)
+    queue.retry(of_job("retry"), None, queue, **quiet)
+    queue.dismiss(of_job("dismiss"), None, queue, **quiet)
+    queue.tidy(tidy, None, queue, **quiet)
+    listing.tick(tick, [picked, collection], [picked, listing], **quiet)
+    listing.tickall(tick_all, collection, [picked, listing], **quiet)
+    listing.untick(lambda of: ([], shown_shelf(workbench, [], of)), collection, [picked, listing], **quiet)
+    listing.compress(compress, changed, [changed, queue], **quiet)
+    collection.input(lambda chosen, of: shown_shelf(workbench, chosen, of), [picked, collection], listing, **quiet)
+    changed.change(lambda chosen, of: shown_shelf(workbench, chosen, of), [picked, collection], listing, **quiet)
+    picked.change(lambda chosen: chosen, picked, kept, **quiet)
+    gr.on([words.change, words.submit, changed.change], search, words, hits, trigger_mode="always_last", **quiet)
+    return Library(picked, listing, changed, queue, hits, collection, kept)
+
+
+def look(workbench: Workbench, first: bool, picked: list[str], kept: list[str], of: str) -> tuple[Any, ...]:
+    """New values for ``Library.watched``; at the first look at documents the ticks of last time, or one example."""
+    views = workbench.documents()
+    known = {view.sha256 for view in views}
+    now = [sha for sha in (kept if first and kept else picked) if sha in known]
+    if first and not now and views:
+        now = [views[-1].sha256]
+    names = [ALL, *workbench.library.collections()]
+    of = of if of in names else ALL
+    return (
+        shown_queue(workbench),
+        shown_shelf(workbench, now, of),
+        gr.Dropdown(names, value=of, visible=len(names) > 1),
+        now if now != picked else gr.skip(),
     )
-    paste.click(ingest_text, [text, title, changed], shown, concurrency_limit=8, **quiet)
-    cancel.click(stops.press, queue=False, **quiet)
-    changed.change(listed, picked, [picked, listing], **quiet)
-    rename.click(rename_one, [picked, new_title, changed], [changed, new_title], **quiet)
-    delete.click(ask_to_delete, picked, confirm, **quiet)
-    confirm.click(delete_picked, [picked, changed], [changed, confirm, picked], **quiet)
-    return Library(picked, listing, changed)
+
+
+def shelved(workbench: Workbench, of: str) -> list[DocumentView]:
+    """The documents of a collection, or all."""
+    views = workbench.documents()
+    members = workbench.library.collections().get(of)
+    return views if members is None else [view for view in views if view.sha256 in members]
+
+
+def shown_shelf(workbench: Workbench, picked: list[str], of: str) -> str:
+    queued = {job.document for job in workbench.jobs.list() if job.state == "queued" and job.document}
+    return panels.shelf(shelved(workbench, of), picked, workbench.library.collections(), queued)
+
+
+def shown_queue(workbench: Workbench) -> str:
+    return panels.queue(workbench.jobs.list(), {view.sha256: view for view in workbench.documents()})

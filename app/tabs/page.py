@@ -12,11 +12,13 @@ from app import panels
 from app.examples import take_in
 from app.tabs.api import add_api
 from app.tabs.ask import render_ask
-from app.tabs.common import choices
 from app.tabs.compare import render_compare
 from app.tabs.inspect import render_inspect
 from app.tabs.lab import render_lab
+from app.tabs.library import look as look_at_library
 from app.tabs.library import render_library
+from app.tabs.manage import render_manage
+from app.tabs.original import render_original
 from app.tabs.savings import render_savings
 from app.theme import theme
 from app.workbench import Workbench
@@ -33,9 +35,10 @@ def build(workbench: Workbench) -> gr.Blocks:
         with gr.Row(elem_id="bench"):
             with gr.Column(elem_id="library"):
                 library = render_library(workbench)
+                render_manage(workbench, library)
             with gr.Column(elem_id="work"), gr.Tabs(overflow_behavior="wrap"):
                 with gr.Tab("Ask", id="ask"):
-                    render_ask(workbench, library)
+                    chat = render_ask(workbench, library, page)
                 with gr.Tab("Inspect", id="inspect"):
                     render_inspect(workbench, library)
                 with gr.Tab("Savings", id="savings"):
@@ -45,33 +48,29 @@ def build(workbench: Workbench) -> gr.Blocks:
                 with gr.Tab("Lab", id="lab") as lab:
                     render_lab(workbench, library, lab)
         foot = gr.HTML(panels.foot(workbench.info()), elem_id="foot")
-        clock = gr.Timer(2.0)
+        render_original(workbench, chat.place, library.hits.place, library.listing.read)
+        clock = gr.Timer(1.0)
         before = gr.State(None)
 
-        def look(seen: Any, picked: list[str], count: int) -> tuple[Any, ...]:
+        def look(seen: Any, picked: list[str], kept: list[str], of: str, count: int) -> tuple[Any, ...]:
             """What changed since the last look; nothing is sent if nothing did."""
-            state, views = workbench.model_state(), workbench.documents()
-            shelf = [(v.sha256, v.title, v.state) for v in views]
-            now = (state, shelf, [v.compressed_segments for v in views])
+            first = seen is None or not seen[1]
+            state, shown = workbench.model_state(), look_at_library(workbench, first, picked, kept, of)
+            shelf = [(v.sha256, v.title, v.state) for v in workbench.documents()]
+            now = (state, shelf, [str(part) for part in shown[:2]])
             if now == seen:
-                return (gr.skip(),) * 6
+                return (gr.skip(),) * (4 + len(shown))
             rearranged = seen is None or seen[1] != shelf
-            first = views and not picked and (seen is None or not seen[1])
-            shelved = choices(workbench)
             return (
                 panels.head(state),
                 panels.foot(workbench.info()),
-                # Without a value the ticks stay as they are: the visitor may be setting one at this moment.
-                gr.CheckboxGroup(choices=shelved, value=[views[-1].sha256])
-                if first
-                else gr.CheckboxGroup(choices=shelved),
-                panels.documents(views),
+                *shown,
                 now,
                 count + 1 if rearranged else gr.skip(),
             )
 
-        watched = [head, foot, library.picked, library.listing, before, library.changed]
-        seen = [before, library.picked, library.changed]
+        watched = [head, foot, *library.watched(), before, library.changed]
+        seen = [before, library.picked, library.kept, library.collection, library.changed]
         page.load(look, seen, watched, show_progress="hidden", api_visibility="private")
         clock.tick(look, seen, watched, show_progress="hidden", api_visibility="private", queue=False)
     return page
@@ -80,12 +79,13 @@ def build(workbench: Workbench) -> gr.Blocks:
 def launch(workbench: Workbench, **options: Any) -> Any:
     """Serve the page and get the model and the examples ready meanwhile; ``options`` go to gradio's ``launch``."""
     threading.Thread(target=take_in, args=(workbench,), daemon=True).start()
+    workbench.jobs.start()
     return (
         build(workbench)
         .queue(max_size=64)
         .launch(
             theme=theme(),
-            css_paths=[ASSETS / "app.css", ASSETS / "ccf.css"],
+            css_paths=[ASSETS / "app.css", ASSETS / "ccf.css", ASSETS / "desk.css"],
             max_file_size=MAX_UPLOAD,
             footer_links=[],
             show_error=False,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from app.asking import ABSTAINED, abstained
-from app.examples import FOLDER, examples, questions_for
+from app.examples import FOLDER, examples, suggestions_for
 from app.settings import Settings
 from app.views import AnswerView
 from app.workbench import Workbench
@@ -25,7 +25,7 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workbench]:
 @pytest.mark.parametrize("example", examples(), ids=lambda example: example["file"])
 def test_each_question_is_read_as_labelled(shipped: Workbench, example: dict) -> None:
     document = shipped.ingest_file(FOLDER / example["file"]).document
-    assert questions_for(document.title) == [row["question"] for row in example["questions"]]
+    assert [q for q, _ in suggestions_for(document.title)] == [row["question"] for row in example["questions"]]
     for row in example["questions"]:
         *_, answer = shipped.ask(row["question"], [document.sha256], 4)
         assert isinstance(answer, AnswerView)

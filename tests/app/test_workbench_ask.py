@@ -217,31 +217,31 @@ def test_a_question_is_answered_between_two_segments_of_an_ingest(workbench: Wor
 
 
 def test_chats_remember_questions_and_answers(workbench: Workbench, settings: Settings, documents) -> None:
-    chat = workbench.new_chat("Ships", documents)
+    chat = workbench.conversations.new("Ships", documents)
     first = final(workbench.ask(QUESTION, documents, chat=chat.id))
     workbench.close()
     with Workbench(settings) as later:
-        assert [c.title for c in later.chats()] == ["Ships"]
-        asked, answered = later.messages(chat.id)
+        assert [c.title for c in later.conversations.list()] == ["Ships"]
+        asked, answered = later.conversations.messages(chat.id)
         assert (asked.role, asked.content, asked.answer) == ("user", QUESTION, None)
         assert (answered.role, answered.content, answered.answer) == ("assistant", first.text, first)
-        later.rename_chat(chat.id, "Fog")
-        assert later.chats()[0].title == "Fog"
-        later.delete_chat(chat.id)
-        assert later.chats() == []
+        later.conversations.rename(chat.id, "Fog")
+        assert later.conversations.list()[0].title == "Fog"
+        later.conversations.delete(chat.id)
+        assert later.conversations.list() == []
 
 
 def test_a_chat_keeps_nothing_quoted_from_a_deleted_document(workbench: Workbench, documents) -> None:
-    chat = workbench.new_chat("Ships", documents)
+    chat = workbench.conversations.new("Ships", documents)
     final(workbench.ask(QUESTION, documents, chat=chat.id))
     workbench.delete(documents[0])
-    answer = workbench.messages(chat.id)[1].answer
+    answer = workbench.conversations.messages(chat.id)[1].answer
     assert answer is not None
     assert {item.document for item in answer.evidence} == {documents[1]}
 
 
 def test_a_document_deleted_during_the_answer_leaves_no_quotes(workbench: Workbench, documents, monkeypatch) -> None:
-    chat = workbench.new_chat("Ships", documents)
+    chat = workbench.conversations.new("Ships", documents)
     append = workbench.store.transaction
 
     def delete_first():
@@ -252,7 +252,7 @@ def test_a_document_deleted_during_the_answer_leaves_no_quotes(workbench: Workbe
     # The narrowest moment: the answer is complete, but not yet in the chat.
     monkeypatch.setattr(workbench.store, "transaction", delete_first)
     final(workbench.ask(QUESTION, documents, chat=chat.id))
-    answer = workbench.messages(chat.id)[1].answer
+    answer = workbench.conversations.messages(chat.id)[1].answer
     assert answer is not None
     assert {item.document for item in answer.evidence} == {documents[1]}
 

@@ -85,3 +85,35 @@ def test_reading_the_shelf_does_not_wait_for_a_busy_model(workbench: Workbench, 
     reader.join(timeout=60)
     pieces.close()
     assert states == ["ready"]
+
+
+def test_deletion_wipes_the_file_at_once(workbench: Workbench, prose) -> None:
+    workbench.ingest_text(prose(50, 3), "Kept")
+    workbench.delete(workbench.ingest_text(prose() + " Zanzibar and pepper.", "Zanzibar").document.sha256)
+    for file in workbench.store.path.parent.iterdir():
+        assert b"anzibar" not in file.read_bytes()
+
+
+def test_a_passage_is_the_text_around_a_place(workbench: Workbench, pdf, prose) -> None:
+    done = workbench.ingest(pdf(prose(60, 1), "", "The lighthouse keeper slept. " + prose(60, 2)), "book.pdf")
+    text = workbench.text(done.document.sha256)
+    start = text.index("lighthouse")
+    view = workbench.library.passage(done.document.sha256, start, start + 10)
+    assert (view.before + view.marked + view.after, view.marked, view.page) == (text, "lighthouse", 3)
+    assert [number for number, _ in view.pages] == [1, 3]
+    near = workbench.library.passage(done.document.sha256, start, start + 10, around=5)
+    assert near.before + near.marked + near.after == text[start - 5 : start + 15]
+    assert (near.start, near.skipped_before, near.skipped_after) == (start - 5, start - 5, len(text) - start - 15)
+    beyond = workbench.library.passage(done.document.sha256, 10**9, -5)
+    assert (beyond.marked, beyond.skipped_after) == ("", 0)
+    with pytest.raises(DocumentNotFound):
+        workbench.library.passage("0" * 64, 0, 1)
+
+
+def test_collections_are_kept_under_clean_names(workbench: Workbench, settings: Settings, prose) -> None:
+    sha256 = workbench.ingest_text(prose(), "Log").document.sha256
+    workbench.library.collect(sha256, [" Sea\nstories ", "", "Law"])
+    with Workbench(settings) as later:
+        assert later.library.collections() == {"Law": (sha256,), "Sea stories": (sha256,)}
+        later.delete(sha256)
+        assert later.library.collections() == {}

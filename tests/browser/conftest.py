@@ -70,14 +70,26 @@ def _wait_for(address: str, app: subprocess.Popen[bytes], log: Path) -> None:
     raise RuntimeError(f"The app does not answer; it said:\n{log.read_text(errors='replace')}")
 
 
+Serve = Callable[[Path], contextlib.AbstractContextManager[str]]
+
+
 @pytest.fixture(scope="module")
-def tiny_app(tiny_folder: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of the app on a tiny random model, whose untrained adapter has segments of 32 tokens."""
+def serve_tiny(tiny_folder: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Serve:
+    """``with serve_tiny(folder) as address``: the app on a tiny random model, killed at the block's end.
+
+    Its untrained adapter has segments of 32 tokens.
+    """
     base = tiny_folder()
     adapter = tmp_path_factory.mktemp("adapter")
     config = CCFConfig(encoder_rank=2, decoder_rank=2, segment_length=32)
     Adapter.zero(load_base(base, device="cpu", dtype="float32").model, config).save(adapter)
-    with served(tmp_path_factory.mktemp("app"), CCF_BASE=str(base), CCF_ADAPTER=str(adapter)) as address:
+    return lambda folder: served(folder, CCF_BASE=str(base), CCF_ADAPTER=str(adapter))
+
+
+@pytest.fixture(scope="module")
+def tiny_app(serve_tiny: Serve, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of one such app for all tests of a module."""
+    with serve_tiny(tmp_path_factory.mktemp("app")) as address:
         yield address
 
 

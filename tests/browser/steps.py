@@ -25,9 +25,12 @@ def upload(page: Page, *files: Upload) -> None:
     chooser = page.locator("#upload input[type=file]")
     chooser.wait_for(state="attached", timeout=PATIENCE)
     chooser.set_input_files(payload)  # type: ignore[arg-type]
-    outcomes = page.locator("#progress .ccf-success, #progress .ccf-error")
-    expect(outcomes).to_have_count(len(files), timeout=PATIENCE)
-    expect(page.locator("#cancel")).to_be_hidden(timeout=PATIENCE)
+    expect(outcomes(page)).to_have_count(len(files), timeout=PATIENCE)
+
+
+def outcomes(page: Page) -> Locator:
+    """What became of the files of the last drop."""
+    return page.locator("#progress .ccf-success, #progress .ccf-error")
 
 
 def watch_stages(page: Page) -> None:
@@ -46,10 +49,13 @@ def seen_stages(page: Page) -> set[str]:
 
 def tick(page: Page, *titles: str) -> None:
     """Choose exactly these documents."""
-    for choice in page.locator("#picked label").all():
-        box = choice.locator("input[type=checkbox]")
-        box.set_checked(choice.inner_text().strip() in titles)
-    expect(page.locator("#picked input:checked")).to_have_count(len(titles))
+    untick = page.locator("#listing").get_by_role("button", name="Untick", exact=True)
+    if untick.count():
+        untick.click()
+    expect(page.locator("#listing input:checked")).to_have_count(0)
+    for number, title in enumerate(titles, 1):
+        page.locator("#listing").get_by_role("checkbox", name=title, exact=True).check()
+        expect(page.locator("#listing .docs-head")).to_contain_text(f"{number} ticked")
 
 
 def listed(page: Page) -> Locator:
@@ -63,9 +69,34 @@ def titles(page: Page) -> Sequence[str]:
 
 def ask(page: Page, question: str) -> None:
     """Ask and wait for the answer with its cost."""
+    before = costs(page).count()
     page.fill("#question textarea", question)
     page.press("#question textarea", "Enter")
-    expect(page.locator("#cost dl")).to_be_visible(timeout=PATIENCE)
+    expect(costs(page)).to_have_count(before + 1, timeout=PATIENCE)
+
+
+def costs(page: Page) -> Locator:
+    """The costs under the answers of the conversation, each of which is complete."""
+    return page.locator("#chat .wb-cost")
+
+
+def answer(page: Page) -> Locator:
+    """The last answer."""
+    return page.locator("#chat .said").last
+
+
+def manage(page: Page, title: str) -> None:
+    """Open what can be done to a stored document."""
+    page.locator("#listing").get_by_role("button", name=f"Manage {title}", exact=True).click()
+    expect(page.locator("#manage")).to_be_visible(timeout=PATIENCE)
+
+
+def delete(page: Page, title: str) -> None:
+    """Delete a document, with the second click that this takes."""
+    manage(page, title)
+    page.click("#delete")
+    page.click("#confirm-delete")
+    expect(listed(page).filter(has_text=title)).to_have_count(0, timeout=PATIENCE)
 
 
 def open_tab(page: Page, name: str) -> None:

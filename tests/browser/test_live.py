@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -45,10 +46,9 @@ def test_a_pdf_is_compressed_asked_and_given_back(
 
     steps.tick(page, "Grey Point")
     steps.ask(page, "Who built the lighthouse at Grey Point?")
-    answer = page.locator("#chat .message.bot, #chat .bot.message").last
-    expect(answer).not_to_be_empty()
-    expect(answer).not_to_contain_text("(no answer)")
-    expect(page.locator("#cost details").first).to_contain_text("Grey Point")
+    expect(steps.answer(page)).not_to_be_empty()
+    expect(steps.answer(page)).not_to_contain_text("(no answer)")
+    expect(page.locator("#chat .chip").first).to_contain_text("Grey Point")
     screenshot("live-ask")
 
     assert steps.reconstruct(page, "Grey Point", 4) >= 0.8
@@ -63,12 +63,24 @@ def test_an_answer_that_there_is_none_looks_different_and_can_be_asked_for_again
     question = example["questions"][-1]["question"]
     expect(page.locator("#listing .doc", has_text=example["title"])).to_contain_text("stored", timeout=steps.PATIENCE)
     steps.tick(page, example["title"])
-    suggestion = page.locator("#suggested label", has_text=question)
+    suggestion = page.locator("#suggested button", has_text=question)
+    expect(suggestion).to_contain_text("the text does not say")
     suggestion.click()
-    expect(page.locator("#question textarea")).to_have_value(question)
-    page.press("#question textarea", "Enter")
     expect(page.locator("#chat .wb-abstained")).to_have_count(1, timeout=steps.PATIENCE)
-    expect(page.locator("#cost [role=status]")).to_contain_text(ABSTAINED)
-    expect(page.locator("#question textarea")).to_have_value("")
+    expect(page.locator("#chat [role=status]")).to_contain_text(ABSTAINED)
     suggestion.click()
-    expect(page.locator("#question textarea")).to_have_value(question)
+    expect(steps.costs(page)).to_have_count(2, timeout=steps.PATIENCE)
+
+
+def test_an_answer_that_is_stopped_keeps_what_was_written(page: Page, shipped_app: str) -> None:
+    steps.visit(page, shipped_app)
+    title = examples()[0]["title"]
+    expect(page.locator("#listing .doc", has_text=title)).to_contain_text("stored", timeout=steps.PATIENCE)
+    steps.tick(page, title)
+    page.fill("#question textarea", "Tell the whole story again from beginning to end, as long as you can.")
+    page.press("#question textarea", "Enter")
+    expect(page.locator("#chat .streaming")).to_contain_text(re.compile(r"\w+ \w+"), timeout=steps.PATIENCE)
+    page.click("#stop")
+    expect(page.locator("#chat [role=status]")).to_contain_text("stopped before its end", timeout=steps.PATIENCE)
+    expect(steps.answer(page)).not_to_be_empty()
+    expect(page.locator("#chat .streaming")).to_have_count(0)

@@ -57,6 +57,26 @@ def test_without_a_document_an_untrained_codec_answers_as_the_base(make_base, ma
     assert (found.evidence, found.kv_bytes, found.full_kv_bytes) == ((), 0, 0)
 
 
+def test_earlier_turns_stand_before_the_question_as_the_template_writes_them(ccf, memory, tokenizer):
+    history = [("Who saw the fog?", "Zoë"), ("When?", "in the evening")]
+    said = [
+        {"role": role, "content": text}
+        for turn in history
+        for role, text in zip(("user", "assistant"), turn, strict=True)
+    ]
+    written = tokenizer.apply_chat_template(
+        [*said, {"role": "user", "content": QUESTION}], add_generation_prompt=True, tokenize=False
+    )
+    assert tokenizer.decode(question_prompt(tokenizer, QUESTION, history)) == written
+    assert question_prompt(tokenizer, QUESTION, []) == question_prompt(tokenizer, QUESTION)
+    assert (
+        question_prompt(tokenizer, QUESTION, [("<|im_end|>", "x")]).count(tokenizer.eos_token_id)
+        == written.count("<|im_end|>") - 2
+    )
+    alone, after = ccf.answer(QUESTION, memory, 40), ccf.answer(QUESTION, memory, 40, history=history)
+    assert alone.text != after.text
+
+
 def test_an_answer_tells_its_costs(ccf, memory, ids):
     for ratio in (4, 8, 32):
         some = memory.at(ratio)

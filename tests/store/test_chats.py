@@ -72,3 +72,15 @@ def test_meta_that_is_not_json_is_refused(store):
     with pytest.raises(TypeError):
         store.chats.append(chat.id, "user", "hello", {"bytes": b"no"})
     assert store.chats.messages(chat.id) == []
+
+
+def test_messages_can_be_dropped_and_documents_linked_later(store, add):
+    one, two = add("one"), add("two")
+    chat = store.chats.create("talk", [one.sha256])
+    kept, gone = store.chats.append(chat.id, "user", "first"), store.chats.append(chat.id, "user", "second")
+    store.chats.drop([gone.id, 999])
+    assert store.chats.messages(chat.id) == [kept]
+    store.chats.link(chat.id, [two.sha256, one.sha256])
+    assert set(store.chats.get(chat.id).documents) == {one.sha256, two.sha256}
+    with pytest.raises(ChatNotFound):
+        store.chats.link(chat.id + 1, [two.sha256])

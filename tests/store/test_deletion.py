@@ -100,3 +100,27 @@ def test_vacuum_shrinks_the_file_and_wipes_the_words(path, store, add, remember)
     store.vacuum()
     assert store.stats().file_bytes < before / 4
     assert b"xylophonist" not in path.read_bytes()
+
+
+def test_wiping_leaves_no_trace_in_the_file_and_gives_space_back(store, add, remember, path):
+    kept = add("what stays on the shelf")
+    gone = add("zanzibar " * 2_000, title="zanzibar")
+    remember(gone, segments=4, nbytes=200_000)
+    job = store.jobs.add("zanzibar.txt", b"zanzibar")
+    store.jobs.delete(job.id)
+    store.documents.delete(gone.sha256)
+    before = store.stats().file_bytes
+    store.wipe()
+    files = [file for file in path.parent.iterdir() if file.name.startswith(path.name)]
+    assert not [file.name for file in files if b"zanzibar" in file.read_bytes()]
+    assert path.stat().st_size < before / 2
+    assert [d.sha256 for d in store.documents.list()] == [kept.sha256]
+
+
+def test_wiping_a_file_that_is_mostly_used_leaves_no_trace_either(store, add, path):
+    for number in range(40):
+        add(f"document {number} " * 400)
+    gone = add("zanzibar and more", title="zanzibar")
+    store.documents.delete(gone.sha256)
+    store.wipe()
+    assert b"zanzibar" not in path.read_bytes()

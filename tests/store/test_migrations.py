@@ -41,6 +41,12 @@ def test_an_older_file_is_brought_up_to_date_and_keeps_its_rows(tmp_path, step):
         assert [hit.document.title for hit in store.documents.search("zeal")] == ["old"]
         store.memories.put("ab", "aa", 0, 4, b"x")
         assert store.memories.nbytes() == 1
+        store.collections.set("ab", ["law"])
+        assert [c.documents for c in store.collections.list()] == [("ab",)]
+        assert store.jobs.take() is None
+        store.jobs.add("new", document="ab")
+        store.documents.delete("ab")
+        assert store.jobs.list() == store.collections.list() == []
     assert schema(older) == schema(fresh)
 
 
@@ -66,7 +72,16 @@ def test_tables_are_strict(path):
     Store(path).close()
     with Database(path) as db:
         ours = [t for t in db.tables if not t.name.startswith(("documents_fts", "sqlite_"))]
-        assert {t.name for t in ours} >= {"documents", "memories", "memory_parts", "blobs", "chats", "runs"}
+        assert {t.name for t in ours} >= {
+            "documents",
+            "memories",
+            "memory_parts",
+            "blobs",
+            "chats",
+            "runs",
+            "jobs",
+            "collections",
+        }
         assert [t.name for t in ours if not t.strict] == []
 
 

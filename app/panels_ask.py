@@ -1,0 +1,174 @@
+"""HTML of conversations and of places in a text. All strings go through ``render.escape``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from itertools import pairwise
+
+from app import render
+from app.asking import abstained
+from app.library import Passage
+from app.panels_library import button
+from app.plots import readable_bytes
+from app.views import AnswerView, EvidenceView, MessageView
+
+SHOWN_EVIDENCE = 3
+#: Turns of a long conversation that are shown; the export has them all.
+SHOWN_TURNS = 30
+EMPTY = (
+    '<p class="chat-empty">Tick documents on the left and ask. The answer is decoded from their memory; '
+    "under it stands where it looked, and what it cost.</p>"
+)
+READ = {
+    "memory": "memory at {ratio}x",
+    "full": "the full text",
+    "truncated": "the first tokens, in the bytes of {ratio}x",
+    "none": "nothing",
+}
+_EVIDENCE_MEANS = (
+    "Attention of the answer's tokens to the memory's slots: mean over heads and the upper half of the layers, summed "
+    "for each segment; all shares add up to 100%"
+)
+
+
+def conversation(
+    messages: Sequence[MessageView], asked: str = "", so_far: str | None = None, trouble: str = "", again: bool = True
+) -> str:
+    """A conversation; then, while one is answered, the question ``asked`` with the answer ``so_far``.
+
+    ``trouble`` is the sentence of a question that could not be answered; ``again``: the last may be asked again.
+    """
+    shown = list(messages)[-2 * SHOWN_TURNS :]
+    last = max((i for i, message in enumerate(shown) if message.answer), default=-1)
+    parts = []
+    if len(shown) < len(messages):
+        parts.append(f'<p class="wb-note">The last {SHOWN_TURNS} questions are shown; the export has them all.</p>')
+    for i, message in enumerate(shown):
+        if message.role == "user":
+            parts.append(_question(message.content))
+        elif message.answer is None:
+            parts.append(_said(message.content))
+        else:
+            parts.append(_said(message.content) + _under(message.answer))
+            if i == last and again and so_far is None:
+                parts.append(f'<p class="turn-acts">{button("again", "Ask again with the settings below")}</p>')
+    if so_far is not None:
+        parts.append(_question(asked))
+        waiting = '<span class="lamp busy"></span>reading' if not so_far else render.escape(so_far)
+        parts.append(f'<p class="said streaming ccf-text" dir="auto">{waiting}</p>')
+    if trouble:
+        parts.append(render.notice("error", trouble))
+    return f'<div class="turns" role="log" aria-label="Conversation">{"".join(parts) or EMPTY}</div>'
+
+
+def _question(text: str) -> str:
+    return f'<h3 class="asked" dir="auto">{render.escape(text)}</h3>'
+
+
+def _said(text: str) -> str:
+    muted = " wb-abstained" if abstained(text) else ""
+    return f'<p class="said ccf-text{muted}" dir="auto">{render.escape(text or "(no answer)")}</p>'
+
+
+def _under(answer: AnswerView) -> str:
+    return "".join(render.notice("info", note) for note in answer.notes) + evidence(answer.evidence) + cost(answer)
+
+
+def evidence(items: Sequence[EvidenceView]) -> str:
+    """A chip for each segment that the answer looked at, the strongest first; each opens the text at its place."""
+    if not items:
+        return ""
+    chips = [_chip(item) for item in items]
+    rest = chips[SHOWN_EVIDENCE:]
+    more = f'<details class="more"><summary>{len(rest)} more</summary>{"".join(rest)}</details>' if rest else ""
+    return (
+        f'<div class="chips" role="group" aria-label="Where the answer looked"><span class="chips-head" '
+        f'title="{_EVIDENCE_MEANS}">Where it looked</span>{"".join(chips[:SHOWN_EVIDENCE])}{more}</div>'
+    )
+
+
+def _chip(item: EvidenceView) -> str:
+    page = f"page {item.page} · " if item.page else ""
+    share = min(max(item.score, 0.0), 1.0)
+    return (
+        f'<button type="button" class="chip" data-act="place" data-of="{item.document}" data-start="{item.start}" '
+        f'data-end="{item.end}" title="Open the text at this place"><span class="chip-title" dir="auto">'
+        f'{render.escape(item.title)}</span><span class="chip-place">{page}segment {item.segment}</span>'
+        f'<meter min="0" max="1" value="{share:.4f}">{share:.0%}</meter>'
+        f'<span class="chip-share">{share:.0%}</span></button>'
+    )
+
+
+def cost(answer: AnswerView) -> str:
+    """What the answer cost, against full context; each figure has its definition one hover away."""
+    read = READ.get(answer.reader, answer.reader).format(ratio=answer.ratio)
+    if answer.turns:
+        read += f" and {answer.turns} earlier turn{'s' * (answer.turns != 1)}"
+    first = answer.timings.load_s + answer.timings.first_token_s
+    lines = [
+        ("read", read, "What the decoder read of the documents"),
+        ("first token", f"{first:.2f} s", "From the question to the first token, memory or text put in place included"),
+        ("then", f"{answer.timings.tokens_per_s:.1f} tokens/s", "Tokens a second after the first"),
+        (
+            "KV held",
+            readable_bytes(answer.kv_bytes),
+            "Bytes of keys and values that the decoder held while it answered",
+        ),
+        (
+            "full context, bf16",
+            readable_bytes(answer.full_kv_bytes),
+            "The plain key-value cache of the same documents, two bytes a number",
+        ),
+    ]
+    cells = "".join(
+        f'<div title="{render.escape(means)}"><dt>{name}</dt><dd>{render.escape(value)}</dd></div>'
+        for name, value, means in lines
+    )
+    return f'<dl class="wb-cost">{cells}</dl>'
+
+
+def suggestions(found: Sequence[tuple[str, str]]) -> str:
+    """(question, label) as buttons that ask at once; a label warns of what the adapter makes of it."""
+    if not found:
+        return ""
+    chips = "".join(
+        f'<button type="button" class="suggestion" data-act="suggested" data-of="{i}"><span dir="auto">'
+        f"{render.escape(question)}</span>{f'<small>{render.escape(label)}</small>' if label else ''}</button>"
+        for i, (question, label) in enumerate(found)
+    )
+    return f'<div class="suggestions" role="group" aria-label="Suggested questions">{chips}</div>'
+
+
+def original(view: Passage) -> str:
+    """A document's text with a place in it marked, as a dialog."""
+    end = view.start + len(view.before) + len(view.marked)
+    place = f"characters {view.start + len(view.before):,} to {end:,}" if view.marked else ""
+    where = " · ".join(part for part in (f"page {view.page}" if view.page else "", place) if part)
+    cut = '<p class="wb-note">… {:,} characters {} are not shown</p>'
+    body = _paged(view)
+    return (
+        f'<dialog class="original" aria-labelledby="original-title" data-nonce="{time.time_ns()}"><header><div>'
+        f'<h2 id="original-title" dir="auto">{render.escape(view.title)}</h2><p class="doc-facts">{where}</p></div>'
+        '<button type="button" class="wb-button" data-close>Close</button></header>'
+        '<div class="original-text" tabindex="0" role="region" aria-label="Original text">'
+        + (cut.format(view.skipped_before, "before this") if view.skipped_before else "")
+        + f'<div class="ccf-text" dir="auto">{body}</div>'
+        + (cut.format(view.skipped_after, "after this") if view.skipped_after else "")
+        + "</div></dialog>"
+    )
+
+
+def _paged(view: Passage) -> str:
+    """The text with its pages told apart; a mark that runs over a page's end is one mark on each page."""
+    text = view.before + view.marked + view.after
+    mark = len(view.before), len(view.before) + len(view.marked)
+    numbers = dict((offset, number) for number, offset in view.pages)
+    cuts = sorted({0, *mark, *numbers, len(text)})
+    parts = []
+    for start, end in pairwise(cuts):
+        if start in numbers:
+            parts.append(f'<span class="page-break">page {numbers[start]}</span>')
+        piece = render.escape(text[start:end])
+        parts.append(f"<mark>{piece}</mark>" if mark[0] <= start and end <= mark[1] and start < end else piece)
+    return "".join(parts)

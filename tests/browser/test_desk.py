@@ -1,0 +1,178 @@
+"""Library and conversation in a browser, on a tiny random model: what is kept through reload and restart."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser import papers, steps
+
+pytestmark = pytest.mark.browser
+
+TEXT = "text/plain"
+FOG = "The fog hid seven ships. The harbour master counted them again in the evening light. "
+
+
+def notes(name: str, sentences: int = 40) -> steps.Upload:
+    body = "".join(f"Ship {i} of {name} carried {i * 13} crates. " for i in range(sentences))
+    return f"{name}.txt", TEXT, body.encode()
+
+
+def listing_of(page: Page) -> list[str]:
+    return list(steps.titles(page))
+
+
+def test_three_files_at_once_are_queued_compressed_and_stored(page: Page, tiny_app: str) -> None:
+    steps.visit(page, tiny_app)
+    steps.upload(page, notes("alpha"), notes("beta"), notes("gamma"))
+    for name in ("alpha", "beta", "gamma"):
+        expect(page.locator("#listing .doc", has_text=name)).to_contain_text("stored")
+    page.locator("#progress").get_by_role("button", name="Clear what is stored").click()
+    expect(steps.outcomes(page)).to_have_count(0)
+
+
+def test_a_failed_file_says_why_can_be_tried_again_and_survives_a_reload(page: Page, tiny_app: str) -> None:
+    steps.visit(page, tiny_app)
+    steps.upload(page, ("torn.pdf", "application/pdf", b"%PDF-1.7 and no more"))
+    again = page.context.new_page()
+    steps.visit(again, tiny_app)
+    failure = again.locator("#progress [role=alert]")
+    expect(failure).to_contain_text("torn.pdf: ")
+    again.get_by_role("button", name="Try again torn.pdf").click()
+    expect(failure).to_contain_text("torn.pdf: ", timeout=steps.PATIENCE)
+    again.get_by_role("button", name="Dismiss torn.pdf").click()
+    expect(failure).to_have_count(0)
+
+
+def test_pasted_text_is_found_by_its_words_and_opened_at_them(
+    page: Page, tiny_app: str, screenshot: Callable[[str], None]
+) -> None:
+    steps.visit(page, tiny_app)
+    page.get_by_role("button", name="Paste text").click()
+    page.fill("#paste-title input", "Heron diary")
+    page.fill("#paste-text textarea", FOG * 5 + "A heron stood in the reeds. " + FOG * 5)
+    page.click("#paste-go")
+    expect(page.locator("#listing .doc", has_text="Heron diary")).to_contain_text("stored", timeout=steps.PATIENCE)
+    page.fill("#search input", "herons reeds")
+    hit = page.locator("#hits .hit")
+    expect(hit.locator("mark")).to_have_text(["heron", "reeds"])
+    screenshot("search")
+    hit.click()
+    original = page.get_by_role("dialog", name="Heron diary")
+    expect(original.locator("mark")).to_have_text("heron")
+    expect(original.locator("mark")).to_be_in_viewport()
+    page.keyboard.press("Escape")
+    expect(original).to_have_count(0)
+
+
+def test_a_document_is_renamed_and_put_into_a_collection(page: Page, tiny_app: str) -> None:
+    steps.visit(page, tiny_app)
+    steps.upload(page, notes("delta"))
+    steps.manage(page, "delta")
+    expect(page.locator("#manage-title input")).to_be_focused()
+    page.fill("#manage-title input", "Delta of the river")
+    page.locator("#manage-collections input").press_sequentially("Rivers")
+    page.locator("#manage-collections input").press("Enter")
+    page.click("#manage-save")
+    row = page.locator("#listing .doc", has_text="Delta of the river")
+    expect(row.locator(".doc-tag")).to_have_text("Rivers")
+    page.locator("#collection input").click()
+    page.get_by_role("option", name="Rivers").click()
+    expect(steps.listed(page)).to_have_text(["Delta of the river"])
+    steps.manage(page, "Delta of the river")
+    page.click("#manage-again")
+    expect(steps.outcomes(page)).to_contain_text([re.compile("Delta of the river: .*tokens/s")], timeout=steps.PATIENCE)
+
+
+def test_evidence_opens_the_page_with_the_segment_marked(page: Page, tiny_app: str) -> None:
+    steps.visit(page, tiny_app)
+    lines = [f"Lamp number {i} burned for {i * 7} hours." for i in range(90)]
+    steps.upload(page, ("lamps.pdf", "application/pdf", papers.pdf(lines, "Lamps")))
+    steps.tick(page, "Lamps")
+    steps.ask(page, "How long did lamp 7 burn?")
+    chip = page.locator("#chat .chip").first
+    number = re.search(r"page (\d+)", chip.inner_text())
+    assert number
+    chip.press("Enter")
+    original = page.get_by_role("dialog", name="Lamps")
+    expect(original).to_contain_text(f"page {number[1]}")
+    expect(original.locator("header")).to_contain_text("characters")
+    assert "".join(original.locator("mark").all_inner_texts()).strip() in "\n".join(lines)
+    original.get_by_role("button", name="Close").click()
+    expect(original).to_have_count(0)
+
+
+def test_a_stopped_answer_stays_in_a_conversation_that_survives_a_reload(page: Page, tiny_app: str) -> None:
+    steps.visit(page, tiny_app)
+    steps.upload(page, notes("epsilon", 400))
+    steps.tick(page, "epsilon")
+    page.fill("#question textarea", "How many crates did ship 7 carry?")
+    page.press("#question textarea", "Enter")
+    page.click("#stop", timeout=steps.PATIENCE)
+    # Stopped before its first word, a question goes back to its field; later, the answer stays as far as it came.
+    refused = page.locator("#chat [role=alert]")
+    expect(steps.costs(page).or_(refused)).to_have_count(1, timeout=steps.PATIENCE)
+    expect(page.locator("#stop")).to_be_hidden()
+    if refused.count():
+        expect(page.locator("#question textarea")).to_have_value("How many crates did ship 7 carry?")
+        steps.ask(page, "How many crates did ship 7 carry?")
+    page.locator("#ratio").get_by_label("16x", exact=True).check()
+    page.locator("#chat").get_by_role("button", name="Ask again").click()
+    expect(steps.costs(page)).to_contain_text(["memory at 16x"], timeout=steps.PATIENCE)
+    expect(steps.costs(page)).to_have_count(1)
+    steps.ask(page, "And when did it sail?")
+    expect(steps.costs(page).last).to_contain_text("1 earlier turn")
+    said = page.locator("#chat").inner_text()
+
+    with page.expect_download() as download:
+        page.click("#export-json")
+    assert '"evidence"' in Path(download.value.path()).read_text(encoding="utf-8")
+
+    again = page.context.new_page()
+    steps.visit(again, tiny_app)
+    expect(steps.costs(again)).to_have_count(2)
+    assert again.locator("#chat").inner_text() == said
+    expect(again.locator("#listing input:checked")).to_have_count(1)
+    again.click("#new-chat")
+    expect(steps.costs(again)).to_have_count(0)
+    again.locator("#conversation input").click()
+    again.get_by_role("option", name="How many crates did ship 7 carry?").click()
+    expect(steps.costs(again)).to_have_count(2)
+    steps.delete(again, "epsilon")
+    expect(again.locator("#chat .chip")).to_have_count(0)
+
+
+def test_a_restart_in_the_middle_goes_on_where_it_stopped(
+    page: Page, serve_tiny: Callable, tmp_path: Path, screenshot: Callable[[str], None]
+) -> None:
+    compressing = re.compile(r"compressing (\d+) of (\d+)")
+    with serve_tiny(tmp_path) as address:
+        steps.visit(page, address)
+        chooser = page.locator("#upload input[type=file]")
+        chooser.wait_for(state="attached", timeout=steps.PATIENCE)
+        files = [notes("long", 3_000), notes("later")]
+        chooser.set_input_files([{"name": n, "mimeType": t, "buffer": b} for n, t, b in files])
+        row = page.locator("#listing .doc", has_text="long")
+        expect(row).to_contain_text(re.compile(r"compressing [1-9]\d+ of"), timeout=steps.PATIENCE)
+        expect(page.locator("#progress")).to_contain_text("later.txt")
+        screenshot("queue")
+        found = compressing.search(row.inner_text())
+        assert found
+        reached = int(found[1])
+        context = page.context
+        page.close()
+    with serve_tiny(tmp_path) as address:
+        later = context.new_page()
+        steps.visit(later, address)
+        row = later.locator("#listing .doc", has_text="long")
+        expect(row).to_contain_text(re.compile(r"compressing|stored"), timeout=steps.PATIENCE)
+        found = compressing.search(row.inner_text())
+        assert found is None or int(found[1]) >= reached
+        expect(later.locator("#progress .ccf-success")).to_have_count(2, timeout=steps.PATIENCE)
+        for name in ("long", "later"):
+            expect(later.locator("#listing .doc", has_text=name)).to_contain_text("stored")
+        later.close()
