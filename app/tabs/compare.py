@@ -10,7 +10,7 @@ import gradio as gr
 from app import comparison, render
 from app.comparing import DEFAULT, all_settings
 from app.comparison import Card
-from app.examples import questions_for
+from app.examples import suggestions_for
 from app.tabs.common import MENDABLE, Stops, relay
 from app.tabs.library import Library
 from app.workbench import Workbench
@@ -69,7 +69,7 @@ def render_compare(workbench: Workbench, library: Library) -> None:
 
     def suggest(documents: list[str]) -> Any:
         titles = {view.sha256: view.title for view in workbench.documents()}
-        found = [q for sha in documents or [] if sha in titles for q in questions_for(titles[sha])]
+        found = [q for sha in documents or [] if sha in titles for q, _ in suggestions_for(titles[sha])]
         return gr.Radio(choices=found, value=None, visible=bool(found))
 
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}

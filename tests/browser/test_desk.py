@@ -125,7 +125,6 @@ def test_a_stopped_answer_stays_in_a_conversation_that_survives_a_reload(page: P
     expect(steps.costs(page)).to_contain_text(["memory at 16x"], timeout=steps.PATIENCE)
     expect(steps.costs(page)).to_have_count(1)
     steps.ask(page, "And when did it sail?")
-    expect(steps.costs(page).last).to_contain_text("1 earlier turn")
     said = page.locator("#chat").inner_text()
 
     with page.expect_download() as download:

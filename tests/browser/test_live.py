@@ -70,6 +70,9 @@ def test_an_answer_that_there_is_none_looks_different_and_can_be_asked_for_again
     expect(page.locator("#chat [role=status]")).to_contain_text(ABSTAINED)
     suggestion.click()
     expect(steps.costs(page)).to_have_count(2, timeout=steps.PATIENCE)
+    expect(steps.costs(page).last).not_to_contain_text("earlier turn")
+    steps.ask(page, "And when was it built?")
+    expect(steps.costs(page).last).to_contain_text("2 earlier turns")
 
 
 def test_an_answer_that_is_stopped_keeps_what_was_written(page: Page, shipped_app: str) -> None:
