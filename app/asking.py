@@ -190,7 +190,7 @@ def abstained(text: str) -> bool:
     return bool(text.strip()) and abstains(text)
 
 
-def _room(window: int) -> int:
+def room(window: int) -> int:
     """Tokens of the window that are left for documents: its last eighth is kept for question and answer."""
     return window - window // 8
 
@@ -200,8 +200,8 @@ def _fit(ccf: CCF, asked: Question, memory: KVMemory | None, tokens: int) -> Que
 
     Raises NotAnswerable if the question itself, or a text read in full, does not fit the base model's window.
     """
-    room = _room(ccf.decoder.window)
-    reserve = ccf.decoder.window - room
+    most = room(ccf.decoder.window)
+    reserve = ccf.decoder.window - most
     if not 1 <= asked.max_new_tokens <= reserve:
         raise NotAnswerable(f"An answer can have 1 to {reserve:,} tokens, not {asked.max_new_tokens:,}.")
     length = len(question_prompt(ccf.tokenizer, asked.text))
@@ -209,9 +209,9 @@ def _fit(ccf: CCF, asked: Question, memory: KVMemory | None, tokens: int) -> Que
         raise NotAnswerable(f"The question has {length:,} tokens and the limit is {reserve:,}; shorten it.")
     whole = dict.fromkeys(("full", *BASELINES), tokens)
     read = (whole | {"truncated": memory.slots if memory else 0}).get(asked.reader, 0)
-    if read > room:
+    if read > most:
         raise NotAnswerable(
-            f"The base model reads at most {room:,} tokens of plain text and these are {read:,}; "
+            f"The base model reads at most {most:,} tokens of plain text and these are {read:,}; "
             "ask the memory instead, or fewer documents."
         )
     history = asked.history
@@ -227,10 +227,10 @@ def _notes(asked: Question, window: int, texts: Sequence[Segmented], answer: Ans
             if len(text.input_ids) < HARDLY_COMPRESSED:
                 notes.append(f"“{document.title}” has only {len(text.input_ids)} tokens: it is hardly compressed.")
         total = sum(len(text.input_ids) for text in texts)
-        if total > _room(window):
+        if total > room(window):
             notes.append(
-                f"{total:,} tokens are more than the {_room(window):,} positions that the model has; "
-                f"they are placed {total / _room(window):.1f} times closer together, which costs accuracy."
+                f"{total:,} tokens are more than the {room(window):,} positions that the model has; "
+                f"they are placed {total / room(window):.1f} times closer together, which costs accuracy."
             )
     if stopped:
         notes.append("The answer was stopped before its end.")

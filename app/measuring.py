@@ -14,6 +14,7 @@ from typing import Any
 from app.errors import NoDocument
 from app.inspecting import Inspecting
 from app.memories import Memories
+from app.timing import Timing
 from app.views import Cancelled, never
 from store import Run, Store
 
@@ -44,6 +45,7 @@ class Measuring:
         self.memories = memories
         self.inspecting = inspecting
         self.folder = folder
+        self.timing = Timing(store, memories)
 
     def results(self) -> dict[str, dict[str, Any]]:
         """Shipped evaluation results by file name, those alone that measured the adapter in use.

@@ -8,7 +8,7 @@ from typing import Any
 from app import render
 from app.plots import readable_bytes
 from app.scores import sentences_for
-from app.views import ModelState, Reconstruction, Savings
+from app.views import ModelState, Reconstruction
 
 STAGES = ("received", "text", "segments", "memory", "stored")
 RULER = '<div class="ruler" aria-hidden="true"></div>'
@@ -64,36 +64,3 @@ def reconstruction(view: Reconstruction) -> str:
     notes = "".join(render.notice("info", note) for note in view.notes)
     diff = render.word_diff(view.original, view.text, [(word.text, word.probability) for word in view.words])
     return f'<dl class="wb-cost">{cells}</dl>{notes}{diff}'
-
-
-def savings(view: Savings, dtype: str | None) -> str:
-    """The figure's numbers, each with its definition; ``dtype`` is the one that the decoder computes in."""
-    rows = [
-        ("Text", "UTF-8 bytes of the document's text", view.text_bytes, ""),
-        ("Full context", "plain key-value cache of all tokens in bf16", view.full_kv_bytes, "1.0"),
-    ]
-    for r in view.ratios:
-        rows.append(
-            (f"Memory {r.ratio}x", f"{r.slots:,} slots as the decoder holds them", r.kv_bytes, f"{r.factor:.1f}")
-        )
-        rows.append((f"Stored for {r.ratio}x", "int8 blobs read from the database", r.stored_bytes, ""))
-    rows.append(("Database", "all levels of this document as stored", view.stored_bytes, ""))
-    body = "".join(
-        f'<tr title="{render.escape(means)}"><th scope="row">{render.escape(name)}</th><td>{readable_bytes(size)}</td>'
-        f"<td>{factor}</td><td>{render.escape(means)}</td></tr>"
-        for name, means, size, factor in rows
-    )
-    return (
-        '<div class="wb-scroll"><table class="wb-table"><thead><tr><th scope="col">What</th><th scope="col">Bytes</th>'
-        '<th scope="col">Full ÷ this</th><th scope="col">Definition</th></tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
-        '<p class="wb-note">A memory is larger than the text it was made from. What it saves is the cache that a '
-        "decoder holds while it answers, and the time to read the text before every question."
-        + (
-            " The decoder computes in float32 on this machine, so what it holds is twice as large as in bf16, "
-            "in which full context is counted."
-            if dtype == "float32"
-            else ""
-        )
-        + "</p>"
-    )

@@ -44,7 +44,7 @@ def render_lab(workbench: Workbench, library: Library, tab: gr.Tab) -> None:
         "small circles are segments, the star is their mean.</p>"
     )
     progress = gr.HTML(elem_id="lab-progress")
-    with gr.Row(elem_id="lab-charts"):
+    with gr.Row(elem_id="lab-charts", elem_classes="chart-grid"):
         for key in KEYS[1:]:
             place(key)
     gr.HTML('<h3 class="lab-title">Runs</h3>')

@@ -1,49 +1,114 @@
-"""What a memory costs and saves, in bytes."""
+"""What a memory costs and saves: bytes held and stored, their growth with length, and seconds by the clock."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 import gradio as gr
 
-from app import panels
+from app import growth, ledger
 from app.plots import Amount, bytes_chart
-from app.tabs.common import one_document, sentences
+from app.tabs.common import RATIOS, Stops, one_document, sentences
 from app.tabs.library import Library
+from app.tabs.stopping import stop_button, stoppable
+from app.timing import Times
 from app.views import Savings
 from app.workbench import Workbench
 
 
-def amounts(view: Savings) -> list[Amount]:
+def amounts(view: Savings, dtype: str | None) -> list[Amount]:
     """The bars of one document, from its text to what the database holds."""
+    held = {"bfloat16": "bf16"}.get(dtype or "", dtype or "")
     return [
         Amount("Text", view.text_bytes, "text"),
-        Amount("Full context", view.full_kv_bytes, "full"),
-        *(Amount(f"Memory {r.ratio}x", r.kv_bytes, "memory") for r in view.ratios),
-        Amount("Database", view.stored_bytes, "stored"),
+        Amount("Full context, bf16", view.full_kv_bytes, "full"),
+        *(Amount(f"Memory {r.ratio}x, {held}", r.kv_bytes, "memory") for r in view.ratios),
+        Amount("Database, int8", view.stored_bytes, "stored"),
     ]
 
 
 def render_savings(workbench: Workbench, library: Library) -> None:
+    stops = Stops()
+    timing = workbench.measuring.timing
     document = gr.Dropdown(label="Document", choices=[], elem_id="savings-document")
-    gr.HTML('<h3 class="wb-label">Bytes, on a logarithmic axis</h3>')
-    plot = gr.Plot(label="Bytes, on a logarithmic axis", show_label=False, elem_id="savings-plot")
+    facts = gr.HTML(elem_id="savings-facts")
+    with gr.Row(elem_classes="chart-grid"):
+        bars = _chart("savings-plot", "Bytes, on a logarithmic axis", "As held on this machine, and as stored.")
+        lengths = _chart("savings-growth", "Bytes held, by length of the document", ledger.GROWTH)
     table = gr.HTML(elem_id="savings-table")
+    gr.HTML('<h3 class="lab-title">Time, measured on this machine</h3>')
+    with gr.Row(elem_id="savings-timing"):
+        ratio = gr.Radio(RATIOS, value=8, label="Memory at", elem_id="savings-ratio", scale=3)
+        start = gr.Button("Measure", variant="primary", size="md", elem_id="savings-measure", scale=1)
+        stop = stop_button("savings-stop")
+    progress = gr.HTML(elem_id="savings-progress")
+    outcome = gr.HTML(elem_id="savings-outcome")
+    with gr.Row(elem_classes="chart-grid", visible=False) as clocks:
+        curves = _chart("savings-times", "Seconds, by length of the document", ledger.TIMES)
+        payback = _chart("savings-payback", "Seconds of waiting, by questions asked", ledger.PAYBACK)
 
-    def show(sha: str | None) -> tuple[Any, str]:
+    def clocked(times: Times | None, tokens: int) -> tuple[Any, ...]:
+        if times is None or not times.points:
+            return ledger.outcome(None, tokens), gr.Row(visible=False), None, None
+        return (
+            ledger.outcome(times, tokens),
+            gr.Row(visible=True),
+            growth.seconds_by_length(times.points, times.ratio),
+            growth.seconds_by_questions(times.points[-1], times.ratio),
+        )
+
+    def show(sha: str | None) -> tuple[Any, ...]:
         if not sha:
-            return None, '<p class="wb-note">Choose a document.</p>'
+            return (
+                '<p class="wb-note">Choose a document.</p>',
+                None,
+                None,
+                "",
+                "",
+                "",
+                gr.Row(visible=False),
+                None,
+                None,
+            )
         with sentences():
             view = workbench.savings(sha)
-        return bytes_chart(amounts(view)), panels.savings(view, workbench.info()["dtype"])
+            limit, last = timing.limit(), timing.last(sha)
+        dtype = workbench.info()["dtype"]
+        return (
+            ledger.facts(view, workbench.stats().file_bytes),
+            bytes_chart(amounts(view, dtype)),
+            growth.bytes_by_length(view, limit),
+            ledger.table(view, dtype),
+            "",
+            *clocked(last, view.tokens),
+        )
+
+    def measure(sha: str | None, ratio: int, request: gr.Request) -> Iterator[Any]:
+        tokens = workbench.document(sha).tokens if sha else 0
+
+        def step(times: Times) -> tuple[Any, ...]:
+            ended = bool(times.created_at)
+            return ("" if ended else ledger.progress(times), *clocked(times, tokens or 0))
+
+        yield from stoppable(stops, request, partial(timing.measure, sha, int(ratio)), step, count=5)
 
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    gr.on(
-        [library.picked.change, library.changed.change],
-        partial(one_document, workbench),
-        [library.picked, document],
-        document,
-        **quiet,
-    )
-    gr.on([document.change, library.changed.change], show, document, [plot, table], **quiet)
+    changes = [library.picked.change, library.changed.change]
+    gr.on(changes, partial(one_document, workbench), [library.picked, document], document, **quiet)
+    clock = [outcome, clocks, curves, payback]
+    gr.on([document.change, library.changed.change], show, document,
+          [facts, bars, lengths, table, progress, *clock], **quiet)  # fmt: skip
+    measured = start.click(measure, [document, ratio], [progress, *clock, stop], concurrency_limit=8, **quiet)
+    measured.then(lambda: "", None, progress, **quiet)  # one that was stopped leaves its progress behind
+    stop.click(stops.press, queue=False, **quiet)
+
+
+def _chart(elem_id: str, title: str, definition: str) -> gr.Plot:
+    """A figure under its title and over its definition, which the title has on hover, too."""
+    with gr.Column(elem_classes="lab-chart", min_width=300):
+        gr.HTML(f'<h3 class="lab-title" title="{definition}">{title}</h3>')
+        plot = gr.Plot(label=title, show_label=False, elem_id=elem_id)
+        gr.HTML(f'<p class="wb-note">{definition}</p>')
+    return plot
