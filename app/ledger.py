@@ -11,7 +11,7 @@ from app.views import Savings
 
 GROWTH = (
     "Bytes of keys and values in bf16 that a decoder holds for a document of so many tokens: one position a token for "
-    "full context, one a slot for a memory. Counted from the model's shape; the upright line is the document chosen above."
+    "full context, one a slot for a memory. Counted from the model's shape; upright line: the document chosen above."
 )
 TIMES = (
     "Seconds on this machine for the first segments of the document. First token: from the question to the first token "
@@ -30,7 +30,7 @@ def facts(view: Savings, database_bytes: int) -> str:
         [
             ("text", readable_bytes(view.text_bytes), "UTF-8 bytes of the document's text"),
             ("tokens", f"{view.tokens:,}", "pieces of words; full context holds a position for each"),
-            ("a position", readable_bytes(view.full_kv_bytes / view.tokens), "keys and values of a token or slot, bf16"),
+            ("a position", readable_bytes(view.full_kv_bytes / view.tokens), "keys and values of one of them, bf16"),
             ("stored", readable_bytes(view.stored_bytes), "all levels of this document's memory in the database, int8"),
             ("database", readable_bytes(database_bytes), "its file: texts, search index, memories, conversations"),
         ]
@@ -61,7 +61,7 @@ def table(view: Savings, dtype: str | None) -> str:
         '<div class="wb-scroll" tabindex="0" role="region" aria-label="Bytes held and stored">'
         f'<table class="wb-table sav-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
         f'<p class="wb-note">{render.escape(explained)} A memory is larger than the text it was made from. What it '
-        "saves is the cache that a decoder holds while it answers, and the time to read the text before every question.</p>"
+        "saves is the cache that a decoder holds while answering, and the time to read the text anew each time.</p>"
     )
 
 
