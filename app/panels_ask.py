@@ -17,7 +17,7 @@ SHOWN_EVIDENCE = 3
 #: Turns of a long conversation that are shown; the export has them all.
 SHOWN_TURNS = 30
 EMPTY = (
-    '<p class="chat-empty">Tick documents on the left and ask. The answer is decoded from their memory; '
+    '<p class="chat-empty">Tick documents in the library and ask. The answer is decoded from their memory; '
     "under it stands where it looked, and what it cost.</p>"
 )
 READ = {

@@ -53,7 +53,7 @@ def theme() -> gr.themes.Base:
         body_background_fill_dark="*neutral_950",
         body_text_color="*neutral_900",
         body_text_color_dark="#DFE6EA",
-        body_text_color_subdued="*neutral_500",
+        body_text_color_subdued="#55636D",  # 4.5:1 on every ground of the page
         body_text_color_subdued_dark="#93A1AB",
         background_fill_primary="#FFFFFF",
         background_fill_primary_dark="*neutral_900",
@@ -108,7 +108,7 @@ def theme() -> gr.themes.Base:
         button_primary_background_fill="*primary_600",
         button_primary_background_fill_dark="*primary_500",
         button_primary_background_fill_hover="*primary_700",
-        button_primary_background_fill_hover_dark="*primary_400",
+        button_primary_background_fill_hover_dark="#2878B2",
         button_primary_border_color="*primary_600",
         button_primary_border_color_dark="*primary_500",
         button_primary_text_color="#FFFFFF",

@@ -1,4 +1,7 @@
-"""The same use cases for programs: plain endpoints with stable names, for gradio_client."""
+"""The same use cases for programs: plain endpoints with stable names, for gradio_client and as tools over MCP.
+
+Their docstrings are what programs and ``docs/api.md`` are told, so they speak of JSON.
+"""
 
 from __future__ import annotations
 
@@ -12,39 +15,135 @@ from gradio.utils import get_upload_folder
 from app.comparing import DEFAULT
 from app.operating import numbers
 from app.tabs.common import sentences
-from app.views import AnswerView
+from app.views import AnswerView, Ingested
 from app.workbench import Workbench
 from ccf_core.surgery import Cut
+
+Json = dict[str, Any]
 
 
 def add_api(workbench: Workbench) -> None:
     """Add the endpoints to the Blocks being built."""
+    endpoints = (*_library(workbench), *_asking(workbench), *_looking(workbench))
+    for endpoint in endpoints:
+        gr.api(endpoint, api_name=endpoint.__name__, concurrency_limit=4)
 
-    def documents() -> list[dict[str, Any]]:
-        """All documents of the library, newest first."""
+
+def _ingested(result: Ingested) -> Json:
+    return dataclasses.asdict(result) | {"slots": {str(r): n for r, n in result.slots.items()}}
+
+
+def _library(workbench: Workbench) -> tuple[Any, ...]:
+    def documents() -> list[Json]:
+        """The documents of the library, the newest first.
+
+        Returns:
+            a list: sha256, title, name of the file, tokens, segments, sizes in bytes, and state of each.
+        """
         with sentences():
             return [dataclasses.asdict(view) for view in workbench.documents()]
 
-    def ingest(file: gr.FileData) -> dict[str, Any]:
-        """Compress an uploaded file into a stored memory."""
+    def ingest(file: gr.FileData) -> Json:
+        """Compress an uploaded file into a stored memory.
+
+        Args:
+            file: pdf, docx, md, html, txt or source code
+
+        Returns:
+            document, tokens, segments, slots at every ratio, seconds, and whether all of it was there before.
+        """
         path = Path(file["path"]).resolve()
         # A caller may name any path of this machine; only what was uploaded is the caller's.
         if not path.is_relative_to(Path(get_upload_folder()).resolve()):
             raise gr.Error("Upload the file first: only uploaded files are taken.", print_exception=False)
         with sentences():
-            result = workbench.ingest_file(path)
-        return dataclasses.asdict(result) | {"slots": {str(r): n for r, n in result.slots.items()}}
+            return _ingested(workbench.ingest_file(path))
 
-    def ask(question: str, documents: list[str], ratio: int = 8, reader: str = "memory") -> dict[str, Any]:
-        """Answer a question from documents, given by their sha256."""
+    def ingest_text(text: str, title: str = "") -> Json:
+        """Compress a text into a stored memory.
+
+        Args:
+            text: the text itself
+            title: its name in the library; without one, its beginning
+
+        Returns:
+            the same as `/ingest`.
+        """
+        with sentences():
+            return _ingested(workbench.ingest_text(text, title))
+
+    def search(query: str, limit: int = 20) -> list[Json]:
+        """Find words in the texts of all documents.
+
+        Args:
+            query: words, all of which a document must hold
+            limit: hits at most
+
+        Returns:
+            a list, the best first: document, snippet, where it starts, marks of the words within it, and page.
+        """
+        with sentences():
+            return [dataclasses.asdict(hit) for hit in workbench.search(query, int(limit))]
+
+    def rename(document: str, title: str) -> Json:
+        """Give a document another title.
+
+        Args:
+            document: its sha256
+            title: the new title
+
+        Returns:
+            the document as `/documents` lists it.
+        """
+        with sentences():
+            return dataclasses.asdict(workbench.rename(document, title))
+
+    def delete(document: str) -> bool:
+        """Delete a document, its memories, and what conversations quote of it.
+
+        Args:
+            document: its sha256
+
+        Returns:
+            true.
+        """
+        with sentences():
+            workbench.delete(document)
+        return True
+
+    return documents, ingest, ingest_text, search, rename, delete
+
+
+def _asking(workbench: Workbench) -> tuple[Any, ...]:
+    def ask(question: str, documents: list[str], ratio: int = 8, reader: str = "memory") -> Json:
+        """Answer a question from the memories of documents.
+
+        Args:
+            question: a question in plain words
+            documents: their sha256, in the order in which they are read
+            ratio: tokens of text a slot, 4, 8, 16 or 32
+            reader: memory; or for comparison full (the text), truncated (its beginning, in as many bytes) or none
+
+        Returns:
+            text, evidence (the segments that the decoder attended to most), timings, and bytes held.
+        """
         chosen = [documents] if isinstance(documents, str) else documents
         with sentences():
             *_, answer = workbench.ask(question, chosen, int(ratio), reader)  # type: ignore[arg-type]
         assert isinstance(answer, AnswerView)
         return dataclasses.asdict(answer)
 
-    def compare(question: str, documents: list[str], settings: list[str] = list(DEFAULT)) -> list[dict[str, Any]]:  # noqa: B006
-        """Answer a question under several settings: full, 4x, 8x, 16x, 32x, truncated, none."""
+    def compare(question: str, documents: list[str], settings: list[str] = list(DEFAULT)) -> list[Json]:  # noqa: B006
+        """Answer a question under several settings.
+
+        Args:
+            question: a question in plain words
+            documents: their sha256
+            settings: of full, 4x, 8x, 16x, 32x, truncated and none
+
+        Returns:
+            a list: setting, and its answer as `/ask` gives it or its error.
+        """
         with sentences():
             steps = list(workbench.compare(question, documents, settings))
         return [
@@ -53,49 +152,85 @@ def add_api(workbench: Workbench) -> None:
             if not step.piece
         ]
 
-    def reconstruct(document: str, segment: int, ratio: int = 8) -> dict[str, Any]:
-        """One segment beside what its memory gives back."""
+    return ask, compare
+
+
+def _looking(workbench: Workbench) -> tuple[Any, ...]:
+    def reconstruct(document: str, segment: int, ratio: int = 8) -> Json:
+        """Write a segment again from its own slots alone.
+
+        Args:
+            document: its sha256
+            segment: its number, from 0
+            ratio: tokens of text a slot, 4, 8, 16 or 32
+
+        Returns:
+            original, text, words with their probabilities, rouge_l, exact_token, slots and bytes held.
+        """
         with sentences():
             return dataclasses.asdict(workbench.reconstruct(document, int(segment), int(ratio)))
 
-    def attention(document: str, segment: int, ratio: int = 8) -> dict[str, Any]:
-        """What each slot of a segment looks at: words, slots, and for every slot its attention to every word."""
+    def attention(document: str, segment: int, ratio: int = 8) -> Json:
+        """See which words each slot of a segment looks at while it is encoded.
+
+        Args:
+            document: its sha256
+            segment: its number, from 0
+            ratio: tokens of text a slot, 4, 8, 16 or 32
+
+        Returns:
+            words, slots, and for every slot its attention to every word.
+        """
         with sentences():
             return dataclasses.asdict(workbench.looking.attention(document, int(segment), int(ratio)))
 
-    def summary(document: str, segment: int, ratio: int = 8) -> dict[str, Any]:
-        """A segment in one sentence, decoded from its memory alone, beside the key sentence of its text."""
+    def summary(document: str, segment: int, ratio: int = 8) -> Json:
+        """Say a segment in one sentence, from its memory alone.
+
+        Args:
+            document: its sha256
+            segment: its number, from 0
+            ratio: tokens of text a slot, 4, 8, 16 or 32
+
+        Returns:
+            that sentence, and beside it the key sentence of the text, chosen by the slots' attention.
+        """
         with sentences():
             return dataclasses.asdict(workbench.looking.summary(document, int(segment), int(ratio)))
 
     def surgery(
-        document: str,
-        segment: int,
-        ratio: int = 8,
-        levels: str = "",
-        layers: str = "",
-        heads: str = "",
-        slots: str = "",
-        question: str = "",
-    ) -> dict[str, Any]:
-        """A segment's memory with parts switched off (numbers like "0-3, 7"), asked, or reconstructed if there is no
-        question, beside the intact one."""
+        document: str, segment: int, ratio: int = 8, levels: str = "", layers: str = "", heads: str = "",
+        slots: str = "", question: str = "",
+    ) -> Json:  # fmt: skip
+        """Switch parts of a segment's memory off, and ask it or reconstruct it, beside the intact one.
+
+        Args:
+            document: its sha256
+            segment: its number, from 0
+            ratio: tokens of text a slot, 4, 8, 16 or 32
+            levels: levels to switch off, numbers like "0-3, 7"
+            layers: layers to switch off
+            heads: key-value heads to switch off
+            slots: slots to switch off
+            question: what to ask; without one, the segment is reconstructed
+
+        Returns:
+            what the intact memory gives and what the cut one gives, with how much of it was cut.
+        """
         with sentences():
             cut = Cut(numbers(slots), numbers(levels), numbers(layers), numbers(heads))
             return dataclasses.asdict(workbench.looking.operate(document, int(segment), int(ratio), cut, question))
 
-    def savings(document: str) -> dict[str, Any]:
-        """Bytes of a document as text, full cache and memory."""
+    def savings(document: str) -> Json:
+        """Tell what a document takes as text, as plain cache and as memory.
+
+        Args:
+            document: its sha256
+
+        Returns:
+            bytes of its text, of its plain cache in bf16, of its memory at every ratio, and in the database.
+        """
         with sentences():
             return dataclasses.asdict(workbench.savings(document))
 
-    def delete(document: str) -> bool:
-        """Delete a document, its memories, and what chats quote of it."""
-        with sentences():
-            workbench.delete(document)
-        return True
-
-    for endpoint in (
-        documents, ingest, ask, compare, reconstruct, attention, summary, surgery, savings, delete,
-    ):  # fmt: skip
-        gr.api(endpoint, api_name=endpoint.__name__, concurrency_limit=4)
+    return reconstruct, attention, summary, surgery, savings

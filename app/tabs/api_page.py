@@ -34,6 +34,8 @@ As tools for a language model, over the Model Context Protocol (streamable HTTP)
 {"mcpServers": {"ccf-workbench": {"url": "http://127.0.0.1:7860/gradio_api/mcp/"}}}
 ```
 
+A tool's result is text: the value as Python writes it.
+
 What a caller can mend comes back as an error of one sentence that says how. Documents are named by the SHA-256 of their
 text, as `/documents` lists them; segments are counted from 0; bytes are bytes."""
 

@@ -48,7 +48,7 @@ def render_ask(workbench: Workbench, library: Library, page: gr.Blocks) -> gr.HT
     with gr.Row(elem_id="ask-row", equal_height=True):
         question = gr.Textbox(
             label="Question", placeholder="What would you like to know?", elem_id="question", max_lines=4,
-            submit_btn=True, scale=5,
+            submit_btn="Ask", scale=5,
         )  # fmt: skip
         stop = gr.Button("Stop", size="sm", visible=False, elem_id="stop", scale=0, min_width=72)
     with gr.Row(elem_id="ask-controls"):

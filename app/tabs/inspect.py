@@ -75,13 +75,17 @@ def render_inspect(workbench: Workbench, library: Library) -> None:
         labels = [(f"{v.index}" + (f" · page {v.page}" if v.page else "") + f" · {v.preview}", v.index) for v in views]
         return gr.Dropdown(choices=labels, value=0)
 
+    def still(sha: str | None, segment: int | None) -> Any:
+        """The segments of a document whose list could not be had before."""
+        return segments(sha) if sha and segment is None else gr.skip()
+
     def known(sha: str | None, segment: int | None, ratio: int) -> tuple[Any, ...]:
         """All that is there for a segment and a ratio without running the model."""
         if not sha or segment is None:
             return "", "", "", *seen(None, None, ratio)
         with sentences():
             if workbench.document(sha).state != "ready":
-                waiting = '<p class="wb-note">The memory is not complete yet: choose the document again later.</p>'
+                waiting = '<p class="wb-note">The memory is not complete yet; it is shown here when it is.</p>'
                 return waiting, "", "", *seen(None, None, ratio)
             # The segment may be one of the document chosen before, until the list of this one arrives.
             segment = min(segment, len(workbench.segments(sha)) - 1)
@@ -125,6 +129,9 @@ def render_inspect(workbench: Workbench, library: Library) -> None:
         **quiet,
     )
     document.change(segments, document, segment, **quiet).then(known, chosen_now, shown, concurrency_limit=8, **quiet)
+    library.changed.change(still, [document, segment], segment, **quiet).then(
+        known, chosen_now, shown, concurrency_limit=8, **quiet
+    )
     gr.on([segment.input, ratio.change], known, chosen_now, shown, concurrency_limit=8, **quiet)
     strip.click(pick, None, segment, **quiet).then(known, chosen_now, shown, concurrency_limit=8, **quiet)
     show.click(

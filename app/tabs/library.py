@@ -78,16 +78,16 @@ def render_library(workbench: Workbench) -> Library:
         return count + 1, "", "", shown_queue(workbench)
 
     def of_job(act: str) -> Any:
-        def handle(event: gr.EventData) -> str:
+        def handle(count: int, event: gr.EventData) -> tuple[int, str]:
             with sentences():
                 getattr(workbench.jobs, act)(int(event._data["of"]))
-            return shown_queue(workbench)
+            return count + 1, shown_queue(workbench)
 
         return handle
 
-    def tidy() -> str:
+    def tidy(count: int) -> tuple[int, str]:
         workbench.jobs.clear()
-        return shown_queue(workbench)
+        return count + 1, shown_queue(workbench)
 
     def tick(chosen: list[str], of: str, event: gr.EventData) -> tuple[list[str], str]:
         shown = {view.sha256 for view in shelved(workbench, of)}
@@ -110,9 +110,9 @@ def render_library(workbench: Workbench) -> Library:
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     files.upload(add_files, [files, changed], [changed, files, queue], **quiet)
     paste.click(add_text, [text, title, changed], [changed, text, title, queue], **quiet)
-    queue.retry(of_job("retry"), None, queue, **quiet)
-    queue.dismiss(of_job("dismiss"), None, queue, **quiet)
-    queue.tidy(tidy, None, queue, **quiet)
+    queue.retry(of_job("retry"), changed, [changed, queue], **quiet)
+    queue.dismiss(of_job("dismiss"), changed, [changed, queue], **quiet)
+    queue.tidy(tidy, changed, [changed, queue], **quiet)
     listing.tick(tick, [picked, collection], [picked, listing], **quiet)
     listing.tickall(tick_all, collection, [picked, listing], **quiet)
     listing.untick(lambda of: ([], shown_shelf(workbench, [], of)), collection, [picked, listing], **quiet)

@@ -20,7 +20,7 @@ NOT_YET = '<p class="wb-note">Nothing looked at yet: one pass of the encoder ove
 
 def seen(view: AttentionView | None, cut: Slice | None, ratio: int) -> tuple[Any, ...]:
     """Values of the components that ``render_looks`` returns; ``view`` is what the slots look at, if that is known."""
-    levels = maps.pyramid(cut.slots, cut.tokens, ratio, view) if cut else None
+    levels = gr.Plot(maps.pyramid(cut.slots, cut.tokens, ratio, view) if cut else None, visible=cut is not None)
     if view is None:
         return gr.Plot(visible=False), gr.Dropdown(visible=False), NOT_YET, levels, ""
     return gr.Plot(maps.heat_map(view), visible=True), slot_choices(view.slots), _text(view), levels, ""
@@ -59,7 +59,7 @@ def render_looks(
         "Every bar is a slot: it ends where the slot stands and begins after the one before it of the same or a "
         "coarser level. A coarser ratio leaves the lower rows out.",
     )
-    levels = gr.Plot(label="Slots of each level over the segment", show_label=False, elem_id="pyramid")
+    levels = gr.Plot(label="Slots of each level over the segment", show_label=False, visible=False, elem_id="pyramid")
 
     section(
         "In one sentence",

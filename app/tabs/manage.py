@@ -92,7 +92,7 @@ def render_manage(workbench: Workbench, library: Library) -> None:
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     shown = [of, panel, heading, title, collections, confirm]
     focus = "() => setTimeout(() => document.querySelector('#manage input, #manage textarea')?.focus(), 50)"
-    library.listing.manage(open_one, library.picked, shown, **quiet).then(None, js=focus)
+    library.listing.manage(open_one, library.picked, shown, **quiet).then(None, js=focus, api_visibility="private")
     save.click(store, [of, title, collections, library.changed], [panel, library.changed], **quiet)
     again.click(compress, [of, library.changed], [panel, library.changed, library.queue], **quiet)
     delete.click(lambda: gr.Button(visible=True), None, confirm, **quiet)

@@ -57,7 +57,8 @@ def build(workbench: Workbench) -> gr.Blocks:
             first = seen is None or not seen[1]
             state, shown = workbench.model_state(), look_at_library(workbench, first, picked, kept, of)
             shelf = [(v.sha256, v.title, v.state) for v in workbench.documents()]
-            now = (state, shelf, [str(part) for part in shown[:2]])
+            # With the count: what another handler has shown since may differ from what was seen here.
+            now = (state, shelf, [str(part) for part in shown[:2]], count)
             if now == seen:
                 return (gr.skip(),) * (4 + len(shown))
             rearranged = seen is None or seen[1] != shelf

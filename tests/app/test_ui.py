@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import ast
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
+from mcp import ClientSession
+from mcp.client.streamable_http import streamable_http_client
 
 from app.settings import Settings
+from app.tabs import api_page
 from app.tabs.page import build
 from app.workbench import Workbench
 
@@ -23,7 +29,9 @@ def address(tiny_model_folders: tuple[Path, Path], tmp_path_factory: pytest.Temp
     with pytest.MonkeyPatch.context() as patch, Workbench(settings) as workbench:
         patch.setenv("GRADIO_TEMP_DIR", str(folder / "uploads"))
         page = build(workbench)
-        _, address, _ = page.queue().launch(server_name="127.0.0.1", prevent_thread_lock=True, quiet=True)
+        _, address, _ = page.queue().launch(
+            server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, mcp_server=True
+        )
         yield address
         page.close(verbose=False)
 
@@ -35,6 +43,22 @@ def client(address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
     )
     yield client
     client.close()
+
+
+@pytest.fixture
+def tools(address: str) -> Callable[..., Any]:
+    """``tools(use)``: what ``use(session)`` gives in a session over the Model Context Protocol."""
+
+    def run(use: Callable[[ClientSession], Awaitable[Any]]) -> Any:
+        async def session() -> Any:
+            connection = streamable_http_client(f"{address}gradio_api/mcp/")
+            async with connection as (read, write, _), ClientSession(read, write) as opened:
+                await opened.initialize()
+                return await use(opened)
+
+        return asyncio.run(session())
+
+    return run
 
 
 @pytest.fixture
@@ -51,10 +75,43 @@ def stored(client: Client, prose: Callable[..., str], tmp_path: Path) -> Iterato
 def test_exactly_the_promised_endpoints_have_names(client: Client) -> None:
     described = client.view_api(print_info=False, return_format="dict")
     assert set(described["named_endpoints"]) == {
-        "/documents", "/ingest", "/ask", "/compare", "/reconstruct", "/attention", "/summary", "/surgery", "/savings",
-        "/delete",
+        "/documents", "/ingest", "/ingest_text", "/search", "/rename", "/delete", "/ask", "/compare", "/reconstruct",
+        "/attention", "/summary", "/surgery", "/savings",
     }  # fmt: skip
     assert not described["unnamed_endpoints"]
+
+
+def test_the_page_of_endpoints_is_what_the_app_tells(tmp_path: Path) -> None:
+    with Workbench(Settings(tmp_path)) as workbench:
+        told = api_page.markdown(build(workbench))
+    assert (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8") == told
+
+
+def test_every_endpoint_is_a_tool_whose_arguments_are_explained(client: Client, tools: Callable[..., Any]) -> None:
+    described = client.view_api(print_info=False, return_format="dict")
+    listed = {tool.name: tool for tool in tools(lambda session: session.list_tools()).tools}
+    assert {f"/{name}" for name in listed} == set(described["named_endpoints"])
+    for tool in listed.values():
+        assert tool.description
+        assert all(argument["description"] for argument in tool.inputSchema["properties"].values())
+
+
+def test_a_text_is_taken_in_and_found_by_tools(tools: Callable[..., Any], prose: Callable[..., str]) -> None:
+    def call(name: str, **arguments: Any) -> Any:
+        result = tools(lambda session: session.call_tool(name, arguments))
+        return result.isError, result.content[0].text
+
+    failed, taken = call("ingest_text", text=prose(60, seed=9) + " Zanzibar.", title="Cargo")
+    sha = ast.literal_eval(taken)["document"]["sha256"]
+    assert not failed
+    assert ast.literal_eval(call("rename", document=sha, title="Cargo of the day")[1])["title"] == "Cargo of the day"
+    (hit,) = ast.literal_eval(call("search", query="zanzibar")[1])
+    assert hit["document"]["sha256"] == sha
+    assert call("delete", document=sha) == (False, "True")
+    assert ast.literal_eval(call("search", query="zanzibar")[1]) == []
+    failed, sentence = call("savings", document=sha)
+    assert failed
+    assert "There is no document" in sentence
 
 
 def test_from_a_file_to_an_answer_and_gone_again(client: Client, prose: Callable[..., str], tmp_path: Path) -> None:

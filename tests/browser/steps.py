@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from playwright.sync_api import Locator, Page, expect
 
 #: A slow machine's patience, in milliseconds.
-PATIENCE = 40_000
+PATIENCE = 300_000
 Upload = tuple[str, str, bytes]
 
 

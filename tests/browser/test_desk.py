@@ -22,10 +22,6 @@ def notes(name: str, sentences: int = 40) -> steps.Upload:
     return f"{name}.txt", TEXT, body.encode()
 
 
-def listing_of(page: Page) -> list[str]:
-    return list(steps.titles(page))
-
-
 def test_three_files_at_once_are_queued_compressed_and_stored(page: Page, tiny_app: str) -> None:
     steps.visit(page, tiny_app)
     steps.upload(page, notes("alpha"), notes("beta"), notes("gamma"))
@@ -125,7 +121,7 @@ def test_a_stopped_answer_stays_in_a_conversation_that_survives_a_reload(page: P
     expect(steps.costs(page)).to_contain_text(["memory at 16x"], timeout=steps.PATIENCE)
     expect(steps.costs(page)).to_have_count(1)
     steps.ask(page, "And when did it sail?")
-    said = page.locator("#chat").inner_text()
+    said = page.locator("#chat .turns").inner_text()
 
     with page.expect_download() as download:
         page.click("#export-json")
@@ -134,7 +130,7 @@ def test_a_stopped_answer_stays_in_a_conversation_that_survives_a_reload(page: P
     again = page.context.new_page()
     steps.visit(again, tiny_app)
     expect(steps.costs(again)).to_have_count(2)
-    assert again.locator("#chat").inner_text() == said
+    assert again.locator("#chat .turns").inner_text() == said
     expect(again.locator("#listing input:checked")).to_have_count(1)
     again.click("#new-chat")
     expect(steps.costs(again)).to_have_count(0)
