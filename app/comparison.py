@@ -11,8 +11,9 @@ from app.plots import readable_bytes
 from app.views import AnswerView
 
 FIRST_TOKEN = "seconds from the question to the first token, reading included: stored memory from disk, text by prefill"
-HELD = "bytes of keys and values that the decoder held for the documents while it answered"
-SHARE = "KV held ÷ plain cache of the same documents in bf16"
+HELD = "bytes of keys and values that the decoder held for the documents while it answered, in its own dtype"
+SHARE = "KV held ÷ plain cache of all tokens of the same documents in the same dtype"
+RATE = "tokens a second after the first"
 
 
 @dataclass
@@ -31,8 +32,11 @@ def label(setting: str) -> str:
     return names.get(setting, f"memory {setting}")
 
 
-def cards(found: Sequence[Card], ended: bool) -> str:
-    """One card a setting, each with its answer's difference from full context's; ``ended``: nothing more comes."""
+def cards(found: Sequence[Card], ended: bool, dtype: str | None) -> str:
+    """One card a setting, each with its answer's difference from full context's; ``ended``: nothing more comes.
+
+    ``dtype`` is the one that the decoder computes in.
+    """
     full = next((card.answer for card in found if card.setting == FULL and card.answer), None)
     current = next((card.setting for card in found if not card.answer and not card.error), None)
     done = sum(1 for card in found if card.answer or card.error)
@@ -41,7 +45,9 @@ def cards(found: Sequence[Card], ended: bool) -> str:
         if ended
         else f"Asking {label(current or '')}, {done} of {len(found)} done"
     )
-    body = "".join(_card(card, full, writing=card.setting == current and not ended, ended=ended) for card in found)
+    body = "".join(
+        _card(card, full, dtype, writing=card.setting == current and not ended, ended=ended) for card in found
+    )
     return f'<p class="wb-note" role="status">{render.escape(status)}</p><div class="cmp-cards">{body}</div>' + (
         _LEGEND if full and len(found) > 1 else ""
     )
@@ -53,7 +59,7 @@ _LEGEND = (
 )
 
 
-def _card(card: Card, full: AnswerView | None, writing: bool, ended: bool) -> str:
+def _card(card: Card, full: AnswerView | None, dtype: str | None, writing: bool, ended: bool) -> str:
     head = f"<header><h4>{render.escape(label(card.setting))}</h4>{_against(card, full)}</header>"
     if card.error:
         body = render.notice("error", card.error)
@@ -63,7 +69,9 @@ def _card(card: Card, full: AnswerView | None, writing: bool, ended: bool) -> st
         body = f'<p class="ccf-empty">{"reading" if writing else "left out: stopped" if ended else "waiting"}</p>'
     if card.answer and full and _differs(card.answer, full):
         body += render.inline_diff(full.text, card.answer.text)
-    return f'<article class="ccf-card cmp-card{" cmp-now" if writing else ""}">{head}{body}{_facts(card)}</article>'
+    return (
+        f'<article class="ccf-card cmp-card{" cmp-now" if writing else ""}">{head}{body}{_facts(card, dtype)}</article>'
+    )
 
 
 def _against(card: Card, full: AnswerView | None) -> str:
@@ -76,14 +84,15 @@ def _differs(answer: AnswerView, full: AnswerView) -> bool:
     return answer.text.split() != full.text.split()
 
 
-def _facts(card: Card) -> str:
+def _facts(card: Card, dtype: str | None) -> str:
     if not card.answer:
         return ""
     notes = "".join(render.notice("info", note) for note in card.answer.notes)
     facts = [
         ("first token", _first_token(card.answer), FIRST_TOKEN),
-        ("then", f"{card.answer.timings.tokens_per_s:.1f} tokens/s", "tokens a second after the first"),
-        ("KV held", f"{readable_bytes(card.answer.kv_bytes)} ({_share(card.answer)} of full)", HELD),
+        ("then", f"{card.answer.timings.tokens_per_s:.1f} tokens/s", RATE),
+        ("KV held", readable_bytes(card.answer.kv_bytes), HELD),
+        ("of full context", _share(card.answer, dtype), SHARE),
     ]
     cells = "".join(
         f'<div title="{render.escape(hint)}"><dt>{name}</dt><dd>{render.escape(value)}</dd></div>'
@@ -99,20 +108,20 @@ def costs(found: Sequence[Card], dtype: str | None) -> str:
         return ""
     body = "".join(
         f'<tr><th scope="row">{render.escape(label(setting))}</th><td>{_first_token(answer)}</td>'
-        f"<td>{answer.timings.tokens_per_s:.1f}</td><td>{readable_bytes(answer.kv_bytes)}</td><td>{_share(answer)}</td></tr>"
+        f"<td>{answer.timings.tokens_per_s:.1f}</td><td>{readable_bytes(answer.kv_bytes)}</td>"
+        f"<td>{_share(answer, dtype)}</td></tr>"
         for setting, answer in answered
     )
-    wide = " The decoder computes in float32 on this machine, so it holds twice the bytes of bf16."
-    wide = wide if dtype == "float32" else ""
     full = readable_bytes(answered[0][1].full_kv_bytes)
+    heads = [("First token", FIRST_TOKEN), ("Tokens/s", RATE), ("KV held", HELD), ("Of full context", SHARE)]
+    head = "".join(f'<th scope="col" title="{means}">{name}</th>' for name, means in heads)
+    explained = ". ".join(f"{name}: {means}" for name, means in heads)
     return (
         '<div class="wb-scroll" tabindex="0" role="region" aria-label="Costs">'
         '<table class="wb-table cmp-costs"><thead><tr>'
-        f'<th scope="col">Setting</th><th scope="col" title="{FIRST_TOKEN}">First token</th>'
-        f'<th scope="col">Tokens/s</th><th scope="col" title="{HELD}">KV held</th>'
-        f'<th scope="col" title="{SHARE}">÷ full, bf16</th></tr></thead><tbody>{body}</tbody></table></div>'
-        f'<p class="wb-note">First token: {FIRST_TOKEN}. KV held: {HELD}; ÷ full: {SHARE}, '
-        f"which is {full} here.{wide}</p>"
+        f'<th scope="col">Setting</th>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+        f'<p class="wb-note">{explained}. The decoder computes in {render.escape(dtype or "its own dtype")} here; in '
+        f"bf16 the plain cache of these documents is {full}.</p>"
     )
 
 
@@ -120,5 +129,6 @@ def _first_token(answer: AnswerView) -> str:
     return f"{answer.timings.load_s + answer.timings.first_token_s:.2f} s"
 
 
-def _share(answer: AnswerView) -> str:
-    return f"{answer.kv_bytes / answer.full_kv_bytes:.0%}" if answer.full_kv_bytes else "0%"
+def _share(answer: AnswerView, dtype: str | None) -> str:
+    full = answer.full_kv_bytes * (2 if dtype == "float32" else 1)  # it is counted in bf16
+    return f"{answer.kv_bytes / full:.0%}" if full else "0%"

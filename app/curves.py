@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
-from app.plots import FONT, GRID, INK
+from app.plots import FONT, GRID, INK, MODEBAR
 
 Result = Mapping[str, Any]
 #: (segment, ROUGE-L) of a document's own segments, by ratio.
@@ -185,4 +185,5 @@ def _layout(height: int) -> dict[str, object]:
             "bgcolor": "rgba(0,0,0,0)",
         },
         "dragmode": False,
+        "modebar": MODEBAR,
     }

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from app.plots import FONT, GRID, INK, readable_bytes
+from app.plots import FONT, GRID, INK, MODEBAR, readable_bytes
 from app.timing import Timed
 from app.views import Savings
 
@@ -125,7 +125,11 @@ def _step(top: float) -> float:
 
 def _axis(title: str, **more: object) -> dict[str, object]:
     named = {"title": {"text": title, "font": {"size": 13}, "standoff": 8}} if title else {}
-    return {"gridcolor": GRID, "zeroline": False, "fixedrange": True, "automargin": True} | named | more
+    return (
+        {"gridcolor": GRID, "zeroline": False, "fixedrange": True, "automargin": True, "ticklabelstandoff": 5}
+        | named
+        | more
+    )
 
 
 def _layout() -> dict[str, object]:
@@ -138,4 +142,5 @@ def _layout() -> dict[str, object]:
         "legend": {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0, "font": {"size": 12},
                    "bgcolor": "rgba(0,0,0,0)"},
         "dragmode": False,
+        "modebar": MODEBAR,
     }  # fmt: skip

@@ -9,7 +9,21 @@ from typing import Any
 from app import render
 from app.charts import Chart
 from app.measuring import Measured
+from app.timing import Timed
 from store import Run
+
+#: What a row of each evaluation is.
+COUNTED = {"qa": "questions", "longqa": "questions", "evidence": "questions", "needle": "needles",
+           "perplexity": "texts", "reconstruct": "segments"}  # fmt: skip
+HEADS = (
+    ("When (UTC)", "when it was measured here, or that it came with the adapter"),
+    ("What", "name of the evaluation; reconstruct and times are measured here, in Lab and in Savings"),
+    ("Of", "the document, or the file of the development set and which half of its documents"),
+    ("Size", "what was measured"),
+    ("On", "device and dtype of the computation"),
+    ("Adapter", "first characters of the fingerprint of the adapter"),
+    ("Outcome", "mean ROUGE-L by ratio, times, or seconds that the evaluation took"),
+)
 
 
 def introduction(model: str, found: int) -> str:
@@ -25,7 +39,9 @@ def introduction(model: str, found: int) -> str:
         )
     return (
         f'<p class="wb-note">Measured beforehand with the adapter in use ({name}), read from the {found} results files '
-        "that carry its fingerprint. Whatever else is on this page is measured here, when you ask for it.</p>"
+        "that carry its fingerprint. Half B: the half of the documents on which nothing was tuned. Whatever else is on "
+        "this page is measured here, when you ask for it. The camera over a figure saves it as PNG, the button below "
+        "saves all of them as one page.</p>"
     )
 
 
@@ -56,7 +72,7 @@ def runs(own: Sequence[tuple[Run, str]], shipped: Mapping[str, Mapping[str, Any]
             run.created_at[:16].replace("T", " "),
             run.kind,
             title,
-            str(len(run.config.get("segments", []))),
+            _count(run),
             f"{run.config.get('device') or ''} {run.config.get('dtype') or ''}".strip(),
             str(run.config.get("adapter") or "")[:8],
             _outcome(run.results),
@@ -66,19 +82,18 @@ def runs(own: Sequence[tuple[Run, str]], shipped: Mapping[str, Mapping[str, Any]
     rows += [
         (
             "shipped",
-            result["task"],
+            name,
             f"{result['data']['name']}, half {result['half']}",
-            str(result["n"]),
+            f"{result['n']:,} {COUNTED.get(result['task'], 'rows')}",
             f"{result['device']} {result['dtype']}",
             str(result["adapter"])[:8],
             f"{result['seconds']:.0f} s",
         )
-        for result in shipped.values()
+        for name, result in shipped.items()
     ]
     if not rows:
         return '<p class="wb-note">Nothing was measured yet.</p>'
-    heads = ("When (UTC)", "What", "Of", "n", "On", "Adapter", "Outcome")
-    head = "".join(f'<th scope="col">{name}</th>' for name in heads)
+    head = "".join(f'<th scope="col" title="{means}">{name}</th>' for name, means in HEADS)
     body = "".join("<tr>" + "".join(f"<td>{render.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     return (
         f'<div class="wb-scroll" tabindex="0" role="region" aria-label="Runs"><table class="wb-table lab-runs">'
@@ -86,7 +101,16 @@ def runs(own: Sequence[tuple[Run, str]], shipped: Mapping[str, Mapping[str, Any]
     )
 
 
+def _count(run: Run) -> str:
+    points = run.results.get("points")
+    return f"{points[-1]['tokens']:,} tokens" if points else f"{len(run.config.get('segments', []))} segments"
+
+
 def _outcome(results: Mapping[str, Any]) -> str:
+    if results.get("points"):
+        timed = Timed(**results["points"][-1])
+        pays = f"paid for after {timed.pays_after}" if timed.pays_after else "never paid for"
+        return f"first token {timed.memory_s:.2f} s, full context {timed.full_s:.2f} s · {pays}"
     scores = results.get("rouge_l")
     told = ", ".join(f"{ratio} {score:.3f}" for ratio, score in scores.items()) if isinstance(scores, dict) else ""
     seconds = f"{results['seconds']:.0f} s" if "seconds" in results else ""

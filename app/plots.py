@@ -24,6 +24,8 @@ STYLE: dict[Kind, tuple[str, str]] = {
 }
 INK = "#7A848C"
 GRID = "rgba(122, 132, 140, 0.25)"
+#: Of the buttons over a figure only the camera, which saves it as PNG, is of use.
+MODEBAR = {"remove": ["select2d", "lasso2d"], "bgcolor": "rgba(0,0,0,0)", "color": INK, "activecolor": INK}
 FONT = "IBM Plex Sans, system-ui, sans-serif"
 
 
@@ -87,6 +89,7 @@ def _layout(height: int) -> dict[str, object]:
         "plot_bgcolor": "rgba(0,0,0,0)",
         "font": {"family": FONT, "size": 13, "color": INK},
         "dragmode": False,
+        "modebar": MODEBAR,
     }
 
 
@@ -99,7 +102,9 @@ def _byte_axis(values: Sequence[int]) -> dict[str, object]:
     ticks = [32**e for e in range(start, end + 1)]
     return {
         "tickvals": ticks,
-        "ticktext": [readable_bytes(tick) for tick in ticks],
+        # Powers of 1024 alone are named: all names would run into each other on a phone.
+        "ticktext": [readable_bytes(tick) if round(math.log2(tick)) % 10 == 0 else "" for tick in ticks],
+        "tickangle": 0,
         "range": [math.log10(ticks[0]), math.log10(ticks[-1])],
         "gridcolor": GRID,
         "zeroline": False,

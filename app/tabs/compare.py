@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
 
 import gradio as gr
 
@@ -11,8 +11,11 @@ from app import comparison, render
 from app.comparing import DEFAULT, all_settings
 from app.comparison import Card
 from app.examples import suggestions_for
+from app.exporting import export_conversation
 from app.tabs.common import MENDABLE, Stops, relay
 from app.tabs.library import Library
+from app.tabs.saving import save_on_click
+from app.views import AnswerView
 from app.workbench import Workbench
 
 
@@ -36,15 +39,22 @@ def render_compare(workbench: Workbench, library: Library) -> None:
         start = gr.Button("Compare", variant="primary", elem_id="compare-start", size="md")
         stop = gr.Button("Stop", visible=False, elem_id="compare-stop", size="md")
     cards = gr.HTML(elem_id="compare-cards")
+    answered = gr.State([])  # (AnswerView, …) of the comparison on this page
     costs = gr.HTML(elem_id="compare-costs")
+    with gr.Row(elem_id="compare-save", visible=False) as save:
+        markdown = gr.Button("Save as Markdown", size="sm", elem_id="compare-markdown", scale=0, min_width=150)
+        as_json = gr.Button("Save as JSON", size="sm", elem_id="compare-json", scale=0, min_width=130)
 
-    def compare(
-        question: str, documents: list[str], chosen: list[str], request: gr.Request
-    ) -> Iterator[tuple[str, str, Any]]:
+    def compare(question: str, documents: list[str], chosen: list[str], request: gr.Request) -> Iterator[list[Any]]:
         pressed = stops.begin(request)
         asked = workbench.compare(question or "", documents or [], chosen or [], cancelled=pressed.is_set)
         found = {setting: Card(setting) for setting in settings if setting in chosen}
-        yield comparison.cards([*found.values()], ended=False), "", gr.Button(visible=True)
+
+        def shown(ended: bool) -> list[Any]:
+            listed, dtype = [*found.values()], workbench.info()["dtype"]
+            return [comparison.cards(listed, ended, dtype), comparison.costs(listed, dtype)]
+
+        yield [*shown(ended=False), gr.Button(visible=True), gr.Row(visible=False), []]
         try:
             for step in relay(asked, pressed):
                 card = found[step.setting]
@@ -52,20 +62,14 @@ def render_compare(workbench: Workbench, library: Library) -> None:
                 card.answer, card.error = step.answer, step.error
                 if card.answer:
                     card.text = card.answer.text
-                listed = [*found.values()]
-                yield (
-                    comparison.cards(listed, ended=False),
-                    comparison.costs(listed, workbench.info()["dtype"]),
-                    gr.skip(),
-                )
-            listed = [*found.values()]
-            yield (
-                comparison.cards(listed, ended=True),
-                comparison.costs(listed, workbench.info()["dtype"]),
-                gr.Button(visible=False),
-            )
+                yield [*shown(ended=False), gr.skip(), gr.skip(), gr.skip()]
+            answers = [card.answer for card in found.values() if card.answer]
+            yield [*shown(ended=True), gr.Button(visible=False), gr.Row(visible=bool(answers)), answers]
         except MENDABLE as error:
-            yield render.notice("error", str(error)), "", gr.Button(visible=False)
+            yield [render.notice("error", str(error)), "", gr.Button(visible=False), gr.skip(), gr.skip()]
+
+    def written(form: Literal["markdown", "json"], ending: str) -> Callable[[list[AnswerView]], tuple[str, str]]:
+        return lambda answers: (f"comparison.{ending}", export_conversation("Comparison", answers, form))
 
     def suggest(documents: list[str]) -> Any:
         titles = {view.sha256: view.title for view in workbench.documents()}
@@ -74,7 +78,16 @@ def render_compare(workbench: Workbench, library: Library) -> None:
 
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     inputs = [question, library.picked, chosen]
-    gr.on([start.click, question.submit], compare, inputs, [cards, costs, stop], concurrency_limit=8, **quiet)
+    gr.on(
+        [start.click, question.submit],
+        compare,
+        inputs,
+        [cards, costs, stop, save, answered],
+        concurrency_limit=8,
+        **quiet,
+    )
+    save_on_click(markdown, written("markdown", "md"), [answered])
+    save_on_click(as_json, written("json", "json"), [answered])
     stop.click(stops.press, queue=False, **quiet)
     library.picked.change(suggest, library.picked, suggested, **quiet)
     suggested.input(lambda q: q, suggested, question, **quiet)

@@ -8,12 +8,14 @@ from typing import Any
 
 import gradio as gr
 
-from app import laboratory, render
+from app import laboratory, render, report
 from app.charts import charts
 from app.curves import Own
 from app.tabs.common import MENDABLE, Stops, one_document, relay
 from app.tabs.library import Library
+from app.tabs.saving import save_on_click
 from app.workbench import Workbench
+from ccf_core import Cancelled as WasCancelled
 
 KEYS = ("reconstruction", "questions", "long", "gain", "needle", "evidence")
 
@@ -22,6 +24,7 @@ def render_lab(workbench: Workbench, library: Library, tab: gr.Tab) -> None:
     stops = Stops()
     own = gr.State(None)  # what was measured of the document chosen, on this page
     introduction = gr.HTML(elem_id="lab-introduction")
+    save = gr.Button("Save all figures", size="sm", elem_id="lab-save", scale=0, min_width=150)
     shown: list[Any] = []
 
     def place(key: str) -> None:
@@ -38,7 +41,7 @@ def render_lab(workbench: Workbench, library: Library, tab: gr.Tab) -> None:
     with gr.Row(elem_id="lab-own"):
         document = gr.Dropdown(label="A document of yours on these axes", choices=[], elem_id="lab-document", scale=3)
         measure = gr.Button("Measure it", elem_id="lab-measure", scale=1)
-        stop = gr.Button("Cancel", visible=False, elem_id="lab-cancel", scale=1)
+        stop = gr.Button("Stop", visible=False, elem_id="lab-cancel", scale=1)
     gr.HTML(
         '<p class="wb-note">Up to 8 evenly spaced segments are decoded from their memory at every ratio, greedily; the '
         "small circles are segments, the star is their mean.</p>"
@@ -89,8 +92,16 @@ def render_lab(workbench: Workbench, library: Library, tab: gr.Tab) -> None:
                     gr.skip(),
                 ]
             yield [*unchanged, gr.skip(), gr.skip(), gr.Button(visible=False), table()]
+        except WasCancelled as stopped:
+            yield [*unchanged, render.notice("info", str(stopped)), gr.skip(), gr.Button(visible=False), gr.skip()]
         except MENDABLE as error:
             yield [*unchanged, render.notice("error", str(error)), gr.skip(), gr.Button(visible=False), gr.skip()]
+
+    def written(scores: Own | None) -> tuple[str, str]:
+        info = workbench.info()
+        made = charts(workbench.measuring.results(), scores)
+        facts = f"Adapter {info['adapter']}, base {info['base']}."
+        return "lab.html", report.page("CCF Workbench: measured curves", facts, [*made.values()]) if made else ""
 
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     changes = [library.picked.change, library.changed.change]
@@ -99,4 +110,5 @@ def render_lab(workbench: Workbench, library: Library, tab: gr.Tab) -> None:
     document.change(forget, None, [*shown[:3], progress, own], **quiet)
     watched = [*shown[:3], progress, own, stop, runs]
     measure.click(measure_one, document, watched, concurrency_limit=8, **quiet)
+    save_on_click(save, written, [own])
     stop.click(stops.press, queue=False, **quiet)

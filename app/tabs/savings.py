@@ -8,14 +8,22 @@ from typing import Any
 
 import gradio as gr
 
-from app import growth, ledger
+from app import growth, ledger, report
+from app.charts import Chart
+from app.errors import NoDocument
 from app.plots import Amount, bytes_chart
 from app.tabs.common import RATIOS, Stops, one_document, sentences
 from app.tabs.library import Library
+from app.tabs.saving import save_on_click
 from app.tabs.stopping import stop_button, stoppable
 from app.timing import Times
 from app.views import Savings
 from app.workbench import Workbench
+
+BYTES, HELD = "Bytes, on a logarithmic axis", "As the decoder holds them on this machine, and as stored."
+LENGTHS = "Bytes held, by length of the document"
+CLOCK = "Seconds, by length of the document"
+PAYBACK = "Seconds of waiting, by questions asked"
 
 
 def amounts(view: Savings, dtype: str | None) -> list[Amount]:
@@ -35,19 +43,36 @@ def render_savings(workbench: Workbench, library: Library) -> None:
     document = gr.Dropdown(label="Document", choices=[], elem_id="savings-document")
     facts = gr.HTML(elem_id="savings-facts")
     with gr.Row(elem_classes="chart-grid"):
-        bars = _chart("savings-plot", "Bytes, on a logarithmic axis", "As held on this machine, and as stored.")
-        lengths = _chart("savings-growth", "Bytes held, by length of the document", ledger.GROWTH)
+        bars = _chart("savings-plot", BYTES, HELD)
+        lengths = _chart("savings-growth", LENGTHS, ledger.GROWTH)
     table = gr.HTML(elem_id="savings-table")
     gr.HTML('<h3 class="lab-title">Time, measured on this machine</h3>')
     with gr.Row(elem_id="savings-timing"):
-        ratio = gr.Radio(RATIOS, value=8, label="Memory at", elem_id="savings-ratio", scale=3)
-        start = gr.Button("Measure", variant="primary", size="md", elem_id="savings-measure", scale=1)
+        ratio = gr.Radio(RATIOS, value=8, label="Memory at", elem_id="savings-ratio", scale=0, min_width=330)
+        start = gr.Button("Measure", variant="primary", elem_id="savings-measure", size="md", scale=0, min_width=150)
         stop = stop_button("savings-stop")
     progress = gr.HTML(elem_id="savings-progress")
     outcome = gr.HTML(elem_id="savings-outcome")
     with gr.Row(elem_classes="chart-grid", visible=False) as clocks:
-        curves = _chart("savings-times", "Seconds, by length of the document", ledger.TIMES)
-        payback = _chart("savings-payback", "Seconds of waiting, by questions asked", ledger.PAYBACK)
+        curves = _chart("savings-times", CLOCK, ledger.TIMES)
+        payback = _chart("savings-payback", PAYBACK, ledger.PAYBACK)
+
+    save = gr.Button("Save all figures", size="sm", elem_id="savings-save", scale=0, min_width=150)
+
+    def written(sha: str | None) -> tuple[str, str]:
+        if not sha:
+            raise NoDocument("There is nothing to save; choose a document.")
+        view, times, info = workbench.savings(sha), timing.last(sha), workbench.info()
+        title = workbench.document(sha).title
+        made = [
+            Chart(BYTES, HELD, bytes_chart(amounts(view, info["dtype"]))),
+            Chart(LENGTHS, ledger.GROWTH, growth.bytes_by_length(view, timing.limit())),
+        ]
+        if times:
+            made.append(Chart(CLOCK, ledger.TIMES, growth.seconds_by_length(times.points, times.ratio)))
+            made.append(Chart(PAYBACK, ledger.PAYBACK, growth.seconds_by_questions(times.points[-1], times.ratio)))
+        facts = f"{title}: {view.tokens:,} tokens. Adapter {info['adapter']}, {info['device']}, {info['dtype']}."
+        return "savings.html", report.page("CCF Workbench: savings", facts, made)
 
     def clocked(times: Times | None, tokens: int) -> tuple[Any, ...]:
         if times is None or not times.points:
@@ -102,6 +127,7 @@ def render_savings(workbench: Workbench, library: Library) -> None:
           [facts, bars, lengths, table, progress, *clock], **quiet)  # fmt: skip
     measured = start.click(measure, [document, ratio], [progress, *clock, stop], concurrency_limit=8, **quiet)
     measured.then(lambda: "", None, progress, **quiet)  # one that was stopped leaves its progress behind
+    save_on_click(save, written, [document])
     stop.click(stops.press, queue=False, **quiet)
 
 
