@@ -53,7 +53,7 @@ def bytes_by_length(view: Savings, limit: int) -> go.Figure:
     top = max(max(trace.y) for trace in figure.data)
     step = _step(top)
     ticks = [step * i for i in range(math.ceil(top / step) + 1)]
-    figure.update_yaxes(**_axis("", tickvals=ticks, ticktext=[readable_bytes(t) for t in ticks], range=[0, top * 1.06]))
+    figure.update_yaxes(**_axis("", tickvals=ticks, ticktext=[readable_bytes(t) for t in ticks], range=[0, top * 1.15]))
     return figure
 
 

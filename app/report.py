@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from app.charts import Chart
 
-#: The camera of every figure saves it as PNG; ink and paper follow the reader's choice of light or dark.
-CONFIG = {"displayModeBar": True, "displaylogo": False, "responsive": True}
+#: Over every figure a camera that saves it as PNG, and no button that sends it anywhere.
+CONFIG = {"modeBarButtons": [["toImage"]], "displayModeBar": True, "displaylogo": False, "responsive": True}
 STYLE = (
     ":root { color-scheme: light dark } body { font: 16px/1.5 'IBM Plex Sans', system-ui, sans-serif; "
     "max-width: 60rem; margin: 2rem auto; padding: 0 1rem } h2 { margin-top: 3rem } p { max-width: 75ch }"

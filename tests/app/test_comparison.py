@@ -94,5 +94,5 @@ def test_figures_are_saved_as_one_page_that_needs_nobody() -> None:
     html = report.page("Savings", EVIL, charts)
     assert "<img src=x" not in html and "first &amp; last" in html
     assert html.count("Plotly.newPlot(") >= 2
-    assert '<script src="http' not in html
+    assert '<script src="http' not in html and '"modeBarButtons": [["toImage"]]' in html
     assert len(html) < 2 * len(report.page("Savings", "", charts[:1]))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -34,6 +36,10 @@ def test_two_settings_are_compared(page: Page, tiny_app: str, screenshot: Callab
     expect(page.locator(".cmp-card h4")).to_have_text(["full context", "memory 8x"])
     expect(page.locator(".cmp-card").last).to_contain_text("full context")
     expect(page.locator("#compare-cards [role=status]")).to_contain_text("2 of 2")
+    with page.expect_download() as saved:
+        page.click("#compare-json")
+    answers = json.loads(Path(saved.value.path()).read_text(encoding="utf-8"))["answers"]
+    assert [answer["reader"] for answer in answers] == ["full", "memory"]
     screenshot("compare")
 
 
@@ -68,6 +74,31 @@ def test_a_phone_reaches_compare_and_lab(page: Page, tiny_app: str, screenshot: 
         steps.open_tab(page, tab)
         screenshot(f"phone-{tab.lower()}")
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_savings_are_timed_stopped_and_saved(
+    page: Page, tiny_app: str, screenshot: Callable[[str], None], tmp_path: Path
+) -> None:
+    steps.visit(page, tiny_app)
+    steps.upload(page, ("plums.txt", "text/plain", TEXT.replace(b"apples", b"plums")))
+    steps.tick(page, "plums")
+    steps.see_savings(page, "plums")
+    expect(page.locator("#savings-outcome")).to_contain_text("Not timed yet")
+    page.click("#savings-measure")
+    expect(page.locator("#savings-outcome")).to_contain_text("Measured on", timeout=steps.PATIENCE)
+    expect(page.locator("#savings-stop")).to_be_hidden(timeout=steps.PATIENCE)
+    expect(page.locator("#savings-progress progress")).to_have_count(0)
+    for figure in ("growth", "times", "payback"):
+        expect(page.locator(f"#savings-{figure} .js-plotly-plot .main-svg").first).to_be_visible(timeout=steps.PATIENCE)
+    screenshot("savings-timed")
+    with page.expect_download() as saved:
+        page.click("#savings-save")
+    path = tmp_path / "savings.html"
+    saved.value.save_as(path)
+    html = path.read_text(encoding="utf-8")
+    assert html.count("<h2>") == 4 and "plums" in html
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 @pytest.mark.model
