@@ -28,6 +28,11 @@ FOCUS_IS_SEEN = """() => {
     return focused !== document.body && before !== after;
 }"""
 
+#: Visible controls that are left out of the order of tabs; radios are reached by their group.
+OUT_OF_REACH = """() => [...document.querySelectorAll('#bench :is(button, input, textarea, a[href], summary)')]
+    .filter(one => one.checkVisibility() && !one.disabled && one.tabIndex < 0 && one.type !== 'file')
+    .map(one => one.outerHTML.slice(0, 160))"""
+
 
 def serious(page: Page) -> list[str]:
     """Rules broken seriously or worse, each with the first places where they are."""
@@ -67,11 +72,6 @@ def test_the_keyboard_reaches_every_control_of_every_tab(page: Page, tiny_app: s
         tab.focus()
         page.keyboard.press("Enter")
         expect(tab).to_have_attribute("aria-selected", "true")
-        # A control out of the order of tabs is one that only a mouse can use; radios are reached by their group.
-        unreachable = page.evaluate("""() => [...document.querySelectorAll('#bench button, #bench input, #bench textarea,'
-            + ' #bench a[href], #bench summary')]
-            .filter(one => one.checkVisibility() && !one.disabled && one.tabIndex < 0 && one.type !== 'file')
-            .map(one => one.outerHTML.slice(0, 160))""")
-        assert unreachable == []
+        assert page.evaluate(OUT_OF_REACH) == []
         page.keyboard.press("Tab")
         assert page.evaluate(FOCUS_IS_SEEN), page.evaluate("() => document.activeElement.outerHTML.slice(0, 300)")
