@@ -79,6 +79,17 @@ def ask(page: Page, question: str) -> None:
     expect(costs(page)).to_have_count(before + 1, timeout=PATIENCE)
 
 
+def stop(page: Page) -> None:
+    """Press Stop in the very frame in which it is there: a tiny model has soon said all it has to say."""
+    page.wait_for_function(
+        """() => {
+            const stop = document.querySelector('#stop');
+            return stop?.checkVisibility() && (stop.click(), true);
+        }""",
+        timeout=PATIENCE,
+    )
+
+
 def costs(page: Page) -> Locator:
     """The costs under the answers of the conversation, each of which is complete."""
     return page.locator("#chat .wb-cost")

@@ -108,7 +108,7 @@ def test_a_stopped_answer_stays_in_a_conversation_that_survives_a_reload(page: P
     steps.tick(page, "epsilon")
     page.fill("#question textarea", "How many crates did ship 7 carry?")
     page.press("#question textarea", "Enter")
-    page.click("#stop", timeout=steps.PATIENCE)
+    steps.stop(page)
     # Stopped before its first word, a question goes back to its field; later, the answer stays as far as it came.
     refused = page.locator("#chat [role=alert]")
     expect(steps.costs(page).or_(refused)).to_have_count(1, timeout=steps.PATIENCE)

@@ -83,7 +83,7 @@ def test_an_answer_that_is_stopped_keeps_what_was_written(page: Page, shipped_ap
     page.fill("#question textarea", "Describe the boat in detail.")
     page.press("#question textarea", "Enter")
     expect(page.locator("#chat .streaming")).to_contain_text(re.compile(r"\w+ \w+"), timeout=steps.PATIENCE)
-    page.click("#stop")
+    steps.stop(page)
     expect(page.locator("#chat [role=status]")).to_contain_text("stopped before its end", timeout=steps.PATIENCE)
     expect(steps.answer(page)).not_to_be_empty()
     expect(page.locator("#chat .streaming")).to_have_count(0)
