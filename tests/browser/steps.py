@@ -51,6 +51,16 @@ def seen_stages(page: Page) -> set[str]:
     return set(page.evaluate("() => [...window.seenStages]"))
 
 
+def settle(page: Page) -> None:
+    """Wait until nothing is under way: what Gradio waits for is dimmed, and comes back in a transition."""
+    expect(page.locator(".pending, .generating")).to_have_count(0, timeout=PATIENCE)
+    page.wait_for_function(
+        """() => document.getAnimations().every(
+            one => one.playState !== 'running' || one.effect.getTiming().iterations === Infinity)""",
+        timeout=PATIENCE,
+    )
+
+
 def tick(page: Page, *titles: str) -> None:
     """Choose exactly these documents."""
     untick = page.locator("#listing").get_by_role("button", name="Untick", exact=True)

@@ -60,7 +60,7 @@ def test_no_tab_breaks_a_rule_of_accessibility(page: Page, tiny_app: str, scheme
             expect(page.locator("#heat .js-plotly-plot .main-svg").first).to_be_visible(timeout=steps.PATIENCE)
             page.click("#reconstruct")
             expect(page.locator("#diff .ccf-diff")).to_be_visible(timeout=steps.PATIENCE)
-        expect(page.locator(".wrap.default.pending, .generating")).to_have_count(0, timeout=steps.PATIENCE)
+        steps.settle(page)
         found[tab.inner_text()] = serious(page)
     assert len(found) > 2
     assert not any(found.values()), "\n".join(f"{name}: {rule}" for name, broken in found.items() for rule in broken)

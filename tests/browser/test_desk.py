@@ -153,6 +153,7 @@ def test_a_restart_in_the_middle_goes_on_where_it_stopped(
         chooser.set_input_files([{"name": n, "mimeType": t, "buffer": b} for n, t, b in files])
         row = page.locator("#listing .doc", has_text="long")
         expect(row).to_contain_text(re.compile(r"compressing [1-9]\d+ of"), timeout=steps.PATIENCE)
+        expect(page.locator("#progress .stages .now")).to_have_text("memory")
         expect(page.locator("#progress")).to_contain_text("later.txt")
         screenshot("queue")
         found = compressing.search(row.inner_text())

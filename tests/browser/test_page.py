@@ -20,9 +20,7 @@ def test_a_paper_is_taken_in_asked_inspected_and_kept(
     page: Page, tiny_app: str, screenshot: Callable[[str], None]
 ) -> None:
     steps.visit(page, tiny_app)
-    steps.watch_stages(page)
     steps.upload(page, ("cargo.pdf", PDF, PAPER))
-    assert "memory" in steps.seen_stages(page)
     expect(page.locator("#progress .ccf-success")).to_contain_text("Cargo")
     expect(page.locator("#listing .doc", has_text="Cargo")).to_contain_text("stored", timeout=steps.PATIENCE)
     screenshot("library")
