@@ -18,6 +18,10 @@ class ModelNotReady(WorkbenchError):
     """The model could not be loaded, for a reason that is not the adapter's or the base's own."""
 
 
+class UnknownAdapter(WorkbenchError):
+    """There is no such adapter folder to choose."""
+
+
 class NoDocument(WorkbenchError):
     """A question was asked, but of no document."""
 

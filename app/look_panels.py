@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from app import render
 from app.looking import AttentionView, Slice, SummaryView
 from app.operating import Operation, Outcome
+from app.pairing import Pair
 from app.plots import readable_bytes
 
 #: Shades of the text's attention, from none to the most.
@@ -106,8 +107,31 @@ def summary(view: SummaryView) -> str:
 
 def operation(view: Operation) -> str:
     """Intact and operated memory side by side, with what each cost and scored."""
-    asked = bool(view.question)
-    against = "the intact answer" if asked else "the original"
+    against = "the intact answer" if view.question else "the original"
+    return (
+        f'<p class="wb-note" role="status">Switched off: {render.escape(view.off)}.</p>'
+        + _table("Memory", against, (("Intact", view.intact), ("Operated", view.operated)))
+        + render.word_diff(view.intact.text, view.operated.text, sides=("Intact memory", "Operated memory"))
+    )
+
+
+def pair(step: str | Pair) -> str:
+    """What is being done; then the segment under two adapters side by side, with what each cost and scored."""
+    if isinstance(step, str):
+        return (
+            f'<p class="wb-note" role="status">{render.escape(step)} <progress aria-label="Comparing"></progress></p>'
+        )
+    used, other = step.adapters[0] + " (in use)", step.adapters[1]
+    against = "the answer under the adapter in use" if step.question else "the original"
+    off = "" if step.off == "nothing" else f" Switched off in both: {render.escape(step.off)}."
+    return (
+        f'<p class="wb-note" role="status">Segment {step.segment} at {step.ratio}x under two adapters.{off}</p>'
+        + _table("Adapter", against, ((used, step.used), (other, step.other)))
+        + render.word_diff(step.used.text, step.other.text, sides=(f"Under {used}", f"Under {other}"))
+    )
+
+
+def _table(what: str, against: str, outcomes: Sequence[tuple[str, Outcome]]) -> str:
     columns = (
         ("Slots", "slots in the decoder's cache"),
         ("KV held", "bytes of those slots; layers and heads that are off keep theirs, holding zeros"),
@@ -116,18 +140,12 @@ def operation(view: Operation) -> str:
     )
     head = "".join(f'<th scope="col" title="{means}">{name}</th>' for name, means in columns)
     rows = "".join(
-        f'<tr><th scope="row">{name}</th><td>{one.slots}</td><td>{readable_bytes(one.kv_bytes)}</td>'
+        f'<tr><th scope="row">{render.escape(name)}</th><td>{one.slots}</td><td>{readable_bytes(one.kv_bytes)}</td>'
         f"<td>{one.rouge_l:.3f}</td><td>{one.nats:.3f}</td></tr>"
-        for name, one in (("Intact", view.intact), ("Operated", view.operated))
+        for name, one in outcomes
     )
-    means = "; ".join(f"{name}: {what}" for name, what in columns)
+    means = "; ".join(f"{name}: {meant}" for name, meant in columns)
     return (
-        f'<p class="wb-note" role="status">Switched off: {render.escape(view.off)}.</p>'
-        f'<div class="wb-scroll"><table class="wb-table ccf-numbers"><thead><tr><th scope="col">Memory</th>{head}</tr>'
+        f'<div class="wb-scroll"><table class="wb-table ccf-numbers"><thead><tr><th scope="col">{what}</th>{head}</tr>'
         f'</thead><tbody>{rows}</tbody></table></div><p class="wb-note">{means}.</p>'
-        + _beside(view.intact, view.operated)
     )
-
-
-def _beside(intact: Outcome, operated: Outcome) -> str:
-    return render.word_diff(intact.text, operated.text, sides=("Intact memory", "Operated memory"))

@@ -12,6 +12,7 @@ from app.errors import NoSegment, NotAnswerable
 from app.inspecting import BATCH, Inspecting
 from app.memories import Memories
 from app.operating import Operating, Operation
+from app.pairing import Pairing
 from app.remembered import Remembered
 from app.views import Cancelled, Reconstruction, never
 from app.words import key_sentence, sums, word_starts
@@ -112,6 +113,8 @@ class Looking:
         self.memories = memories
         self._inspecting = inspecting
         self._operating = Operating(memories)
+        #: Two adapters on one segment.
+        self.pair = Pairing(memories).pair
         self._attention: Remembered[tuple[TextAttention, _Text]] = Remembered(64)
         self._reconstructions: Remembered[Reconstruction] = Remembered(1024)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import ccf_core
-from app.errors import ModelNotReady
+from app.errors import ModelNotReady, UnknownAdapter
 from app.settings import Settings
 from app.turns import Turns
 from app.views import Cancelled, LoadProgress, ModelState, never
@@ -41,6 +41,7 @@ class Model:
         self.key = ""
         self._loading = Turns()
         self._using = Turns()
+        self._besides = Turns()
 
     def load(self, progress: LoadProgress | None = None, cancelled: Cancelled = never) -> CCF:
         """The model, loaded unless it is there; waits if another thread loads it.
@@ -76,6 +77,34 @@ class Model:
         others = (self.settings.data_dir / ADAPTERS).glob(f"*/{CONFIG}")
         return [self.settings.adapter, *sorted(path.parent for path in others)]
 
+    def named(self, adapter: str | Path) -> Path:
+        """The folder among ``adapters`` that is, or has the name, ``adapter``. Raises UnknownAdapter."""
+        found = self.adapters()
+        for folder in found:
+            if str(adapter) in (str(folder), folder.name):
+                return folder
+        names = " or ".join(folder.name for folder in found)
+        raise UnknownAdapter(
+            f"There is no adapter “{Path(adapter).name}”: choose {names}, or put its folder into “{ADAPTERS}” of the "
+            "data folder."
+        )
+
+    @contextmanager
+    def beside(self, adapter: Path, cancelled: Cancelled = never) -> Iterator[CCF]:
+        """Another adapter, for the block alone, on a base of its own: the one in use and its state stay as they are.
+
+        One at a time, for each holds a second base in memory. It needs no ``turn``. Raises what ``load`` raises.
+        """
+        with self._besides.turn(cancelled):
+            try:
+                ccf = self._read(adapter)
+            except CCFError:
+                raise
+            except Exception as error:
+                logger.exception("The adapter could not be loaded.")
+                raise ModelNotReady(_sentence(error)) from error
+            yield ccf
+
     @contextmanager
     def turn(self, cancelled: Cancelled = never) -> Iterator[None]:
         """Hold the model: no part of it, not even its tokenizer, may be used by two threads at once."""
@@ -102,11 +131,8 @@ class Model:
                 progress(fraction, message)
 
         report(0.0, "Loading the model")
-        s = self.settings
         try:
-            ccf = CCF.from_pretrained(
-                self.adapter, s.base, s.device, s.dtype, progress=report, allow_other_base=s.allow_other_base
-            )
+            ccf = self._read(self.adapter, report)
             if not ccf.config.nested:
                 raise AdapterError(
                     "The workbench reads a memory at every ratio, which mean-pooled ones are not made for: "
@@ -114,9 +140,7 @@ class Model:
                 )
             key = model_key(ccf)
         except BaseException as error:
-            message = str(error)
-            if not isinstance(error, CCFError):
-                message = f"The model could not be loaded ({type(error).__name__}: {error}); mend that, try again."
+            message = str(error) if isinstance(error, CCFError) else _sentence(error)
             self.state = ModelState("failed", 0.0, message)
             if isinstance(error, CCFError) or not isinstance(error, Exception):
                 raise
@@ -124,6 +148,16 @@ class Model:
             raise ModelNotReady(message) from error
         self.ccf, self.key = ccf, key
         self.state = _ready(ccf)
+
+    def _read(self, adapter: Path, progress: LoadProgress | None = None) -> CCF:
+        s = self.settings
+        return CCF.from_pretrained(
+            adapter, s.base, s.device, s.dtype, progress=progress, allow_other_base=s.allow_other_base
+        )
+
+
+def _sentence(error: BaseException) -> str:
+    return f"The model could not be loaded ({type(error).__name__}: {error}); mend that, try again."
 
 
 def _ready(ccf: CCF) -> ModelState:

@@ -29,8 +29,9 @@ class Outcome:
     """What the decoder makes of a memory.
 
     slots, kv_bytes : what its cache holds of the memory.
-    rouge_l : of a reconstruction, against the original; of an answer, against the intact memory's.
-    nats : mean loss a token, teacher-forced, on the original, or on the intact memory's answer; 0 if that is empty.
+    rouge_l : of a reconstruction, against the original; of an answer, against the first answer: the intact memory's, or
+        that of the adapter in use.
+    nats : mean loss a token, teacher-forced, on the original, or on the first answer; 0 if that is empty.
     """
 
     text: str
@@ -68,32 +69,49 @@ class Operating:
         original = self.memories.segmented(sha256, cancelled).segment(segment)
         ccf = self.memories.model.load()
         with self.memories.model.turn(cancelled):
-            asked = question.strip()
-            prompt = question_prompt(ccf.tokenizer, asked) if asked else [ccf.config.repeat_token]
-            if len(prompt) > QUESTION_TOKENS:
-                raise NotAnswerable(f"The question has {len(prompt)} tokens; ask in at most {QUESTION_TOKENS}.")
+            reading = Reading(ccf, question, original, cancelled)
             prefixes = [operate(ccf, memory, Cut()), operate(ccf, memory, cut)]
-
-            def read(prefix: Prefix) -> list[int]:
-                if asked:
-                    return answer_from(ccf, prefix, asked, ANSWER_TOKENS, cancelled)
-                return reconstruct_from(ccf, prefix, len(original), cancelled)
-
             # With nothing switched off there is one memory to read.
-            outputs = [read(prefixes[0])]
-            outputs.append(read(prefixes[1]) if cut else outputs[0])
-            target = outputs[0] if asked else original
+            outputs = [reading.read(prefixes[0])]
+            outputs.append(reading.read(prefixes[1]) if cut else outputs[0])
+            target = reading.target(outputs[0])
             intact, operated = (
-                _outcome(ccf, prefix, prompt, ids, target) for prefix, ids in zip(prefixes, outputs, strict=True)
+                reading.judge(prefix, ids, target) for prefix, ids in zip(prefixes, outputs, strict=True)
             )
-        return Operation(sha256, segment, ratio, asked, described(cut), intact, operated)
+        return Operation(sha256, segment, ratio, reading.question, described(cut), intact, operated)
 
 
-def _outcome(ccf: CCF, prefix: Prefix, prompt: Sequence[int], ids: Sequence[int], target: Sequence[int]) -> Outcome:
-    nats = -float(ccf.decoder.score(prefix, prompt, target).mean()) if target else 0.0
-    score = rouge_l(target, ids) if target else float(not ids)
-    text = str(ccf.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
-    return Outcome(text.strip() if len(prompt) > 1 else text, prefix.length, prefix.nbytes, score, nats)
+class Reading:
+    """One segment, asked or (without a question) reconstructed from what a decoder reads of it.
+
+    Raises NotAnswerable: the question is too long.
+    """
+
+    def __init__(self, ccf: CCF, question: str, original: Sequence[int], cancelled: Cancelled) -> None:
+        self.ccf = ccf
+        self.question = question.strip()
+        self.original = original
+        self.cancelled = cancelled
+        self.prompt = question_prompt(ccf.tokenizer, self.question) if self.question else [ccf.config.repeat_token]
+        if len(self.prompt) > QUESTION_TOKENS:
+            raise NotAnswerable(f"The question has {len(self.prompt)} tokens; ask in at most {QUESTION_TOKENS}.")
+
+    def read(self, prefix: Prefix) -> list[int]:
+        """Token ids of the answer or of the reconstruction, greedily."""
+        if self.question:
+            return answer_from(self.ccf, prefix, self.question, ANSWER_TOKENS, self.cancelled)
+        return reconstruct_from(self.ccf, prefix, len(self.original), self.cancelled)
+
+    def target(self, first: Sequence[int]) -> Sequence[int]:
+        """What outputs are judged by: the original, or the answer that was given first."""
+        return first if self.question else self.original
+
+    def judge(self, prefix: Prefix, ids: Sequence[int], target: Sequence[int]) -> Outcome:
+        nats = -float(self.ccf.decoder.score(prefix, self.prompt, target).mean()) if target else 0.0
+        score = rouge_l(target, ids) if target else float(not ids)
+        tokenizer = self.ccf.tokenizer
+        text = str(tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
+        return Outcome(text.strip() if self.question else text, prefix.length, prefix.nbytes, score, nats)
 
 
 def described(cut: Cut) -> str:

@@ -14,6 +14,7 @@ from gradio.utils import get_upload_folder
 
 from app.comparing import DEFAULT
 from app.operating import numbers
+from app.pairing import Pair
 from app.tabs.common import sentences
 from app.views import AnswerView, Ingested
 from app.workbench import Workbench
@@ -200,9 +201,10 @@ def _looking(workbench: Workbench) -> tuple[Any, ...]:
 
     def surgery(
         document: str, segment: int, ratio: int = 8, levels: str = "", layers: str = "", heads: str = "",
-        slots: str = "", question: str = "",
+        slots: str = "", question: str = "", adapter: str = "",
     ) -> Json:  # fmt: skip
-        """Switch parts of a segment's memory off, and ask it or reconstruct it, beside the intact one.
+        """Switch parts of a segment's memory off, and ask it or reconstruct it, beside the intact one or under
+        two adapters.
 
         Args:
             document: its sha256
@@ -213,12 +215,18 @@ def _looking(workbench: Workbench) -> tuple[Any, ...]:
             heads: key-value heads to switch off
             slots: slots to switch off
             question: what to ask; without one, the segment is reconstructed
+            adapter: name of another adapter's folder, to compare with the one in use, both with the same parts off
 
         Returns:
-            what the intact memory gives and what the cut one gives, with how much of it was cut.
+            what the intact memory gives and what the cut one gives, or (used, other) what each adapter gives: text,
+            slots, bytes held, rouge_l and nats; and what was cut.
         """
         with sentences():
             cut = Cut(numbers(slots), numbers(levels), numbers(layers), numbers(heads))
+            if adapter.strip():
+                *_, found = workbench.looking.pair(document, int(segment), int(ratio), adapter.strip(), cut, question)
+                assert isinstance(found, Pair)
+                return dataclasses.asdict(found)
             return dataclasses.asdict(workbench.looking.operate(document, int(segment), int(ratio), cut, question))
 
     def savings(document: str) -> Json:

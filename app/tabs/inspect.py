@@ -65,7 +65,7 @@ def render_inspect(workbench: Workbench, library: Library) -> None:
 
     looks = render_looks(workbench, document, segment, ratio, section)
     render_map(workbench, document, ratio, section)
-    render_surgery(workbench, document, segment, ratio)
+    render_surgery(workbench, document, segment, ratio, library.changed.change)
 
     def segments(sha: str | None) -> Any:
         if not sha:

@@ -11,13 +11,17 @@ from app import look_panels
 from app.operating import Operation, numbers
 from app.tabs.common import RATIOS, Stops, sentences
 from app.tabs.stopping import chosen, stop_button, stoppable
+from app.tabs.two_adapters import render_two_adapters
 from app.views import Cancelled
 from app.workbench import Workbench
 from ccf_core.surgery import Cut
 
 
-def render_surgery(workbench: Workbench, document: gr.Dropdown, segment: gr.Dropdown, ratio: gr.Radio) -> None:
-    with gr.Accordion("Surgery", open=False, elem_id="surgery"):
+def render_surgery(
+    workbench: Workbench, document: gr.Dropdown, segment: gr.Dropdown, ratio: gr.Radio, changed: Any
+) -> None:
+    """``changed``: the event after which another adapter may be in use."""
+    with gr.Accordion("Surgery", open=False, elem_id="surgery") as surgery:
         gr.HTML(
             '<p class="wb-note">Switch parts of this segment\'s memory off, and let the decoder read the rest, beside '
             "the intact one. Slots and levels are left out of its cache, the others stay at their positions; layers "
@@ -38,7 +42,10 @@ def render_surgery(workbench: Workbench, document: gr.Dropdown, segment: gr.Drop
             rebuild = gr.Button("Reconstruct both", size="sm", variant="primary", elem_id="surgery-reconstruct")
             ask = gr.Button("Ask both", size="sm", elem_id="surgery-ask")
             stop = stop_button("stop-surgery")
-        result = gr.HTML(elem_id="operation")
+        parts = [document, segment, ratio, levels, layers, slots, heads]
+        result = gr.HTML(elem_id="operation", render=False)
+        render_two_adapters(workbench, parts, question, result, [surgery.expand, changed])
+        result.render()
 
     def operate(
         sha: str | None,
@@ -100,7 +107,6 @@ def render_surgery(workbench: Workbench, document: gr.Dropdown, segment: gr.Drop
     stops = Stops()
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     busy: dict[str, Any] = {"show_progress_on": result, "api_visibility": "private", "concurrency_limit": 8}
-    parts = [document, segment, ratio, levels, layers, slots, heads]
     rebuild.click(rebuild_both, parts, [result, stop], **busy)
     gr.on([ask.click, question.submit], ask_both, [*parts, question], [result, stop], **busy)
     stop.click(stops.press, queue=False, **quiet)

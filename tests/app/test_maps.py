@@ -6,10 +6,11 @@ import re
 
 import pytest
 
-from app.look_panels import operation, shaded_text, strip, summary
+from app.look_panels import operation, pair, shaded_text, strip, summary
 from app.looking import AttentionView, MapView, SlotView, SummaryView
 from app.maps import LEVEL_STYLE, MAX_COLUMNS, binned, heat_map, pyramid, slot_scatter
 from app.operating import Operation, Outcome
+from app.pairing import Pair
 
 SLOTS = tuple(
     SlotView(i, level, end)
@@ -128,9 +129,22 @@ def test_text_from_documents_and_models_is_escaped() -> None:
     for html in (
         summary(SummaryView("sha", 0, 8, "Say it.", HOSTILE, HOSTILE, 8, True)),
         operation(Operation("sha", 0, 8, "Who?", HOSTILE, outcome, outcome)),
+        pair(Pair("sha", 0, 8, "Who?", "nothing", (HOSTILE, HOSTILE), outcome, outcome)),
+        pair(f"Loading {HOSTILE}"),
     ):
         assert "<img" not in html
         assert "&lt;img" in html
     html = operation(Operation("sha", 0, 8, "", "layers 0-3", outcome, outcome))
     assert "Intact memory" in html and "Operated memory" in html and "the original" in html
     assert "1.250" in html and "1.00 KiB" in html
+
+
+def test_two_adapters_have_the_same_table_and_their_names() -> None:
+    outcome = Outcome("Fog.", 8, 1024, 0.5, 1.25)
+    html = pair(Pair("sha", 3, 8, "", "layers 0", ("adapter", "second"), outcome, outcome))
+    assert "Segment 3 at 8x under two adapters. Switched off in both: layers 0." in html
+    assert "Under adapter (in use)" in html and "Under second" in html
+    assert html.count("<td>1.00 KiB</td>") == 2 and "the original" in html
+    assert "the answer under the adapter in use" in pair(
+        Pair("s", 3, 8, "Who?", "nothing", ("a", "b"), outcome, outcome)
+    )

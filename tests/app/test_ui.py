@@ -19,15 +19,21 @@ from app.settings import Settings
 from app.tabs import api_page
 from app.tabs.page import build
 from app.workbench import Workbench
+from ccf_core import Adapter
 
 
 @pytest.fixture(scope="module")
-def address(tiny_model_folders: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder of the app at ``address``."""
+    return tmp_path_factory.mktemp("ui") / "data"
+
+
+@pytest.fixture(scope="module")
+def address(tiny_model_folders: tuple[Path, Path], tiny_data: Path) -> Iterator[str]:
     base, adapter = tiny_model_folders
-    folder = tmp_path_factory.mktemp("ui")
-    settings = Settings(folder / "data", adapter=adapter, base=str(base), device="cpu", dtype="float32")
+    settings = Settings(tiny_data, adapter=adapter, base=str(base), device="cpu", dtype="float32")
     with pytest.MonkeyPatch.context() as patch, Workbench(settings) as workbench:
-        patch.setenv("GRADIO_TEMP_DIR", str(folder / "uploads"))
+        patch.setenv("GRADIO_TEMP_DIR", str(tiny_data.parent / "uploads"))
         page = build(workbench)
         _, address, _ = page.queue().launch(
             server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, mcp_server=True
@@ -214,3 +220,12 @@ def test_looking_into_a_segment_and_operating_on_it(client: Client, stored: str)
         client.predict(stored, 1, 8, "", "9", "", "", "", api_name="/surgery")
     with pytest.raises(AppError, match="write them like 0-3, 7"):
         client.predict(stored, 1, 8, "all", "", "", "", "", api_name="/surgery")
+
+
+def test_a_segment_under_two_adapters(client: Client, stored: str, settings: Settings, tiny_data: Path) -> None:
+    Adapter.load(settings.adapter).save(tiny_data / "adapters" / "second")
+    found = client.predict(stored, 1, 8, "8", "", "", "", "", "second", api_name="/surgery")
+    assert found["adapters"][1] == "second"
+    assert (found["off"], found["used"]["text"]) == ("levels 8x", found["other"]["text"])
+    with pytest.raises(AppError, match="There is no adapter “third”: choose"):
+        client.predict(stored, 1, 8, "", "", "", "", "", "third", api_name="/surgery")

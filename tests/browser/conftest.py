@@ -74,15 +74,19 @@ Serve = Callable[[Path], contextlib.AbstractContextManager[str]]
 
 
 @pytest.fixture(scope="module")
-def serve_tiny(tiny_folder: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Serve:
-    """``with serve_tiny(folder) as address``: the app on a tiny random model, killed at the block's end.
-
-    Its untrained adapter has segments of 32 tokens.
-    """
+def tiny_folders(tiny_folder: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """(base, adapter) of a tiny random model: the adapter is untrained and has segments of 32 tokens."""
     base = tiny_folder()
     adapter = tmp_path_factory.mktemp("adapter")
     config = CCFConfig(encoder_rank=2, decoder_rank=2, segment_length=32)
     Adapter.zero(load_base(base, device="cpu", dtype="float32").model, config).save(adapter)
+    return base, adapter
+
+
+@pytest.fixture(scope="module")
+def serve_tiny(tiny_folders: tuple[Path, Path]) -> Serve:
+    """``with serve_tiny(folder) as address``: the app on a tiny random model, killed at the block's end."""
+    base, adapter = tiny_folders
     return lambda folder: served(folder, CCF_BASE=str(base), CCF_ADAPTER=str(adapter))
 
 

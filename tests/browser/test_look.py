@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser import papers, steps
+from tests.browser.conftest import Serve
 
 pytestmark = pytest.mark.browser
 
@@ -18,7 +21,11 @@ NOTES = [f"Ship number {i} carried {i * 13} crates of apples to the town. The fo
 @pytest.fixture
 def inspected(page: Page, tiny_app: str) -> Page:
     """The tab Inspect with a document of several segments at 8x."""
-    steps.visit(page, tiny_app)
+    return inspect(page, tiny_app)
+
+
+def inspect(page: Page, address: str) -> Page:
+    steps.visit(page, address)
     if "Cargo" not in steps.titles(page):
         steps.upload(page, ("cargo.pdf", "application/pdf", papers.pdf(NOTES, "Cargo")))
     expect(page.locator("#listing .doc", has_text="Cargo")).to_contain_text("stored", timeout=steps.PATIENCE)
@@ -91,6 +98,35 @@ def test_surgery_shows_both_memories(inspected: Page, screenshot: Callable[[str]
     page.fill("#off-layers input, #off-layers textarea", "99")
     page.click("#surgery-ask")
     expect(page.locator(".toast-body")).to_contain_text("no layer 99: choose from 0 to 1", timeout=steps.PATIENCE)
+
+
+def test_two_adapters_are_compared(
+    page: Page,
+    serve_tiny: Serve,
+    tiny_folders: tuple[Path, Path],
+    tmp_path: Path,
+    screenshot: Callable[[str], None],
+) -> None:
+    with serve_tiny(tmp_path) as address:
+        inspect(page, address)
+        surgery = page.locator("#surgery button.label-wrap")
+        surgery.click()
+        expect(page.locator("#adapters-note")).to_contain_text("Only the adapter in use is there")
+        expect(page.locator("#pair-reconstruct")).to_be_hidden()
+        surgery.click()
+        shutil.copytree(tiny_folders[1], tmp_path / "data" / "adapters" / "second")
+        surgery.click()
+        expect(page.locator("#other-adapter input")).to_have_value("second", timeout=steps.PATIENCE)
+        page.locator("#off-levels").get_by_label("8x", exact=True).check()
+        page.click("#pair-reconstruct")
+        result = page.locator("#operation")
+        expect(result.locator("tbody th")).to_have_text([re.compile("in use"), "second"], timeout=steps.PATIENCE)
+        expect(result).to_contain_text("Switched off in both: levels 8x")
+        expect(page.locator("#stop-pair")).to_be_hidden()
+        page.fill("#surgery-question textarea, #surgery-question input", "How many crates?")
+        page.click("#pair-ask")
+        expect(result).to_contain_text("the answer under the adapter in use", timeout=steps.PATIENCE)
+        screenshot("two-adapters")
 
 
 def test_figures_fit_a_phone(inspected: Page, screenshot: Callable[[str], None]) -> None:
