@@ -17,6 +17,11 @@ PRUNED = ("repeat_attention", "sink_recent", "key_norm", "random")
 #: Below this share of the gain a baseline is worse than no context by so much that it would flatten the figure.
 WORST_GAIN = -0.25
 BARS = "Bars are 95% bootstrap intervals."
+#: Said wherever the curve of mean pooling is drawn.
+POOLED = (
+    "Mean pooling, trained alike: an adapter of its own, not shipped, whose slots are means over blocks of text; a "
+    "memory of it serves one ratio, where one of slots serves them all. "
+)
 
 
 @dataclass(frozen=True)
@@ -28,20 +33,24 @@ class Chart:
     figure: go.Figure
 
 
-def charts(results: Results, own: Own | None = None) -> dict[str, Chart]:
-    """The figures that the results allow, by key; ``own`` are (segment, ROUGE-L) of a document by ratio."""
+def charts(results: Results, own: Own | None = None, pooled: Results | None = None) -> dict[str, Chart]:
+    """The figures that the results allow, by key; ``own`` are (segment, ROUGE-L) of a document by ratio.
+
+    ``pooled`` are results of mean pooling, drawn where they were measured on the same base and data.
+    """
+    beside = {name: result for name, result in (pooled or {}).items() if _alike(result, results.get(name))}
     made = {
-        "reconstruction": _reconstruction(results, own or {}),
-        "questions": _questions(results, "qa", "Answers about a passage: F1 against ratio"),
-        "long": _questions(results, "longqa", "Answers about a long document: F1 against ratio"),
-        "gain": _gain(results),
+        "reconstruction": _reconstruction(results, own or {}, beside),
+        "questions": _questions(results, "qa", "Answers about a passage: F1 against ratio", beside),
+        "long": _questions(results, "longqa", "Answers about a long document: F1 against ratio", beside),
+        "gain": _gain(results, beside),
         "needle": _needle(results),
         "evidence": _evidence(results),
     }
     return {key: chart for key, chart in made.items() if chart}
 
 
-def _reconstruction(results: Results, own: Own) -> Chart | None:
+def _reconstruction(results: Results, own: Own, pooled: Results) -> Chart | None:
     result = results.get("reconstruct")
     if not result and not any(own.values()):
         return None
@@ -50,37 +59,41 @@ def _reconstruction(results: Results, own: Own) -> Chart | None:
         for metric in ("rouge_l", "digit_recall")
         for sample in ("full", "tails")
     ]
+    curves.append(curve("mean_pool", pooled.get("reconstruct"), "rouge_l", reader="mean_pool", sample="full"))
     definition = (
         "ROUGE-L: longest common subsequence of tokens ÷ tokens of the segment. Digit recall: share of the text's runs "
         "of digits that are found again. Tails: the last segment of a document, of 1 to 255 tokens. "
+        + (POOLED if "reconstruct" in pooled else "")
         + (f"{_source(result, 'segments a point', sample='full')}. {BARS}" if result else "")
     )
     return Chart("Reconstruction against ratio", definition, ratio_figure(curves, [], own, "share kept"))
 
 
-def _questions(results: Results, name: str, title: str) -> Chart | None:
+def _questions(results: Results, name: str, title: str, pooled: Results) -> Chart | None:
     result, baselines = results.get(name), results.get(f"{name}-baselines")
     if not result:
         return None
     curves = [curve(reader, result, "f1", reader=reader, source="all") for reader in ("memory", "truncated")]
     curves += [curve(reader, baselines, "f1", reader=reader, source="all") for reader in PRUNED]
+    curves.append(curve("mean_pool", pooled.get(name), "f1", reader="mean_pool", source="all"))
     levels = level("full context", result, "f1", reader="full", source="all")
     levels += level("no document", result, "f1", below=True, reader="none", source="all")
     pruned = f" Pruned caches, which hold as much: {_source(baselines, 'questions')}." if baselines else ""
     definition = (
         "F1: overlap of words with the best reference answer, over questions that have a short one. Truncated text: "
         "the first tokens that fit the bytes of the memory at that ratio. "
-        f"{_source(result, 'questions')}.{pruned} {BARS}"
+        f"{POOLED if name in pooled else ''}{_source(result, 'questions')}.{pruned} {BARS}"
     )
     return Chart(title, definition, ratio_figure(curves, levels, {}, "F1"))
 
 
-def _gain(results: Results) -> Chart | None:
+def _gain(results: Results, pooled: Results) -> Chart | None:
     result, baselines = results.get("perplexity"), results.get("perplexity-baselines")
     if not result:
         return None
     curves = [curve("memory", result, "gain_kept", reader="memory", k=4)]
     curves += [curve("memory-16", result, "gain_kept", reader="memory", k=16)]
+    curves.append(curve("mean_pool", pooled.get("perplexity"), "gain_kept", reader="mean_pool", k=4))
     pruned = [curve(reader, baselines, "gain_kept", reader=reader, k=4) for reader in PRUNED]
     far = [one for one in pruned if one.points and min(p.value for p in one.points) < WORST_GAIN]
     left_out = "".join(
@@ -91,6 +104,7 @@ def _gain(results: Results) -> Chart | None:
     definition = (
         "Gain kept: (nats without context minus nats with memory) ÷ (nats without minus nats with full context), on "
         "the segment after 4 segments of context, or after 16. "
+        f"{POOLED if 'perplexity' in pooled else ''}"
         f"{_source(result, 'texts', 'teacher-forced', k=4)}.{left_out} {BARS}"
     )
     shown = [one for one in [*curves, *pruned] if one not in far]
@@ -128,6 +142,11 @@ def _evidence(results: Results) -> Chart | None:
     figure = ratio_figure(shown, levels, {}, "gold segment in the top 3")
     figure.update_yaxes(range=[0, 1.08])
     return Chart("Evidence in the top three, against ratio", definition, figure)
+
+
+def _alike(one: Result, other: Result | None) -> bool:
+    """Whether two results can share a figure: the same task on the same base, data and half."""
+    return bool(other) and all(one.get(key) == other.get(key) for key in ("task", "base", "data", "half"))
 
 
 def _source(result: Result, what: str, decoding: str = "", **where: Any) -> str:

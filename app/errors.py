@@ -38,6 +38,10 @@ class NoSegment(WorkbenchError):
     """The document has no segment of that number."""
 
 
+class CannotEvaluate(WorkbenchError):
+    """An evaluation cannot run as asked."""
+
+
 class CannotExport(WorkbenchError):
     """The file cannot be written there."""
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from app import render
 from app.charts import Chart
+from app.curves import STYLE, rows_of
 from app.measuring import Measured
 from app.timing import Timed
 from store import Run
@@ -15,14 +16,23 @@ from store import Run
 #: What a row of each evaluation is.
 COUNTED = {"qa": "questions", "longqa": "questions", "evidence": "questions", "needle": "needles",
            "perplexity": "texts", "reconstruct": "segments"}  # fmt: skip
+#: Task -> the name of its main score, its key, and which rows tell it.
+MAIN: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "reconstruct": ("ROUGE-L", "rouge_l", {"sample": "full"}),
+    "qa": ("F1", "f1", {"source": "all"}),
+    "longqa": ("F1", "f1", {"source": "all"}),
+    "perplexity": ("gain kept", "gain_kept", {"k": 4}),
+    "needle": ("found", "hit", {"length": "all", "depth": "all"}),
+    "evidence": ("top 3", "top3", {"source": "all"}),
+}
 HEADS = (
     ("When (UTC)", "when it was measured here, or that it came with the adapter"),
-    ("What", "name of the evaluation; reconstruct and times are measured here, in Lab and in Savings"),
+    ("What", "name of the evaluation; times are those of Savings"),
     ("Of", "the document, or the file of the development set and which half of its documents"),
     ("Size", "what was measured"),
     ("On", "device and dtype of the computation"),
     ("Adapter", "first characters of the fingerprint of the adapter"),
-    ("Outcome", "mean ROUGE-L by ratio, times, or seconds that the evaluation took"),
+    ("Outcome", "the main score by ratio, or times; and seconds that it took"),
 )
 
 
@@ -40,8 +50,7 @@ def introduction(model: str, found: int) -> str:
     return (
         f'<p class="wb-note">Measured beforehand with the adapter in use ({name}), read from the {found} results files '
         "that carry its fingerprint. Half B: the half of the documents on which nothing was tuned. Whatever else is on "
-        "this page is measured here, when you ask for it. The camera over a figure saves it as PNG, the button below "
-        "saves all of them as one page.</p>"
+        "this page is measured here, when you ask for it.</p>"
     )
 
 
@@ -68,7 +77,9 @@ def progress(title: str, measured: Measured) -> str:
 def runs(own: Sequence[tuple[Run, str]], shipped: Mapping[str, Mapping[str, Any]]) -> str:
     """What was measured here, with the document's title, and what was shipped."""
     rows = [
-        (
+        (run.created_at[:16].replace("T", " "), *_evaluated(run.kind, run.config | run.results))
+        if "task" in run.config
+        else (
             run.created_at[:16].replace("T", " "),
             run.kind,
             title,
@@ -79,18 +90,7 @@ def runs(own: Sequence[tuple[Run, str]], shipped: Mapping[str, Mapping[str, Any]
         )
         for run, title in own
     ]
-    rows += [
-        (
-            "shipped",
-            name,
-            f"{result['data']['name']}, half {result['half']}",
-            f"{result['n']:,} {COUNTED.get(result['task'], 'rows')}",
-            f"{result['device']} {result['dtype']}",
-            str(result["adapter"])[:8],
-            f"{result['seconds']:.0f} s",
-        )
-        for name, result in shipped.items()
-    ]
+    rows += [("shipped", *_evaluated(name, result)) for name, result in shipped.items()]
     if not rows:
         return '<p class="wb-note">Nothing was measured yet.</p>'
     head = "".join(f'<th scope="col" title="{means}">{name}</th>' for name, means in HEADS)
@@ -99,6 +99,33 @@ def runs(own: Sequence[tuple[Run, str]], shipped: Mapping[str, Mapping[str, Any]
         f'<div class="wb-scroll" tabindex="0" role="region" aria-label="Runs"><table class="wb-table lab-runs">'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
+
+
+def _evaluated(name: str, result: Mapping[str, Any]) -> tuple[str, ...]:
+    """Cells of a result of ``python -m ccf_core evaluate``."""
+    return (
+        name,
+        f"{result['data']['name']}, half {result['half']}",
+        f"{result['n']:,} {COUNTED.get(result['task'], 'rows')}",
+        f"{result['device']} {result['dtype']}",
+        str(result["adapter"])[:8],
+        " · ".join([*filter(None, [main_scores(result)]), f"{result['seconds']:.0f} s"]),
+    )
+
+
+def main_scores(result: Mapping[str, Any]) -> str:
+    """A result's main score at every ratio: of memories, or (without them) of the best reader by its mean."""
+    name, metric, where = MAIN.get(result["task"], ("", "", {}))
+    found: dict[str, dict[int, float]] = {}
+    for row in rows_of(result, **where):
+        if row["ratio"] and metric in row["metrics"]:
+            found.setdefault(row["reader"], {})[row["ratio"]] = row["metrics"][metric]
+    if not found:
+        return ""
+    reader = "memory" if "memory" in found else max(found, key=lambda reader: fmean(found[reader].values()))
+    told = ", ".join(f"{ratio}x {score:.3f}" for ratio, score in sorted(found[reader].items()))
+    best = "" if reader == "memory" else f" ({STYLE[reader][0] if reader in STYLE else reader}, the best)"
+    return f"{name} {told}{best}"
 
 
 def _count(run: Run) -> str:

@@ -57,7 +57,7 @@ def heat_map(view: AttentionView) -> go.Figure:
     rows: dict[int, list[int]] = {}
     for at, slot in enumerate(view.slots):
         rows.setdefault(slot.level, []).append(at)
-    figure.update_layout(**_layout(height=120 + 6 * max(len(weights), 12)))
+    figure.update_layout(**_layout(120 + 6 * max(len(weights), 12), f"attention-segment-{view.segment}-{view.ratio}x"))
     figure.update_xaxes(title=_title("words of the segment, in order"), **_bare(), showticklabels=False)
     figure.update_yaxes(
         **_bare(), autorange="reversed", title=_title("slots, by level"),
@@ -100,7 +100,9 @@ def pyramid(slots: Sequence[SlotView], tokens: int, ratio: int, view: AttentionV
             hovertemplate="slot %{customdata[0]}, level %{y}, ends at token %{customdata[1]}%{customdata[2]}"
             "<extra></extra>",
         )
-    figure.update_layout(**_layout(height=70 + 34 * len(levels)), showlegend=False, barmode="overlay", bargap=0.25)
+    figure.update_layout(
+        **_layout(70 + 34 * len(levels), f"levels-{ratio}x"), showlegend=False, barmode="overlay", bargap=0.25
+    )
     step = 32 if tokens <= 512 else 32 * (tokens // 512)
     figure.update_xaxes(
         range=[0, tokens], title=_title("token of the segment"), tickvals=[*range(0, tokens - step // 2, step), tokens],
@@ -132,7 +134,8 @@ def slot_scatter(view: MapView, by: str = "level") -> go.Figure:
             customdata=[[p[2], p[3]] for p in own], marker=marker, hovertemplate=hover,
         )  # fmt: skip
     figure.update_layout(
-        **_layout(height=420), legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        **_layout(420, f"slot-map-{view.ratio}x-by-{by}"),
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
         showlegend=len(levels) > 1,
     )  # fmt: skip
     first, second = view.explained
@@ -164,9 +167,11 @@ def _bare() -> dict[str, object]:
     return {"showgrid": False, "zeroline": False, "fixedrange": True}
 
 
-def _layout(height: int) -> dict[str, object]:
+def _layout(height: int, name: str) -> dict[str, object]:
+    """``name`` is what the figure is called when it is saved."""
     return {
         "height": height,
+        "meta": {"name": name},
         "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",

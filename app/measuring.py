@@ -19,6 +19,7 @@ from app.views import Cancelled, never
 from store import Run, Store
 
 RESULTS = Path(__file__).parent.parent / "assets" / "results"
+POOLED = "mean_pool"
 #: Segments of a document that are measured, and how many are decoded together.
 MOST_SEGMENTS = 8
 TOGETHER = 4
@@ -55,8 +56,11 @@ class Measuring:
         adapter = self.memories.model.info()["adapter"]
         if not adapter:
             return {}
-        found = {p.stem: json.loads(p.read_text(encoding="utf-8")) for p in sorted(self.folder.glob("*.json"))}
-        return {name: result for name, result in found.items() if result.get("adapter") == adapter}
+        return {name: result for name, result in _read(self.folder).items() if result.get("adapter") == adapter}
+
+    def pooled(self) -> dict[str, dict[str, Any]]:
+        """Results of mean pooling by file name: of an adapter that was trained alike and is not shipped."""
+        return _read(self.folder / POOLED)
 
     def runs(self) -> list[Run]:
         """What was measured here, the newest first; a run names its document by SHA-256 alone."""
@@ -109,6 +113,10 @@ class Measuring:
         }
         rouge_l = {f"{ratio}x": round(fmean(s for _, s in found), 5) for ratio, found in measured.scores.items()}
         self.store.runs.add(KIND, config, {"rouge_l": rouge_l, "seconds": round(seconds, 1)})
+
+
+def _read(folder: Path) -> dict[str, dict[str, Any]]:
+    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}
 
 
 def spread(count: int, most: int = MOST_SEGMENTS) -> list[int]:

@@ -24,8 +24,8 @@ STYLE: dict[Kind, tuple[str, str]] = {
 }
 INK = "#7A848C"
 GRID = "rgba(122, 132, 140, 0.25)"
-#: Of the buttons over a figure only the camera, which saves it as PNG, is of use.
-MODEBAR = {"remove": ["select2d", "lasso2d"], "bgcolor": "rgba(0,0,0,0)", "color": INK, "activecolor": INK}
+#: A figure is saved by buttons that the keyboard reaches, too: app/tabs/figures.py.
+MODEBAR = {"remove": ["toImage", "select2d", "lasso2d"], "bgcolor": "rgba(0,0,0,0)", "color": INK, "activecolor": INK}
 FONT = "IBM Plex Sans, system-ui, sans-serif"
 
 

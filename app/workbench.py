@@ -14,6 +14,7 @@ from typing import Any, Literal, Self
 from app.asking import Asking
 from app.comparing import Comparing
 from app.conversations import Conversations
+from app.evaluating import Evaluating
 from app.exporting import export_answer, export_memory
 from app.followups import History
 from app.ingest import Intake
@@ -73,6 +74,7 @@ class Workbench:
         self.looking = Looking(self.store, self._memories, self._inspecting)
         self.compare = Comparing(self._asking, self._memories).compare
         self.measuring = Measuring(self.store, self._memories, self._inspecting)
+        self.evaluate = Evaluating(self.store, self._model).evaluate
 
     def close(self) -> None:
         """Let the queue go and close the database; nothing can be done with this object afterwards."""

@@ -12,6 +12,7 @@ from app import laboratory, render, report
 from app.charts import charts
 from app.curves import Own
 from app.tabs.common import MENDABLE, Stops, one_document, relay
+from app.tabs.evaluation import render_evaluation
 from app.tabs.library import Library
 from app.tabs.saving import save_on_click
 from app.workbench import Workbench
@@ -32,7 +33,7 @@ def render_lab(workbench: Workbench, library: Library, tab: gr.Tab) -> None:
             shown.extend(
                 [
                     gr.HTML(elem_id=f"lab-{key}-title"),
-                    gr.Plot(show_label=False, label=key, visible=False, elem_id=f"lab-{key}"),
+                    gr.Plot(show_label=False, label=f"Lab {key}", visible=False, elem_id=f"lab-{key}"),
                     gr.HTML(elem_id=f"lab-{key}-definition"),
                 ]
             )
@@ -50,11 +51,10 @@ def render_lab(workbench: Workbench, library: Library, tab: gr.Tab) -> None:
     with gr.Row(elem_id="lab-charts", elem_classes="chart-grid"):
         for key in KEYS[1:]:
             place(key)
-    gr.HTML('<h3 class="lab-title">Runs</h3>')
-    runs = gr.HTML(elem_id="lab-runs")
+    runs = gr.HTML(elem_id="lab-runs", render=False)
 
     def drawn(own: Own | None = None, only: str = "") -> list[Any]:
-        made = charts(workbench.measuring.results(), own)
+        made = charts(workbench.measuring.results(), own, workbench.measuring.pooled())
         values: list[Any] = []
         for key in [only] if only else KEYS:
             chart = made.get(key)
@@ -68,6 +68,10 @@ def render_lab(workbench: Workbench, library: Library, tab: gr.Tab) -> None:
     def table() -> str:
         measuring = workbench.measuring
         return laboratory.runs([(run, measuring.title(run)) for run in measuring.runs()], measuring.results())
+
+    render_evaluation(workbench, runs, table)
+    gr.HTML('<h3 class="lab-title">Runs</h3>')
+    runs.render()
 
     def show(scores: Own | None) -> list[Any]:
         adapter = workbench.info()["adapter"] or ""

@@ -13,6 +13,7 @@ from app.examples import take_in
 from app.tabs.api import add_api
 from app.tabs.ask import render_ask
 from app.tabs.compare import render_compare
+from app.tabs.figures import savable
 from app.tabs.inspect import render_inspect
 from app.tabs.lab import render_lab
 from app.tabs.library import look as look_at_library
@@ -47,6 +48,7 @@ def build(workbench: Workbench) -> gr.Blocks:
                     render_compare(workbench, library)
                 with gr.Tab("Lab", id="lab") as lab:
                     render_lab(workbench, library, lab)
+        savable(page)
         foot = gr.HTML(panels.foot(workbench.info()), elem_id="foot")
         render_original(workbench, chat.place, library.hits.place, library.listing.read)
         clock = gr.Timer(1.0)

@@ -9,6 +9,7 @@ import pytest
 
 from app.charts import PRUNED, charts
 from app.curves import STYLE, Curve, Level, Point, curve, heat_map, level, ratio_figure
+from app.laboratory import main_scores, runs
 
 SHIPPED = Path(__file__).parents[2] / "assets" / "results"
 
@@ -102,6 +103,44 @@ def test_the_shipped_results_make_every_figure(shipped: dict[str, dict]) -> None
     assert all(0 <= share <= 1 for line in cells.z for share in line)
     levels = [a.text.rsplit(" ", 1)[0] for a in made["evidence"].figure.layout.annotations]
     assert levels == ["BM25", "chance"]
+
+
+def test_mean_pooling_is_drawn_beside_what_was_measured_alike(shipped: dict[str, dict]) -> None:
+    files = (SHIPPED / "mean_pool").glob("*.json")
+    pooled = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in files}
+    name, _, _, dash = STYLE["mean_pool"]
+    alone, beside = charts(shipped), charts(shipped, pooled=pooled)
+    for key in ("reconstruction", "questions", "gain"):
+        (line,) = [trace for trace in beside[key].figure.data if trace.name == name]
+        assert (line.x, line.line.dash) == ((4, 8, 16, 32), dash)
+        assert "serves one ratio" in beside[key].definition
+        assert "serves one ratio" not in alone[key].definition
+    rows = [r for r in pooled["reconstruct"]["rows"] if r["sample"] == "full"]
+    (line,) = [trace for trace in beside["reconstruction"].figure.data if trace.name == name]
+    assert list(line.y) == [r["metrics"]["rouge_l"] for r in rows]
+    assert beside["long"].definition == alone["long"].definition
+    other = {task: result | {"base": {"id": "another"}} for task, result in pooled.items()}
+    assert all(name not in [t.name for t in chart.figure.data] for chart in charts(shipped, pooled=other).values())
+    assert charts({}, pooled=pooled) == {}
+
+
+def test_every_shipped_result_tells_its_main_score(shipped: dict[str, dict]) -> None:
+    told = {name: main_scores(result) for name, result in shipped.items()}
+    assert all(told.values())
+    rows = [r for r in shipped["qa"]["rows"] if r["reader"] == "memory" and r["source"] == "all"]
+    assert told["qa"] == "F1 " + ", ".join(f"{r['ratio']}x {r['metrics']['f1']:.3f}" for r in rows)
+    assert told["reconstruct"].startswith("ROUGE-L 4x 0.9")
+    assert told["qa-baselines"].endswith("the best)")
+    html = runs([], shipped)
+    assert told["qa"] in html and f"{shipped['qa']['seconds']:.0f} s" in html
+
+
+def test_a_main_score_is_of_memories_or_of_the_best_reader() -> None:
+    assert main_scores(QA) == "F1 4x 0.400, 8x 0.300"
+    pruned = [row(score, reader=reader, ratio=4, source="all") for reader, score in (("random", 0.1), ("new", 0.2))]
+    assert main_scores(result("qa", *pruned)) == "F1 4x 0.200 (new, the best)"
+    assert main_scores(result("qa", *pruned[:1])) == "F1 4x 0.100 (pruned: random, the best)"
+    assert main_scores(result("qa")) == main_scores(result("another", *pruned)) == ""
 
 
 def test_a_baseline_far_below_is_named_instead_of_flattening_the_figure() -> None:

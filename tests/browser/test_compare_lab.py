@@ -67,6 +67,27 @@ def test_an_adapter_without_results_says_so_and_a_document_is_measured(
     screenshot("lab")
 
 
+def test_an_evaluation_is_started_watched_and_stopped(
+    page: Page, tiny_app: str, screenshot: Callable[[str], None]
+) -> None:
+    steps.visit(page, tiny_app)
+    steps.open_tab(page, "Lab")
+    page.locator("#evaluation button.label-wrap").click()
+    progress, stop = page.locator("#evaluation-progress [role=status]"), page.locator("#evaluation-stop")
+    page.fill("#evaluation-limit input", "500")
+    page.click("#evaluation-start")
+    expect(progress).to_be_visible(timeout=steps.PATIENCE)
+    stop.click(timeout=steps.PATIENCE)
+    expect(stop).to_be_hidden(timeout=steps.PATIENCE)
+    expect(progress).to_have_count(0)
+    page.fill("#evaluation-limit input", "2")
+    page.click("#evaluation-start")
+    expect(page.locator("#evaluation-result tbody tr")).to_have_count(4, timeout=steps.PATIENCE)
+    expect(page.locator("#evaluation-result")).to_contain_text("python -m ccf_core evaluate reconstruct")
+    expect(page.locator("#lab-runs tbody tr").first).to_contain_text("ROUGE-L 4x")
+    screenshot("lab-evaluation")
+
+
 def test_a_phone_reaches_compare_and_lab(page: Page, tiny_app: str, screenshot: Callable[[str], None]) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     steps.visit(page, tiny_app)

@@ -63,6 +63,16 @@ def test_a_segment_is_looked_into_and_its_ratio_changed(inspected: Page, screens
     screenshot("look")
 
 
+def test_a_figure_is_saved_by_keyboard_under_a_name_that_says_what_it_is(inspected: Page) -> None:
+    page = inspected
+    expect(page.locator("#pyramid .js-plotly-plot .main-svg").first).to_be_visible(timeout=steps.PATIENCE)
+    for kind, begins in (("png", b"\x89PNG"), ("svg", b"<svg")):
+        with page.expect_download(timeout=steps.PATIENCE) as saved:
+            page.locator("#pyramid").get_by_role("button", name=f"Save {kind.upper()}").press("Enter")
+        assert saved.value.suggested_filename == f"ccf-levels-8x.{kind}"
+        assert Path(saved.value.path()).read_bytes().startswith(begins)
+
+
 def test_the_strip_is_scored_remembered_and_chooses_segments(inspected: Page) -> None:
     page = inspected
     page.click("#score")

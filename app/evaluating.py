@@ -1,0 +1,96 @@
+"""Evaluations started from the Lab: the very command of the command line, in a process of its own.
+
+So the workbench stays usable meanwhile, Stop is immediate, and the run names a command that makes it again. It needs
+room for a second model.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from app.errors import CannotEvaluate
+from app.model import Model
+from app.views import Cancelled, never
+from ccf_core import Cancelled as WasCancelled
+from ccf_core.evaluation.readers import MEMORIES
+from ccf_core.evaluation.tasks import TASKS
+from store import Store
+
+ROOT = Path(__file__).parent.parent
+#: Seconds between two looks at how far the process is.
+PAUSE_S = 0.3
+#: Tokens of the documents in which needles are looked for: a laptop takes minutes for longer ones.
+NEEDLE_LENGTHS = ("1000", "2000")
+#: Ticked beforehand: what a share of full context needs.
+USUAL = ("memory", "full", "none")
+
+Result = dict[str, Any]
+
+
+def readers(task: str) -> tuple[str, ...]:
+    """Readers to choose from; mean-pooled memories are of other adapters than the workbench uses."""
+    return tuple(reader for reader in TASKS[task].READERS if reader != MEMORIES[1])
+
+
+class Evaluating:
+    def __init__(self, store: Store, model: Model) -> None:
+        self.store = store
+        self.model = model
+
+    def evaluate(
+        self, task: str, limit: int, ratios: Sequence[int], readers: Sequence[str], cancelled: Cancelled = never
+    ) -> Iterator[str | Result]:
+        """What is being done, line by line, then the result as ``python -m ccf_core evaluate`` gives it, recorded as a
+        run. Half B of the rows that come with the project; ``limit`` as the command's.
+
+        Raises:
+            CannotEvaluate: no such task, nothing chosen, or the evaluation's own sentence.
+            Cancelled: of ccf_core; nothing is recorded.
+        """
+        if task not in TASKS:
+            raise CannotEvaluate(f"There is no evaluation {task!r}: choose from {', '.join(TASKS)}.")
+        if limit < 1 or not ratios or not readers:
+            raise CannotEvaluate("Choose how many rows to measure, a ratio and a reader.")
+        settings = self.model.settings
+        given = {"--base": settings.base, "--device": settings.device, "--dtype": settings.dtype}
+        optional = [part for name, value in given.items() if value for part in (name, value)]
+        short = ("--lengths", *NEEDLE_LENGTHS) if task == "needle" else ()
+        command = [
+            *(sys.executable, "-m", "ccf_core", "evaluate", task, "--half", "B", "--limit", str(limit), *short),
+            *("--ratio", *map(str, ratios), "--reader", *readers, "--adapter", str(self.model.adapter.resolve())),
+            *optional,
+        ]
+        yield "Starting"
+        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as log:
+            process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=out, stderr=log)
+            try:
+                said = ""
+                while process.poll() is None:
+                    if cancelled():
+                        raise WasCancelled("The evaluation was stopped; nothing was recorded.")
+                    time.sleep(PAUSE_S)
+                    if (last := _last_line(log)) and last != said:
+                        yield (said := last)
+            finally:
+                process.kill()
+                process.wait()
+            if process.returncode:
+                raise CannotEvaluate(_last_line(log) or f"The evaluation ended with exit code {process.returncode}.")
+            out.seek(0)
+            result: Result = json.load(out)
+        config = {key: value for key, value in result.items() if key not in ("rows", "seconds")}
+        self.store.runs.add(task, config, {key: result[key] for key in ("rows", "seconds")})
+        yield result
+
+
+def _last_line(log: Any) -> str:
+    log.seek(0)
+    lines = [line.strip() for line in log.read().splitlines() if line.strip()]
+    return lines[-1] if lines else ""
