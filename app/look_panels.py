@@ -127,7 +127,7 @@ def pair(step: str | Pair) -> str:
     return (
         f'<p class="wb-note" role="status">Segment {step.segment} at {step.ratio}x under two adapters.{off}</p>'
         + _table("Adapter", against, ((used, step.used), (other, step.other)))
-        + render.word_diff(step.used.text, step.other.text, sides=(f"Under {used}", f"Under {other}"))
+        + render.word_diff(step.used.text, step.other.text, sides=(used, other))
     )
 
 

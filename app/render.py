@@ -143,7 +143,7 @@ def word_diff(
         + _side(escape(sides[1]), "".join(after))
         + "</div>"
         + (notice("info", f"Only the first {MAX_DIFF_WORDS:,} words are compared.") if shortened else "")
-        + _legend(equal, len(left), bool(probabilities), sides[0])
+        + _legend(equal, len(left), bool(probabilities), sides)
         + "</div>"
     )
 
@@ -224,12 +224,13 @@ def _side(heading: str, body: str) -> str:
     )
 
 
-def _legend(equal: int, total: int, with_probabilities: bool, side: str) -> str:
+def _legend(equal: int, total: int, with_probabilities: bool, sides: tuple[str, str]) -> str:
     tints = "".join(
         f' <span class="ccf-p{i}">probability under {bound:g}</span>' for i, bound in enumerate(PROBABILITY_BANDS)
     )
+    before, after = map(escape, sides)
     return (
-        f'<p class="ccf-legend"><b>{equal:,} of {total:,}</b> words and marks of the {escape(side.lower())} are kept. '
+        f'<p class="ccf-legend"><b>{equal:,} of {total:,}</b> words and marks of “{before}” are in “{after}”, too. '
         '<del class="ccf-del">missing</del> <ins class="ccf-ins">added</ins> '
         f'<span class="ccf-chg">changed</span>{tints if with_probabilities else ""}</p>'
     )

@@ -1,16 +1,23 @@
-"""What compressing and asking cost, as ratios measured in one run; `pytest -m bench -s` prints them.
+"""What compressing, asking and slicing cost; `pytest tests/test_cost.py -m bench -s` prints it.
 
-On 2 CPU cores compressing 10,000 tokens should take at most 1.6 times the bare base model over the same segments.
+On 2 CPU cores compressing 10,000 tokens should take at most 1.6 times the bare base model over the same segments, and
+another ratio of a stored document of that length should be there in under 200 ms.
 """
 
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
+from statistics import median
 
 import pytest
 
+from app.settings import Settings
+from app.workbench import Workbench
 from ccf_core.__main__ import main
+from ccf_core.encoder import Encoder
+from ccf_core.evaluation.data import DATA, load_rows
 
 
 @pytest.mark.bench
@@ -25,3 +32,27 @@ def test_cost_of_compressing_and_of_the_first_token(tokens: int, tmp_path: Path)
     assert measured["tokens"] == tokens
     assert measured["compress_over_prefill"] > 0
     assert measured["kv_bytes"] < measured["full_kv_bytes"]
+
+
+@pytest.mark.bench
+@pytest.mark.model
+@pytest.mark.timeout(3600)
+def test_time_to_another_ratio_of_a_stored_document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    with Workbench(Settings(tmp_path, dtype="float32")) as workbench:
+        workbench.load_model()
+        text = ""
+        for row in load_rows(DATA / "text.jsonl.xz", ("text",)):
+            text += row["text"] + "\n\n"
+            if len(text) > 50_000:
+                break
+        done = workbench.ingest_text(text, "Long")
+        monkeypatch.setattr(Encoder, "encode", None)
+        took: dict[int, list[float]] = {}
+        for ratio in [*workbench.ratios] * 9:
+            started = time.perf_counter()
+            memory = workbench.memory(done.document.sha256, ratio)
+            took.setdefault(ratio, []).append((time.perf_counter() - started) * 1e3)
+            assert memory.slots == done.slots[ratio]
+    told = ", ".join(f"{ratio}x {median(of):.0f} ms" for ratio, of in took.items())
+    print(f"{done.tokens:,} tokens, memory from the database, median of 9: {told}")
+    assert done.tokens >= 10_000

@@ -33,10 +33,10 @@ def render_evaluation(workbench: Workbench, runs: gr.HTML, table: Callable[[], s
             info="Those named base_… are the untouched base. Few rows give wide intervals.",
         )  # fmt: skip
         with gr.Row():
-            start = gr.Button("Run it", size="sm", variant="primary", elem_id="evaluation-start")
+            start = gr.Button("Run it", size="sm", variant="primary", scale=0, elem_id="evaluation-start")
             stop = stop_button("evaluation-stop")
         progress = gr.HTML(elem_id="evaluation-progress")
-        result = gr.Markdown(elem_id="evaluation-result", elem_classes="wb-scroll")
+        result = gr.Markdown(elem_id="evaluation-result", elem_classes="wb-scroll wb-report")
 
     def choose(task: str) -> tuple[Any, ...]:
         return TASKS[task].ABOUT, gr.CheckboxGroup(readers(task), value=_usual(task))
@@ -45,7 +45,8 @@ def render_evaluation(workbench: Workbench, runs: gr.HTML, table: Callable[[], s
         if isinstance(step, str):
             bar = '<progress aria-label="Evaluating"></progress>'
             return f'<p class="wb-note" role="status">{render.escape(step)} {bar}</p>', "", gr.skip()
-        return "", markdown(step), table()
+        # What is measured stands above already.
+        return "", markdown(step).split("\n\n", 1)[1], table()
 
     def evaluate(task: str, limit: int, ratios: list[int], reader: list[str], request: gr.Request) -> Iterator[Any]:
         def work(cancelled: Cancelled) -> Iterator[str | Result]:

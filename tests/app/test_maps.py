@@ -143,7 +143,7 @@ def test_two_adapters_have_the_same_table_and_their_names() -> None:
     outcome = Outcome("Fog.", 8, 1024, 0.5, 1.25)
     html = pair(Pair("sha", 3, 8, "", "layers 0", ("adapter", "second"), outcome, outcome))
     assert "Segment 3 at 8x under two adapters. Switched off in both: layers 0." in html
-    assert "Under adapter (in use)" in html and "Under second" in html
+    assert "“adapter (in use)” are in “second”" in html
     assert html.count("<td>1.00 KiB</td>") == 2 and "the original" in html
     assert "the answer under the adapter in use" in pair(
         Pair("s", 3, 8, "Who?", "nothing", ("a", "b"), outcome, outcome)

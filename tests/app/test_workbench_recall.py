@@ -49,6 +49,15 @@ def test_stored_memories_come_back_without_the_encoder(workbench: Workbench, sha
     assert encoded == []
 
 
+def test_a_document_of_ten_thousand_tokens_is_sliced_without_the_encoder(workbench: Workbench, prose, encoded) -> None:
+    done = workbench.ingest_text(prose(6_500), "Long log")
+    assert sum(encoded) == done.tokens >= 10_000
+    encoded.clear()
+    for ratio in workbench.ratios:
+        assert workbench.memory(done.document.sha256, ratio).slots == done.slots[ratio]
+    assert encoded == []
+
+
 def test_one_flipped_bit_is_seen_and_never_served(workbench: Workbench, sha256, encoded, spoil, caplog) -> None:
     sound = tensors(workbench.memory(sha256, 4))
     spoil(2, 8)
