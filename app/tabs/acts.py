@@ -1,7 +1,7 @@
 """Buttons and boxes inside a page's own HTML: which of them was used, and on what.
 
 An element with ``data-act="name"`` raises the event of that name on its ``gr.HTML``; the handler's ``gr.EventData``
-holds its other data attributes, and as ``ticked`` the ``data-of`` of all boxes that are ticked.
+holds its other data attributes, and as ``on`` whether it is a box that is ticked.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ const act = event => {
     const from = event.target.closest('[data-act]');
     if (!from || !known.includes(from.dataset.act)) return;
     if ((from.tagName === 'INPUT') !== (event.type === 'change')) return;
-    const boxes = [...element.querySelectorAll('input[data-act]:checked')];
-    trigger(from.dataset.act, {...from.dataset, ticked: boxes.map(box => box.dataset.of)});
+    trigger(from.dataset.act, {...from.dataset, on: Boolean(from.checked)});
 };
 element.addEventListener('click', act);
 element.addEventListener('change', act);

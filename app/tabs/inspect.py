@@ -47,6 +47,7 @@ def render_inspect(workbench: Workbench, library: Library) -> None:
         segment = gr.Dropdown(label="Segment", choices=[], elem_id="inspect-segment", scale=4)
     ratio = gr.Radio(RATIOS, value=8, label="Ratio", elem_id="inspect-ratio")
     sliced = gr.HTML(elem_id="sliced")
+    wanted = gr.State(None)  # all that what is shown depends on; see ``want``
 
     with gr.Row():
         show = gr.Button("Reconstruct", variant="primary", elem_id="reconstruct", size="md")
@@ -94,7 +95,14 @@ def render_inspect(workbench: Workbench, library: Library) -> None:
             scores = look_panels.strip(looking.known_fidelity(sha, ratio), segment, ratio)
             before = looking.remembered(sha, segment, ratio)
             diff = panels.reconstruction(before) if before else ""
-            return look_panels.sliced(cut, ratio), scores, diff, *seen(looking.looked(sha, segment, ratio), cut, ratio)
+            looks = seen(looking.looked(sha, segment, ratio), cut, ratio)
+            return look_panels.sliced(cut, ratio), scores, diff, *looks
+
+    def want(sha: str | None, segment: int | None, ratio: int) -> tuple[Any, ...]:
+        """As long as this is the same, another document's news take nothing away of what is shown."""
+        with sentences():
+            state = workbench.document(sha).state if sha else ""
+        return sha, segment, ratio, state, workbench.info()["adapter"]
 
     def reconstruct(sha: str | None, segment: int | None, ratio: int, request: gr.Request) -> Iterator[Any]:
         sha, segment = chosen(sha, segment)
@@ -128,12 +136,12 @@ def render_inspect(workbench: Workbench, library: Library) -> None:
         document,
         **quiet,
     )
-    document.change(segments, document, segment, **quiet).then(known, chosen_now, shown, concurrency_limit=8, **quiet)
-    library.changed.change(still, [document, segment], segment, **quiet).then(
-        known, chosen_now, shown, concurrency_limit=8, **quiet
-    )
-    gr.on([segment.input, ratio.change], known, chosen_now, shown, concurrency_limit=8, **quiet)
-    strip.click(pick, None, segment, **quiet).then(known, chosen_now, shown, concurrency_limit=8, **quiet)
+    document.change(segments, document, segment, **quiet).then(want, chosen_now, wanted, **quiet)
+    library.changed.change(still, [document, segment], segment, **quiet).then(want, chosen_now, wanted, **quiet)
+    gr.on([segment.input, ratio.change], want, chosen_now, wanted, **quiet)
+    strip.click(pick, None, segment, **quiet).then(want, chosen_now, wanted, **quiet)
+    # One at a time for a page, and of what is chosen when its turn comes: an older one cannot come in last.
+    wanted.change(known, chosen_now, shown, trigger_mode="always_last", concurrency_limit=8, **quiet)
     show.click(
         reconstruct, chosen_now, [result, strip, stop_show], show_progress_on=result, api_visibility="private",
         concurrency_limit=8,

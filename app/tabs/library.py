@@ -90,9 +90,10 @@ def render_library(workbench: Workbench) -> Library:
         return count + 1, shown_queue(workbench)
 
     def tick(chosen: list[str], of: str, event: gr.EventData) -> tuple[list[str], str]:
-        shown = {view.sha256 for view in shelved(workbench, of)}
-        # What another collection holds stays ticked.
-        now = [sha for sha in chosen if sha not in shown] + list(event._data["ticked"])
+        # One box, not all that are ticked on the page: those may be of a moment ago.
+        one = {str(event._data["of"])}
+        ticked = {*chosen} | one if event._data["on"] else {*chosen} - one
+        now = [view.sha256 for view in workbench.documents() if view.sha256 in ticked]
         return now, shown_shelf(workbench, now, of)
 
     def tick_all(of: str) -> tuple[list[str], str]:

@@ -22,7 +22,8 @@ def seen(view: AttentionView | None, cut: Slice | None, ratio: int) -> tuple[Any
     """Values of the components that ``render_looks`` returns; ``view`` is what the slots look at, if that is known."""
     levels = gr.Plot(maps.pyramid(cut.slots, cut.tokens, ratio, view) if cut else None, visible=cut is not None)
     if view is None:
-        return gr.Plot(visible=False), gr.Dropdown(visible=False), NOT_YET, levels, ""
+        # With values: gradio takes longer over an update without one, and a later one would come in before it.
+        return gr.Plot(None, visible=False), gr.Dropdown([], value=None, visible=False), NOT_YET, levels, ""
     return gr.Plot(maps.heat_map(view), visible=True), slot_choices(view.slots), _text(view), levels, ""
 
 
@@ -138,7 +139,7 @@ def render_map(workbench: Workbench, document: gr.Dropdown, ratio: gr.Radio, sec
         return gr.Plot(maps.slot_scatter(view, colour), visible=True), f'<p class="wb-note">{note}</p>'
 
     def clear() -> tuple[Any, str]:
-        return gr.Plot(visible=False), ""
+        return gr.Plot(None, visible=False), ""
 
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     inputs = [document, ratio, part, colour, layer]

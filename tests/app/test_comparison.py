@@ -82,7 +82,7 @@ def test_runs_say_what_was_measured_and_what_came_out() -> None:
         (Run(1, "reconstruct", here | {"segments": [0, 3]}, {"rouge_l": {"4x": 0.9}, "seconds": 7.0}, "2026"), "Log"),
     ]
     shipped = {"task": "qa", "data": {"name": "qa"}, "half": "B", "n": 600, "device": "cpu", "dtype": "bfloat16"}
-    html = laboratory.runs(runs, {"qa-baselines": shipped | {"adapter": "abc", "seconds": 5.0}})
+    html = laboratory.runs(runs, {"qa-baselines": shipped | {"adapter": "abc", "seconds": 5.0, "rows": []}})
     for said in ("1,000 tokens", "full context 2.50 s", "paid for after 2", "2 segments", "ROUGE-L 4x 0.900", "7 s"):
         assert said in html
     assert "qa-baselines" in html and "600 questions" in html

@@ -16,16 +16,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from ccf_core import Adapter, CCFConfig
 from ccf_core.base import load_base
+from tests.browser import steps
 
 ROOT = Path(__file__).parents[2]
 START_S = 300
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 #: A page may ask for data: and blob: addresses too; they are no hosts.
 HOME = {"127.0.0.1", "localhost", None}
+expect.set_options(timeout=steps.PATIENCE)
 
 
 @contextlib.contextmanager
@@ -120,6 +122,7 @@ def page(browser: Browser) -> Iterator[Page]:
     streams, which its console calls errors: to come back to the app, open a further page.
     """
     context = browser.new_context(viewport={"width": 1360, "height": 900})
+    context.set_default_timeout(steps.PATIENCE)
     errors: list[str] = []
     hosts: set[str | None] = set()
     context.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)

@@ -15,8 +15,10 @@ Upload = tuple[str, str, bytes]
 def visit(page: Page, address: str) -> None:
     """Open the page, with the model ready and every document in the list at rest."""
     page.goto(address)
-    expect(page.locator("#head")).to_contain_text("Model ready", timeout=PATIENCE)
-    expect(page.locator("#listing .doc")).not_to_have_count(0, timeout=PATIENCE)
+    expect(page.locator("#head")).to_contain_text("Model ready")
+    documents = page.locator("#listing .doc")
+    expect(documents).not_to_have_count(0)
+    expect(documents.filter(has_not_text="stored")).to_have_count(0)
 
 
 def upload(page: Page, *files: Upload) -> None:
@@ -27,9 +29,9 @@ def upload(page: Page, *files: Upload) -> None:
         failed.first.click()
         expect(failed).to_have_count(left)
     chooser = page.locator("#upload input[type=file]")
-    chooser.wait_for(state="attached", timeout=PATIENCE)
+    chooser.wait_for(state="attached")
     chooser.set_input_files(payload)  # type: ignore[arg-type]
-    expect(outcomes(page)).to_have_count(len(files), timeout=PATIENCE)
+    expect(outcomes(page)).to_have_count(len(files))
 
 
 def outcomes(page: Page) -> Locator:
@@ -53,11 +55,10 @@ def seen_stages(page: Page) -> set[str]:
 
 def settle(page: Page) -> None:
     """Wait until nothing is under way: what Gradio waits for is dimmed, and comes back in a transition."""
-    expect(page.locator(".pending, .generating")).to_have_count(0, timeout=PATIENCE)
+    expect(page.locator(".pending, .generating")).to_have_count(0)
     page.wait_for_function(
         """() => document.getAnimations().every(
-            one => one.playState !== 'running' || one.effect.getTiming().iterations === Infinity)""",
-        timeout=PATIENCE,
+            one => one.playState !== 'running' || one.effect.getTiming().iterations === Infinity)"""
     )
 
 
@@ -68,7 +69,10 @@ def tick(page: Page, *titles: str) -> None:
         untick.click()
     expect(page.locator("#listing input:checked")).to_have_count(0)
     for number, title in enumerate(titles, 1):
-        page.locator("#listing").get_by_role("checkbox", name=title, exact=True).check()
+        box = page.locator("#listing").get_by_role("checkbox", name=title, exact=True)
+        # A refresh that was under way shows the box as it was, for a moment.
+        box.click()
+        expect(box).to_be_checked()
         expect(page.locator("#listing .docs-head")).to_contain_text(f"{number} ticked")
 
 
@@ -86,7 +90,7 @@ def ask(page: Page, question: str) -> None:
     before = costs(page).count()
     page.fill("#question textarea", question)
     page.press("#question textarea", "Enter")
-    expect(costs(page)).to_have_count(before + 1, timeout=PATIENCE)
+    expect(costs(page)).to_have_count(before + 1)
 
 
 def stop(page: Page) -> None:
@@ -95,8 +99,7 @@ def stop(page: Page) -> None:
         """() => {
             const stop = document.querySelector('#stop');
             return stop?.checkVisibility() && (stop.click(), true);
-        }""",
-        timeout=PATIENCE,
+        }"""
     )
 
 
@@ -113,7 +116,7 @@ def answer(page: Page) -> Locator:
 def manage(page: Page, title: str) -> None:
     """Open what can be done to a stored document."""
     page.locator("#listing").get_by_role("button", name=f"Manage {title}", exact=True).click()
-    expect(page.locator("#manage")).to_be_visible(timeout=PATIENCE)
+    expect(page.locator("#manage")).to_be_visible()
 
 
 def delete(page: Page, title: str) -> None:
@@ -121,7 +124,7 @@ def delete(page: Page, title: str) -> None:
     manage(page, title)
     page.click("#delete")
     page.click("#confirm-delete")
-    expect(listed(page).filter(has_text=title)).to_have_count(0, timeout=PATIENCE)
+    expect(listed(page).filter(has_text=title)).to_have_count(0)
 
 
 def open_tab(page: Page, name: str) -> None:
@@ -131,11 +134,11 @@ def open_tab(page: Page, name: str) -> None:
 def reconstruct(page: Page, document: str, ratio: int) -> float:
     """Reconstruct the first segment of a document; the ROUGE-L that is shown."""
     open_tab(page, "Inspect")
-    expect(page.locator("#inspect-document input")).to_have_value(document, timeout=PATIENCE)
-    expect(page.locator("#inspect-segment input")).to_have_value(re.compile("^0"), timeout=PATIENCE)
+    expect(page.locator("#inspect-document input")).to_have_value(document)
+    expect(page.locator("#inspect-segment input")).to_have_value(re.compile("^0"))
     page.locator("#inspect-ratio").get_by_label(f"{ratio}x", exact=True).check()
     page.click("#reconstruct")
-    expect(page.locator("#diff .ccf-diff")).to_be_visible(timeout=PATIENCE)
+    expect(page.locator("#diff .ccf-diff")).to_be_visible()
     score = page.locator("#diff dl div", has_text="ROUGE-L").locator("dd").inner_text()
     return float(score)
 
@@ -143,6 +146,6 @@ def reconstruct(page: Page, document: str, ratio: int) -> float:
 def see_savings(page: Page, document: str) -> None:
     """Open the savings of a document, with figure and table."""
     open_tab(page, "Savings")
-    expect(page.locator("#savings-document input")).to_have_value(document, timeout=PATIENCE)
-    expect(page.locator("#savings-plot .js-plotly-plot .main-svg").first).to_be_visible(timeout=PATIENCE)
-    expect(page.locator("#savings-table tbody tr")).not_to_have_count(0, timeout=PATIENCE)
+    expect(page.locator("#savings-document input")).to_have_value(document)
+    expect(page.locator("#savings-plot .js-plotly-plot .main-svg").first).to_be_visible()
+    expect(page.locator("#savings-table tbody tr")).not_to_have_count(0)

@@ -55,11 +55,11 @@ def test_no_tab_breaks_a_rule_of_accessibility(page: Page, tiny_app: str, scheme
         for folded in page.locator("button.label-wrap:not(.open):visible").all():
             folded.click()
         if tab.inner_text() == "Inspect":
-            expect(page.locator("#sliced")).to_contain_text("At ", timeout=steps.PATIENCE)
+            expect(page.locator("#sliced")).to_contain_text("At ")
             page.click("#look")
-            expect(page.locator("#heat .js-plotly-plot .main-svg").first).to_be_visible(timeout=steps.PATIENCE)
+            expect(page.locator("#heat .js-plotly-plot .main-svg").first).to_be_visible()
             page.click("#reconstruct")
-            expect(page.locator("#diff .ccf-diff")).to_be_visible(timeout=steps.PATIENCE)
+            expect(page.locator("#diff .ccf-diff")).to_be_visible()
         steps.settle(page)
         found[tab.inner_text()] = serious(page)
     assert len(found) > 2

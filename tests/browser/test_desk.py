@@ -39,7 +39,7 @@ def test_a_failed_file_says_why_can_be_tried_again_and_survives_a_reload(page: P
     failure = again.locator("#progress [role=alert]")
     expect(failure).to_contain_text("torn.pdf: ")
     again.get_by_role("button", name="Try again torn.pdf").click()
-    expect(failure).to_contain_text("torn.pdf: ", timeout=steps.PATIENCE)
+    expect(failure).to_contain_text("torn.pdf: ")
     again.get_by_role("button", name="Dismiss torn.pdf").click()
     expect(failure).to_have_count(0)
 
@@ -52,7 +52,7 @@ def test_pasted_text_is_found_by_its_words_and_opened_at_them(
     page.fill("#paste-title input", "Heron diary")
     page.fill("#paste-text textarea", FOG * 5 + "A heron stood in the reeds. " + FOG * 5)
     page.click("#paste-go")
-    expect(page.locator("#listing .doc", has_text="Heron diary")).to_contain_text("stored", timeout=steps.PATIENCE)
+    expect(page.locator("#listing .doc", has_text="Heron diary")).to_contain_text("stored")
     page.fill("#search input", "herons reeds")
     hit = page.locator("#hits .hit")
     expect(hit.locator("mark")).to_have_text(["heron", "reeds"])
@@ -81,7 +81,7 @@ def test_a_document_is_renamed_and_put_into_a_collection(page: Page, tiny_app: s
     expect(steps.listed(page)).to_have_text(["Delta of the river"])
     steps.manage(page, "Delta of the river")
     page.click("#manage-again")
-    expect(steps.outcomes(page)).to_contain_text([re.compile("Delta of the river: .*tokens/s")], timeout=steps.PATIENCE)
+    expect(steps.outcomes(page)).to_contain_text([re.compile("Delta of the river: .*tokens/s")])
 
 
 def test_evidence_opens_the_page_with_the_segment_marked(page: Page, tiny_app: str) -> None:
@@ -111,14 +111,14 @@ def test_a_stopped_answer_stays_in_a_conversation_that_survives_a_reload(page: P
     steps.stop(page)
     # Stopped before its first word, a question goes back to its field; later, the answer stays as far as it came.
     refused = page.locator("#chat [role=alert]")
-    expect(steps.costs(page).or_(refused)).to_have_count(1, timeout=steps.PATIENCE)
+    expect(steps.costs(page).or_(refused)).to_have_count(1)
     expect(page.locator("#stop")).to_be_hidden()
     if refused.count():
         expect(page.locator("#question textarea")).to_have_value("How many crates did ship 7 carry?")
         steps.ask(page, "How many crates did ship 7 carry?")
     page.locator("#ratio").get_by_label("16x", exact=True).check()
     page.locator("#chat").get_by_role("button", name="Ask again").click()
-    expect(steps.costs(page)).to_contain_text(["memory at 16x"], timeout=steps.PATIENCE)
+    expect(steps.costs(page)).to_contain_text(["memory at 16x"])
     expect(steps.costs(page)).to_have_count(1)
     steps.ask(page, "And when did it sail?")
     said = page.locator("#chat .turns").inner_text()
@@ -148,11 +148,11 @@ def test_a_restart_in_the_middle_goes_on_where_it_stopped(
     with serve_tiny(tmp_path) as address:
         steps.visit(page, address)
         chooser = page.locator("#upload input[type=file]")
-        chooser.wait_for(state="attached", timeout=steps.PATIENCE)
+        chooser.wait_for(state="attached")
         files = [notes("long", 3_000), notes("later")]
         chooser.set_input_files([{"name": n, "mimeType": t, "buffer": b} for n, t, b in files])
         row = page.locator("#listing .doc", has_text="long")
-        expect(row).to_contain_text(re.compile(r"compressing [1-9]\d+ of"), timeout=steps.PATIENCE)
+        expect(row).to_contain_text(re.compile(r"compressing [1-9]\d+ of"))
         expect(page.locator("#progress .stages .now")).to_have_text("memory")
         expect(page.locator("#progress")).to_contain_text("later.txt")
         screenshot("queue")
@@ -165,10 +165,10 @@ def test_a_restart_in_the_middle_goes_on_where_it_stopped(
         later = context.new_page()
         steps.visit(later, address)
         row = later.locator("#listing .doc", has_text="long")
-        expect(row).to_contain_text(re.compile(r"compressing|stored"), timeout=steps.PATIENCE)
+        expect(row).to_contain_text(re.compile(r"compressing|stored"))
         found = compressing.search(row.inner_text())
         assert found is None or int(found[1]) >= reached
-        expect(later.locator("#progress .ccf-success")).to_have_count(2, timeout=steps.PATIENCE)
+        expect(later.locator("#progress .ccf-success")).to_have_count(2)
         for name in ("long", "later"):
             expect(later.locator("#listing .doc", has_text=name)).to_contain_text("stored")
         later.close()

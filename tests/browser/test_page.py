@@ -22,7 +22,7 @@ def test_a_paper_is_taken_in_asked_inspected_and_kept(
     steps.visit(page, tiny_app)
     steps.upload(page, ("cargo.pdf", PDF, PAPER))
     expect(page.locator("#progress .ccf-success")).to_contain_text("Cargo")
-    expect(page.locator("#listing .doc", has_text="Cargo")).to_contain_text("stored", timeout=steps.PATIENCE)
+    expect(page.locator("#listing .doc", has_text="Cargo")).to_contain_text("stored")
     screenshot("library")
 
     steps.tick(page, "Cargo")
@@ -50,7 +50,7 @@ def test_a_question_of_no_document_stays_in_its_field(page: Page, tiny_app: str)
     steps.tick(page)
     page.fill("#question textarea", "Who counted the ships?")
     page.press("#question textarea", "Enter")
-    expect(page.locator("#chat [role=alert]")).to_contain_text("There is no document to ask", timeout=steps.PATIENCE)
+    expect(page.locator("#chat [role=alert]")).to_contain_text("There is no document to ask")
     expect(page.locator("#question textarea")).to_have_value("Who counted the ships?")
 
 
