@@ -1,14 +1,17 @@
 """``python -m app compress | reconstruct | ask | compare | ingest``: the use cases without a browser, on the same data.
 
 With ``--json`` stdout holds one JSON object, otherwise words for people; progress and notes go to stderr.
-Exit code 2 and one sentence on stderr for what the caller can mend, 130 after Ctrl-C.
+Exit code 2 and one sentence on stderr for what the caller can mend, 130 after Ctrl-C. ``accelerate launch -m app
+ingest`` spreads the work over processes; the first one alone opens the database and prints.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import io
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,12 +36,16 @@ class Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     args = _parser().parse_args(argv)
-    meter = Meter(sys.stderr)
+    # Of several processes of a launch the first one speaks for all.
+    speaks = os.environ.get("RANK", "0") == "0"
+    meter = Meter(sys.stderr if speaks else io.StringIO())
     try:
         result = _run(args, meter)
     except KeyboardInterrupt:
         meter.say("Interrupted; what was stored until now is kept, and the same command goes on from there.")
         return 130
+    if result is None:
+        return 0
     if isinstance(result, str):
         meter.say(result)
         return 2
@@ -48,10 +55,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _run(args: argparse.Namespace, meter: Meter) -> Result | str:
-    """The outcome of a command, or the sentence that says what to mend."""
+def _run(args: argparse.Namespace, meter: Meter) -> Result | str | None:
+    """The outcome of a command, the sentence that says what to mend, or None from a process that only helped."""
     # Help and wrong arguments are answered without waiting for torch.
     from app import commands
+    from app.folders import assist
+    from app.processes import Processes
     from app.readers import ReadError
     from app.workbench import Workbench
     from ccf_core import CCFError
@@ -62,8 +71,15 @@ def _run(args: argparse.Namespace, meter: Meter) -> Result | str:
         settings = dataclasses.replace(
             Settings.from_env(), **{name: value for name, value in given.items() if value is not None}
         )
-        with Workbench(settings) as workbench:
-            return getattr(commands, args.command)(workbench, args, meter)
+        with Processes(settings.device) as args.processes:
+            if args.processes.count > 1 and args.command != "ingest":
+                return f"Only ingest is spread over processes: run {args.command} without a launcher."
+            settings = dataclasses.replace(settings, device=args.processes.device)
+            if not args.processes.main:
+                assist(settings, args.processes)
+                return None
+            with Workbench(settings) as workbench:
+                return getattr(commands, args.command)(workbench, args, meter)
     except OSError as error:
         return f"{error.filename}: {error.strerror}." if error.filename and error.strerror else str(error)
     except (WorkbenchError, ReadError, StoreError, CCFError) as error:

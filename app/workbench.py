@@ -16,6 +16,7 @@ from app.comparing import Comparing
 from app.conversations import Conversations
 from app.evaluating import Evaluating
 from app.exporting import export_answer, export_memory
+from app.folders import Folders
 from app.followups import History
 from app.ingest import Intake
 from app.inspecting import Inspecting
@@ -64,6 +65,8 @@ class Workbench:
         #: Documents on the shelf, their collections, places in their texts.
         self.library = Library(self.store, self._memories)
         self._intake = Intake(self.store, self._memories, self.library)
+        #: Whole folders, by all processes of a launch.
+        self.folders = Folders(self._intake)
         #: What waits to be compressed, and what came of it.
         self.jobs = Jobs(self.store, self._intake)
         self._asking = Asking(self.store, self._memories)
