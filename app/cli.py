@@ -17,7 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, get_args
 
-from app.errors import WorkbenchError
+from app.budget import KVBudget
+from app.errors import BadSetting, WorkbenchError
 from app.meter import Meter
 from app.settings import Settings
 from app.views import Reader
@@ -66,7 +67,8 @@ def _run(args: argparse.Namespace, meter: Meter) -> Result | str | None:
     from ccf_core import CCFError
     from store import StoreError
 
-    given = {name: getattr(args, name) for name in ("data_dir", "adapter", "base", "device", "dtype")}
+    options = ("data_dir", "adapter", "base", "device", "dtype", "kv_budget")
+    given = {name: getattr(args, name, None) for name in options}
     try:
         settings = dataclasses.replace(
             Settings.from_env(), **{name: value for name, value in given.items() if value is not None}
@@ -117,6 +119,7 @@ def _parser() -> Parser:
     ask.add_argument("question", metavar="QUESTION")
     _ratio(ask)
     ask.add_argument("--reader", default="memory", choices=get_args(Reader), help="default: memory")
+    ask.add_argument("--kv-budget", type=_budget, metavar="B", help="positions (4096) or MB (200MB) to hold at most")
     ask.add_argument("--max-new-tokens", type=int, default=64, metavar="N", help="longest answer (default 64)")
 
     compare = command("compare", "ask a question about a file under several settings")
@@ -131,6 +134,13 @@ def _parser() -> Parser:
 
 def _ratio(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ratio", type=int, default=8, metavar="R", help="text tokens a slot (default 8)")
+
+
+def _budget(value: str) -> KVBudget:
+    try:
+        return KVBudget.parse(value)
+    except BadSetting as error:
+        raise argparse.ArgumentTypeError(str(error).rstrip(".")) from error
 
 
 def _path(value: str) -> Path:
