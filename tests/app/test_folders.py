@@ -18,6 +18,7 @@ import pytest
 import torch
 
 from app.folders import Piece, shares
+from app.processes import Processes
 from app.settings import Settings
 from app.workbench import Workbench
 from ccf_core import Block
@@ -87,7 +88,7 @@ def kill(run: subprocess.Popen[str]) -> None:
                 process.kill()
 
 
-def encoded(said: str) -> tuple[int, int, int]:
+def counts(said: str) -> tuple[int, int, int]:
     """(segments encoded, segments in all, processes) as the command says."""
     found = re.search(r"(\d+) of (\d+) segments were encoded, by (\d+) process", said)
     assert found, said
@@ -113,8 +114,8 @@ def test_two_processes_store_what_one_stores(start, folder, settings: Settings, 
     assert first | {"seconds": 0} == second | {"seconds": 0}
     assert (second["documents"], second["cached"]) == (7, 1)
     assert [item["file"] for item in second["failed"]] == ["picture.pdf"]
-    assert (encoded(said_by_one)[2], encoded(said_by_two)[2]) == (1, 2)
-    assert encoded(said_by_one)[:2] == encoded(said_by_two)[:2]
+    assert (counts(said_by_one)[2], counts(said_by_two)[2]) == (1, 2)
+    assert counts(said_by_one)[:2] == counts(said_by_two)[:2]
     by_two = sql("SELECT key, nbytes FROM memory_parts ORDER BY key")
     with closing(sqlite3.connect(alone.database)) as db:
         assert by_two == db.execute("SELECT key, nbytes FROM memory_parts ORDER BY key").fetchall()
@@ -125,6 +126,48 @@ def test_two_processes_store_what_one_stores(start, folder, settings: Settings, 
             for (*place, mine), (*same_place, theirs) in pairs:
                 assert place == same_place
                 assert max(map(apart, floats(mine), floats(theirs))) <= STEPS / 127
+
+
+def test_other_batches_give_the_same_contents(workbench: Workbench, folder, settings: Settings, tmp_path) -> None:
+    workbench.folders.ingest(folder, Processes(), lambda *_: None)
+    with Workbench(replace(settings, data_dir=tmp_path / "alone")) as alone:
+        for path in sorted(folder.glob("*.txt")):
+            sha256 = alone.ingest_file(path).document.sha256
+            pairs = zip(alone.memory(sha256, 4).parts(), workbench.memory(sha256, 4).parts(), strict=True)
+            for (*place, mine), (*same_place, theirs) in pairs:
+                assert place == same_place
+                assert max(map(apart, floats(mine), floats(theirs))) <= STEPS / 127
+
+
+def test_an_interrupted_run_keeps_what_is_stored(workbench: Workbench, folder, sql, encoded) -> None:
+    def interrupt(what: str, done: int, total: int) -> None:
+        if done > total / 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        workbench.folders.ingest(folder, Processes(), interrupt)
+    stored = sql("SELECT count(DISTINCT memory_id || '-' || segment) FROM memory_parts")[0][0]
+    encoded.clear()
+    taken = workbench.folders.ingest(folder, Processes(), lambda *_: None)
+    assert 0 < taken.encoded_segments == len(encoded) == segments_of(workbench) - stored
+    assert stored > 0
+    assert (taken.files, len(taken.documents), list(taken.failed)) == (8, 7, ["picture.pdf"])
+
+
+def segments_of(workbench: Workbench) -> int:
+    return sum(len(workbench.segments(document.sha256)) for document in workbench.documents())
+
+
+def test_a_document_that_is_deleted_meanwhile_is_told_and_the_others_go_on(workbench: Workbench, folder) -> None:
+    def delete(what: str, done: int, total: int) -> None:
+        for document in workbench.documents():
+            if done and document.title == "3":
+                workbench.delete(document.sha256)
+
+    taken = workbench.folders.ingest(folder, Processes(), delete)
+    assert list(taken.failed) == ["picture.pdf", "3.txt"]
+    assert (taken.files, len(taken.documents)) == (7, 6)
+    assert {document.state for document in workbench.documents()} == {"ready"}
 
 
 def test_a_killed_run_goes_on_with_what_is_missing(start, prose, sql, settings: Settings, tmp_path) -> None:
@@ -141,7 +184,7 @@ def test_a_killed_run_goes_on_with_what_is_missing(start, prose, sql, settings: 
     again = start(2, folder)
     out, said = again.communicate(timeout=300)
     assert again.returncode == 0, said
-    now, segments, _ = encoded(said)
+    now, segments, _ = counts(said)
     assert 0 < now < segments
     assert (now, json.loads(out)["documents"]) == (segments - stored, 40)
     with Workbench(settings) as workbench:
