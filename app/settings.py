@@ -30,9 +30,9 @@ class Settings:
     device, dtype : where and in which dtype the model runs, None to choose (``CCF_DEVICE``, ``CCF_DTYPE``).
     memory_cap_bytes : of all memories together; the least recently used go first (``CCF_MEMORY_CAP_MB``, MB).
     max_tokens : longest document that is taken (``CCF_MAX_TOKENS``).
+    allow_other_base : use an adapter on a base it was not trained on (``CCF_ALLOW_OTHER_BASE`` = 1).
     kv_budget : cache that an answer's documents may take, positions or MB, None for what the window holds
         (``CCF_KV_BUDGET``).
-    allow_other_base : use an adapter on a base it was not trained on (``CCF_ALLOW_OTHER_BASE`` = 1).
     """
 
     data_dir: Path = field(default_factory=default_data_dir)
@@ -42,8 +42,8 @@ class Settings:
     dtype: str | None = None
     memory_cap_bytes: int = 4_000_000_000
     max_tokens: int = 200_000
-    kv_budget: KVBudget | None = None
     allow_other_base: bool = False
+    kv_budget: KVBudget | None = None
 
     @property
     def database(self) -> Path:
@@ -61,8 +61,8 @@ class Settings:
             dtype=given.get("CCF_DTYPE"),
             memory_cap_bytes=_number(given, "CCF_MEMORY_CAP_MB", cls.memory_cap_bytes // 1_000_000) * 1_000_000,
             max_tokens=_number(given, "CCF_MAX_TOKENS", cls.max_tokens),
-            kv_budget=KVBudget.parse(given["CCF_KV_BUDGET"]) if "CCF_KV_BUDGET" in given else None,
             allow_other_base=given.get("CCF_ALLOW_OTHER_BASE", "0") not in ("0", "false", "no"),
+            kv_budget=KVBudget.parse(given["CCF_KV_BUDGET"]) if "CCF_KV_BUDGET" in given else None,
         )
 
 
