@@ -8,8 +8,10 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import cast, get_args
 
+from app.budget import KVBudget
 from app.errors import NoDocument, NotAnswerable
 from app.exporting import answer_to_dict
+from app.fitting import affordable
 from app.followups import History, earlier_turns, turns
 from app.library import page_at
 from app.memories import Memories
@@ -39,9 +41,10 @@ class Question:
 
 
 class Asking:
-    def __init__(self, store: Store, memories: Memories) -> None:
+    def __init__(self, store: Store, memories: Memories, budget: KVBudget | None = None) -> None:
         self.store = store
         self.memories = memories
+        self.budget = budget
 
     def ask(
         self,
@@ -67,9 +70,11 @@ class Asking:
         texts = [self.memories.segmented(document.sha256, cancelled, ccf) for document in asked.documents]
         memory, notes = None, list[str]()
         if reader not in ("full", "none"):
+            ratio, note = affordable(ccf, ratio, texts, self.budget)
+            asked = replace(asked, ratio=ratio)
             recalled = [self.memories.recall(d.sha256, ratio, None, progress, cancelled, ccf) for d in asked.documents]
             memory = KVMemory.join([r.memory for r in recalled])
-            notes = [note for r in recalled for note in r.notes]
+            notes = [*([note] if note else []), *(note for r in recalled for note in r.notes)]
         input_ids = [token for text in texts for token in text.input_ids]
         loaded = time.perf_counter() - started
         answer: Answer | None = None

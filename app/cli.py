@@ -1,20 +1,24 @@
 """``python -m app compress | reconstruct | ask | compare | ingest``: the use cases without a browser, on the same data.
 
 With ``--json`` stdout holds one JSON object, otherwise words for people; progress and notes go to stderr.
-Exit code 2 and one sentence on stderr for what the caller can mend, 130 after Ctrl-C.
+Exit code 2 and one sentence on stderr for what the caller can mend, 130 after Ctrl-C. ``accelerate launch -m app
+ingest`` spreads the work over processes; the first one alone opens the database and prints.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import io
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, get_args
 
-from app.errors import WorkbenchError
+from app.budget import KVBudget
+from app.errors import BadSetting, WorkbenchError
 from app.meter import Meter
 from app.settings import Settings
 from app.views import Reader
@@ -33,12 +37,16 @@ class Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     args = _parser().parse_args(argv)
-    meter = Meter(sys.stderr)
+    # Of several processes of a launch the first one speaks for all.
+    speaks = os.environ.get("RANK", "0") == "0"
+    meter = Meter(sys.stderr if speaks else io.StringIO())
     try:
         result = _run(args, meter)
     except KeyboardInterrupt:
         meter.say("Interrupted; what was stored until now is kept, and the same command goes on from there.")
         return 130
+    if result is None:
+        return 0
     if isinstance(result, str):
         meter.say(result)
         return 2
@@ -48,22 +56,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _run(args: argparse.Namespace, meter: Meter) -> Result | str:
-    """The outcome of a command, or the sentence that says what to mend."""
+def _run(args: argparse.Namespace, meter: Meter) -> Result | str | None:
+    """The outcome of a command, the sentence that says what to mend, or None from a process that only helped."""
     # Help and wrong arguments are answered without waiting for torch.
     from app import commands
+    from app.folders import assist
+    from app.processes import Processes
     from app.readers import ReadError
     from app.workbench import Workbench
     from ccf_core import CCFError
     from store import StoreError
 
-    given = {name: getattr(args, name) for name in ("data_dir", "adapter", "base", "device", "dtype")}
+    options = ("data_dir", "adapter", "base", "device", "dtype", "kv_budget")
+    given = {name: getattr(args, name, None) for name in options}
     try:
         settings = dataclasses.replace(
             Settings.from_env(), **{name: value for name, value in given.items() if value is not None}
         )
-        with Workbench(settings) as workbench:
-            return getattr(commands, args.command)(workbench, args, meter)
+        with Processes(settings.device) as args.processes:
+            if args.processes.count > 1 and args.command != "ingest":
+                return f"Only ingest is spread over processes: run {args.command} without a launcher."
+            settings = dataclasses.replace(settings, device=args.processes.device)
+            if not args.processes.main:
+                assist(settings, args.processes)
+                return None
+            with Workbench(settings) as workbench:
+                return getattr(commands, args.command)(workbench, args, meter)
     except OSError as error:
         return f"{error.filename}: {error.strerror}." if error.filename and error.strerror else str(error)
     except (WorkbenchError, ReadError, StoreError, CCFError) as error:
@@ -101,6 +119,7 @@ def _parser() -> Parser:
     ask.add_argument("question", metavar="QUESTION")
     _ratio(ask)
     ask.add_argument("--reader", default="memory", choices=get_args(Reader), help="default: memory")
+    ask.add_argument("--kv-budget", type=_budget, metavar="B", help="positions (4096) or MB (200MB) to hold at most")
     ask.add_argument("--max-new-tokens", type=int, default=64, metavar="N", help="longest answer (default 64)")
 
     compare = command("compare", "ask a question about a file under several settings")
@@ -115,6 +134,13 @@ def _parser() -> Parser:
 
 def _ratio(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ratio", type=int, default=8, metavar="R", help="text tokens a slot (default 8)")
+
+
+def _budget(value: str) -> KVBudget:
+    try:
+        return KVBudget.parse(value)
+    except BadSetting as error:
+        raise argparse.ArgumentTypeError(str(error).rstrip(".")) from error
 
 
 def _path(value: str) -> Path:

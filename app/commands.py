@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from app.comparing import DEFAULT
-from app.errors import NotAnswerable, NothingIngested, WorkbenchError
+from app.errors import NotAnswerable
 from app.meter import Meter
-from app.readers import ReadError
 from app.views import AnswerView
 from app.workbench import Workbench
-from ccf_core import NothingToCompress
-from store import InvalidText
 
 
 @dataclass(frozen=True)
@@ -143,35 +138,30 @@ def compare(workbench: Workbench, args: argparse.Namespace, meter: Meter) -> Res
 
 def ingest(workbench: Workbench, args: argparse.Namespace, meter: Meter) -> Result:
     started = time.perf_counter()
-    files = _files(args.dir)
-    # A model that cannot be loaded is no fault of the files.
-    workbench.load_model(meter.loading)
-    ingested, failed = [], []
-    for number, path in enumerate(files, 1):
-        name = os.fsencode(path.relative_to(args.dir)).decode("utf-8", "replace")
-        meter.title = f"{number}/{len(files)} {name}"
-        try:
-            ingested.append(workbench.ingest_file(path, meter.step))
-        except (ReadError, WorkbenchError, NothingToCompress, InvalidText) as error:
-            failed.append({"file": name, "reason": str(error)})
-        except OSError as error:
-            failed.append({"file": name, "reason": f"{error.strerror or error}."})
-    if not ingested:
-        reasons = "; ".join(f"{item['file']}: {item['reason']}" for item in failed[:3])
-        raise NothingIngested(f"None of the {len(files)} files in {args.dir} could be taken ({reasons})")
+
+    def show(what: str, done: int, total: int) -> None:
+        if total:
+            meter.count(what, done, total)
+        else:
+            meter.loading(0.0, what)
+
+    taken = workbench.folders.ingest(args.dir, args.processes, show)
     data = {
-        "documents": len({one.document.sha256 for one in ingested}),
-        "tokens": sum(one.tokens for one in ingested),
-        "cached": sum(one.from_cache for one in ingested),
-        "failed": failed,
+        "documents": len(taken.documents),
+        "tokens": taken.tokens,
+        "cached": taken.cached,
+        "failed": [{"file": file, "reason": reason} for file, reason in taken.failed.items()],
         "seconds": time.perf_counter() - started,
     }
     lines = [
         f"{data['documents']} documents, {data['tokens']:,} tokens, {data['cached']} of them stored already, "
         f"{data['seconds']:.1f} s",
-        *(f"not taken: {item['file']}: {item['reason']}" for item in failed),
+        *(f"not taken: {file}: {reason}" for file, reason in taken.failed.items()),
     ]
-    return Result(data, "\n".join(lines))
+    count = args.processes.count
+    by = "1 process" if count == 1 else f"{count} processes"
+    note = f"{taken.encoded_segments} of {taken.segments} segments were encoded, by {by}."
+    return Result(data, "\n".join(lines), (note,))
 
 
 def _require_ratio(workbench: Workbench, ratio: int, meter: Meter) -> None:
@@ -179,17 +169,3 @@ def _require_ratio(workbench: Workbench, ratio: int, meter: Meter) -> None:
     workbench.load_model(meter.loading)
     if ratio not in workbench.ratios:
         raise NotAnswerable(f"The ratio must be one of {', '.join(map(str, workbench.ratios))}, not {ratio}.")
-
-
-def _files(folder: Path) -> list[Path]:
-    """Files below ``folder`` by name, without hidden ones and those in hidden folders."""
-    if not folder.is_dir():
-        raise NothingIngested(f"{folder} is no folder; name one that holds documents.")
-    found = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
-    if not found:
-        raise NothingIngested(f"There are no files in {folder}; name a folder that holds documents.")
-    return found

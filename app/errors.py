@@ -48,3 +48,7 @@ class CannotExport(WorkbenchError):
 
 class NothingIngested(WorkbenchError):
     """A folder holds nothing that could be taken in."""
+
+
+class ProcessFailed(WorkbenchError):
+    """Of the processes of one launch, another one failed or is gone."""

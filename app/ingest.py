@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +12,10 @@ from app.errors import DocumentTooLong
 from app.library import Library, one_line
 from app.memories import Memories
 from app.model import model_key
-from app.readers import Limits, Page, read
+from app.readers import Limits, Page, ReadDocument, read
 from app.views import Cancelled, Ingested, IngestProgress, Progress
 from ccf_core.segment import Span, text_sha256
-from store import Store
+from store import Document, Store
 
 PASTED_TITLE = 60
 
@@ -46,6 +47,14 @@ class Intake:
         started = time.perf_counter()
         progress(IngestProgress("received"))
         progress(IngestProgress("text"))
+        with self.received(data, filename, title) as (stored, document):
+            reading = time.perf_counter() - started
+            done = self.compress(stored.sha256, progress, cancelled)
+        return replace(done, seconds=done.seconds + reading, notes=document.notes)
+
+    @contextmanager
+    def received(self, data: bytes, filename: str, title: str = "") -> Iterator[tuple[Document, ReadDocument]]:
+        """The text of a file, stored; one that the block finds too long goes again, unless it was there before."""
         document = read(data, filename)
         known = self.store.documents.find(text_sha256(document.text)) is not None
         stored = self.store.documents.add(
@@ -55,14 +64,12 @@ class Intake:
             pages=_every_page(document.pages),
             source_bytes=len(data),
         )
-        reading = time.perf_counter() - started
         try:
-            done = self.compress(stored.sha256, progress, cancelled)
+            yield stored, document
         except DocumentTooLong:
             if not known:
                 self.library.delete(stored.sha256)
             raise
-        return replace(done, seconds=done.seconds + reading, notes=document.notes)
 
     def compress(self, sha256: str, progress: Progress, cancelled: Cancelled, *, anew: bool = False) -> Ingested:
         """See ``Workbench.compress``."""

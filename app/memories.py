@@ -6,7 +6,7 @@ What is stored is never encoded again, what is damaged is never served.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from app.errors import DocumentTooLong, NoSegment, NotAnswerable
 from app.model import Model, model_key
@@ -117,7 +117,7 @@ class Memories:
                 raise WasCancelled("Compression was cancelled; the segments that were finished are kept.")
             with self.model.turn(cancelled):
                 index, blocks = next(encoded)
-            parts = [(index, level, block_to_bytes(block.quantize())) for level, block in blocks.items()]
+            parts = [(index, level, data) for level, data in packed(blocks)]
             self.store.memories.put_many(document.sha256, key, parts)
             done += len(document.spans[index])
             seconds_a_token = (time.perf_counter() - started) / (done - at_start)
@@ -189,6 +189,11 @@ class Memories:
         if new:
             notes.append(f"The database did not hold {new} {of}; compressed now, from the text.")
         return tuple(notes)
+
+
+def packed(blocks: Mapping[int, Block]) -> list[tuple[int, bytes]]:
+    """(level, bytes as they are stored) of one encoded segment."""
+    return [(level, block_to_bytes(block.quantize())) for level, block in blocks.items()]
 
 
 def _absent(blocks: Blocks, segments: Sequence[int], levels: Sequence[int]) -> list[int]:

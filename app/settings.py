@@ -9,6 +9,7 @@ from pathlib import Path
 
 from platformdirs import user_data_path
 
+from app.budget import KVBudget
 from app.errors import BadSetting
 
 DEFAULT_ADAPTER = Path(__file__).resolve().parent.parent / "assets" / "adapter"
@@ -30,6 +31,8 @@ class Settings:
     memory_cap_bytes : of all memories together; the least recently used go first (``CCF_MEMORY_CAP_MB``, MB).
     max_tokens : longest document that is taken (``CCF_MAX_TOKENS``).
     allow_other_base : use an adapter on a base it was not trained on (``CCF_ALLOW_OTHER_BASE`` = 1).
+    kv_budget : cache that an answer's documents may take, positions or MB, None for what the window holds
+        (``CCF_KV_BUDGET``).
     """
 
     data_dir: Path = field(default_factory=default_data_dir)
@@ -40,6 +43,7 @@ class Settings:
     memory_cap_bytes: int = 4_000_000_000
     max_tokens: int = 200_000
     allow_other_base: bool = False
+    kv_budget: KVBudget | None = None
 
     @property
     def database(self) -> Path:
@@ -58,6 +62,7 @@ class Settings:
             memory_cap_bytes=_number(given, "CCF_MEMORY_CAP_MB", cls.memory_cap_bytes // 1_000_000) * 1_000_000,
             max_tokens=_number(given, "CCF_MAX_TOKENS", cls.max_tokens),
             allow_other_base=given.get("CCF_ALLOW_OTHER_BASE", "0") not in ("0", "false", "no"),
+            kv_budget=KVBudget.parse(given["CCF_KV_BUDGET"]) if "CCF_KV_BUDGET" in given else None,
         )
 
 

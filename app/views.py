@@ -52,6 +52,8 @@ class IngestProgress:
 Progress = Callable[[IngestProgress], None]
 #: Told (fraction from 0 to 1, message) while the model is loaded.
 LoadProgress = Callable[[float, str], None]
+#: Told (what is at hand, tokens stored, tokens in all) while a folder is taken in.
+FolderProgress = Callable[[str, int, int], None]
 Cancelled = Callable[[], bool]
 
 

@@ -16,6 +16,7 @@ from app.comparing import Comparing
 from app.conversations import Conversations
 from app.evaluating import Evaluating
 from app.exporting import export_answer, export_memory
+from app.folders import Folders
 from app.followups import History
 from app.ingest import Intake
 from app.inspecting import Inspecting
@@ -64,9 +65,11 @@ class Workbench:
         #: Documents on the shelf, their collections, places in their texts.
         self.library = Library(self.store, self._memories)
         self._intake = Intake(self.store, self._memories, self.library)
+        #: Whole folders, by all processes of a launch.
+        self.folders = Folders(self._intake)
         #: What waits to be compressed, and what came of it.
         self.jobs = Jobs(self.store, self._intake)
-        self._asking = Asking(self.store, self._memories)
+        self._asking = Asking(self.store, self._memories, settings.kv_budget)
         #: Questions and answers that are kept.
         self.conversations = Conversations(self.store)
         self._inspecting = Inspecting(self.store, self._memories)
@@ -236,7 +239,8 @@ class Workbench:
         """Pieces of the answer as they come, then the AnswerView; errors are raised at the first step.
 
         From stored memory the encoder never runs; ``progress`` is called only if something has to be
-        compressed again. Several documents are read one after the other, in the order given. When
+        compressed again. Several documents are read one after the other, in the order given, at the finest ratio
+        from ``ratio`` on that fits ``Settings.kv_budget`` and the window, which is noted if it is another. When
         ``cancelled`` turns true while the answer is being written, it ends there, and a note says so. Closing
         the iterator stops the model; nobody else can use the model until it is exhausted or closed.
 

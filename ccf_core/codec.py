@@ -111,6 +111,11 @@ class CCF:
 
     # Text to memory
 
+    @property
+    def batch_size(self) -> int:
+        """Segments that are encoded at once on this device."""
+        return 8 if self.model.device.type == "cpu" else 128
+
     def segment(self, text: str | Sequence[int]) -> Segmented:
         """Tokenize and cut; NothingToCompress if there are no tokens."""
         return segment_text(text, self.tokenizer, self.config.segment_length)
@@ -121,8 +126,7 @@ class CCF:
         """Yield (segment, its blocks by level) as they are encoded, the grain at which work can stop and resume."""
         finest = finest or self.config.finest
         wanted = range(len(document.spans)) if segments is None else segments
-        batch_size = 8 if self.model.device.type == "cpu" else 128
-        for indices in _equal_lengths([(i, len(document.spans[i])) for i in wanted], batch_size):
+        for indices in _equal_lengths([(i, len(document.spans[i])) for i in wanted], self.batch_size):
             yield from zip(indices, self.encoder.encode([document.segment(i) for i in indices], finest), strict=True)
 
     def memory(self, document: Segmented, blocks: dict[int, dict[int, Block]], ratio: int) -> KVMemory:

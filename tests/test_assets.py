@@ -106,9 +106,13 @@ def test_the_page_tells_what_was_measured(
 def test_a_results_page_is_what_report_makes_of_the_results(page: str, files: dict[str, Path]) -> None:
     results = {name: read(path) for name, path in files.items()}
     docs = ASSETS.parent / "docs"
-    figures = {name: f"images/{page}-{name}.svg" for name in results}
+    figures: dict[str, list[str]] = {}
+    for name, result in results.items():
+        for suffix, drawn in (("", report.drawing(result)), ("-map", report.heat_map(result))):
+            if drawn:
+                figures.setdefault(name, []).append(f"images/{page}-{name}{suffix}.svg")
+                assert (docs / figures[name][-1]).read_text(encoding="utf-8") == drawn
     assert (docs / f"{page}.md").read_text(encoding="utf-8") == report.page(results, figures)
-    assert all((docs / figures[name]).read_text(encoding="utf-8") == report.drawing(results[name]) for name in results)
 
 
 def test_the_summary_tells_the_scores(card: dict[str, Any]) -> None:

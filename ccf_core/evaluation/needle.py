@@ -25,6 +25,9 @@ READERS = qa.READERS
 DEPTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 SHORTEST = 100
 
+#: Tokens of documents whose memories are held at once: some GB in int8 with the default base.
+TOGETHER = 1_000_000
+
 #: (length, depth) -> pairs; "all" in place of either is every one.
 Cells = dict[tuple[int | str, float | str], list[metrics.Pair]]
 
@@ -118,7 +121,10 @@ class Haystacks:
 
 def evaluate(subject: Subject, rows: list[Row], options: Options) -> tuple[int, list[dict]]:
     """(documents, result rows): ``hit``, the share of answers that hold the code, for each reader, ratio, length
-    and depth; ``all`` in place of a depth or length is the mean over them."""
+    and depth; ``all`` in place of a depth or length is the mean over them.
+
+    ``full`` is left out of lengths that do not fit the window; ``truncated`` reads at most a window.
+    """
     if min(options.lengths) < SHORTEST:
         raise EvaluationError(f"A haystack of {min(options.lengths)} tokens is too short: give {SHORTEST} or more.")
     haystacks = Haystacks(subject, [row["text"] for row in rows if row["text"].strip()])
@@ -127,24 +133,30 @@ def evaluate(subject: Subject, rows: list[Row], options: Options) -> tuple[int, 
     hits: dict[Setting, Cells] = {setting: {} for setting in settings}
     for length in options.lengths:
         options.report(f"documents of {length} tokens")
-        # Length by length, so that the memories of one length are all that is held.
-        needles = [n for number in range(count) for n in haystacks.needles(length, number, options.seed)]
-        for setting, found in _found(subject, needles, settings, options).items():
-            for needle, hit in zip(needles, found, strict=True):
-                hits[setting].setdefault((length, needle.depth), []).append((float(hit), 1.0))
+        together = max(1, TOGETHER // (length * len(DEPTHS)))
+        for first in range(0, count, together):
+            numbers = range(first, min(first + together, count))
+            needles = [n for number in numbers for n in haystacks.needles(length, number, options.seed)]
+            for setting, found in _found(subject, length, needles, settings, options).items():
+                for needle, hit in zip(needles, found, strict=True):
+                    hits[setting].setdefault((length, needle.depth), []).append((float(hit), 1.0))
     return len(options.lengths) * count * len(DEPTHS), [
         {"reader": reader, "ratio": ratio, "length": length, "depth": depth, "n": len(pairs)}
         | metrics.summarise({"hit": pairs}, options.seed)
         for (reader, ratio), cells in hits.items()
+        if cells
         for (length, depth), pairs in _with_means(cells).items()
     ]
 
 
 def _found(
-    subject: Subject, needles: Sequence[Needle], settings: Sequence[Setting], options: Options
+    subject: Subject, length: int, needles: Sequence[Needle], settings: Sequence[Setting], options: Options
 ) -> dict[Setting, list[bool]]:
     documents = {needle.text: subject.ccf.segment(needle.text) for needle in needles}
     questions = [Question(question_prompt(subject.ccf.tokenizer, n.question), documents[n.text]) for n in needles]
+    if length > asking.room(subject.ccf.decoder, questions):
+        # Cut to the window it would be another reader.
+        settings = [setting for setting in settings if setting[0] not in ("full", "base_full")]
     return {
         setting: [n.found_in(batches.decode(subject.ccf, ids)) for n, ids in zip(needles, written, strict=True)]
         for setting, written in asking.answers(subject, settings, questions, options)

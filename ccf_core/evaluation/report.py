@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ccf_core.evaluation import figure
+from ccf_core.evaluation import figure, heatmap
 from ccf_core.evaluation.data import EvaluationError
 from ccf_core.evaluation.tasks import TASKS
 
@@ -38,13 +38,16 @@ def main(args: argparse.Namespace) -> dict:
     if len(results) < len(args.files):
         raise EvaluationError("Two of the files have one name: rename one of them.")
     folder: Path = args.out.parent
-    figures = {f"images/{args.out.stem}-{name}.svg": name for name in results if drawing(results[name])}
-    if figures:
-        (folder / "images").mkdir(exist_ok=True)
-    for path, name in figures.items():
-        (folder / path).write_text(drawing(results[name]), encoding="utf-8")
-    args.out.write_text(page(results, {name: path for path, name in figures.items()}), encoding="utf-8")
-    return {"written": [args.out.name, *figures]}
+    figures: dict[str, list[str]] = {}
+    for name, result in results.items():
+        for suffix, drawn in (("", drawing(result)), ("-map", heat_map(result))):
+            if drawn:
+                path = f"images/{args.out.stem}-{name}{suffix}.svg"
+                (folder / "images").mkdir(exist_ok=True)
+                (folder / path).write_text(drawn, encoding="utf-8")
+                figures.setdefault(name, []).append(path)
+    args.out.write_text(page(results, figures), encoding="utf-8")
+    return {"written": [args.out.name, *(path for paths in figures.values() for path in paths)]}
 
 
 def _read(file: Path) -> Result:
@@ -57,7 +60,7 @@ def _read(file: Path) -> Result:
     return result
 
 
-def page(results: dict[str, Result], figures: dict[str, str]) -> str:
+def page(results: dict[str, Result], figures: dict[str, list[str]]) -> str:
     """A page of every result, in the order of the tasks; ``figures`` are paths by the results' names."""
     order = list(TASKS)
     parts = [
@@ -67,8 +70,8 @@ def page(results: dict[str, Result], figures: dict[str, str]) -> str:
     ]
     for name, result in sorted(results.items(), key=lambda item: (order.index(item[1]["task"]), item[0])):
         title = result["task"] if name == result["task"] else f"{result['task']}: {name}"
-        image = [f"![{title}]({figures[name]})"] if name in figures else []
-        parts += [f"## {title}", *image, markdown(result).rstrip()]
+        images = [f"![{title}]({path})" for path in figures.get(name, [])]
+        parts += [f"## {title}", *images, markdown(result).rstrip()]
     return "\n\n".join(parts) + "\n"
 
 
@@ -158,3 +161,30 @@ def drawing(result: Result) -> str:
 
 def _part(key: str, value: Any) -> str:
     return f"segment {value}" if key == "k" else {"full": "full segments"}.get(value, str(value))
+
+
+def heat_map(result: Result) -> str:
+    """Shares over length and depth, a panel for each reader and ratio; empty if the rows have no depths."""
+    panels: dict[str, dict[tuple[str, str], float]] = {}
+    lengths, depths = set(), set()
+    for row in result["rows"]:
+        length, depth = row.get("length", "all"), row.get("depth", "all")
+        if "all" not in (length, depth):
+            name = f"{row['reader']} at {row['ratio']}x" if row["ratio"] else row["reader"]
+            panels.setdefault(name, {})[_thousands(length), f"{depth:.0%}"] = row["metrics"]["hit"]
+            lengths.add(length)
+            depths.add(depth)
+    if not panels:
+        return ""
+    return heatmap.svg(
+        f"Needles found, %: {result['data']['name']}",
+        "tokens of the document",
+        "depth",
+        [_thousands(length) for length in sorted(lengths)],
+        [f"{depth:.0%}" for depth in sorted(depths)],
+        [heatmap.Panel(name, cells) for name, cells in panels.items()],
+    )
+
+
+def _thousands(tokens: int) -> str:
+    return f"{tokens / 1000:g}k" if tokens >= 1000 else str(tokens)

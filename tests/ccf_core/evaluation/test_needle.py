@@ -63,6 +63,24 @@ def test_every_cell_and_the_means_are_told(subject: Subject, long_rows: list[Row
     }  # fmt: skip
 
 
+def test_documents_beyond_the_window_are_read_from_memory_and_never_called_full(
+    subject: Subject, long_rows: list[Row], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The tiny window is 1,024; documents one by one, as long ones are.
+    monkeypatch.setattr(needle, "TOGETHER", 1)
+    options = dataclasses.replace(OPTIONS, lengths=(200, 2000), needles=1, readers=("memory", "truncated", "full"))
+    n, rows = needle.evaluate(subject, long_rows * 8, options)
+    assert n == 2 * 5
+    lengths = {reader: {r["length"] for r in rows if r["reader"] == reader} for reader in options.readers}
+    assert lengths == {
+        "memory": {200, 2000, "all"},
+        "truncated": {200, 2000, "all"},
+        "full": {200, "all"},
+    }
+    only = needle.evaluate(subject, long_rows * 8, dataclasses.replace(options, lengths=(2000,), readers=("full",)))
+    assert only == (5, [])
+
+
 @pytest.mark.parametrize(("answer", "hit"), [("It is 12345.", True), ("1234", False), ("12 345", False), ("", False)])
 def test_a_hit_is_the_code_in_the_answer(answer: str, hit: bool) -> None:
     assert Needle("…", "Alma Ashby", "12345", 0.0).found_in(answer) is hit

@@ -11,7 +11,7 @@ import pytest
 
 from ccf_core.__main__ import main
 from ccf_core.evaluation import report
-from ccf_core.evaluation.report import drawing, markdown, page, table
+from ccf_core.evaluation.report import drawing, heat_map, markdown, page, table
 from ccf_core.evaluation.tasks import TASKS
 
 
@@ -92,6 +92,29 @@ def test_figures_draw_readers_over_ratios() -> None:
     assert drawing(result("qa", QA["rows"][:1])) == ""
 
 
+def test_needles_are_mapped_over_length_and_depth(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cells = [(1000, 0.0, 1.0), (1000, 1.0, 0.5), (128_000, 0.0, 0.25), ("all", "all", 0.6), (1000, "all", 0.75)]
+    rows = [
+        row("memory", ratio, {"hit": hit}, length=length, depth=depth)
+        for ratio in (4, 8)
+        for length, depth, hit in cells
+    ]
+    needles = result("needle", rows)
+    drawn = ElementTree.fromstring(heat_map(needles))
+    panels = [group for group in drawn.iter() if group.get("class") == "panel"]
+    assert [panel[0].text for panel in panels] == ["memory at 4x", "memory at 8x"]
+    told = [text.text for text in panels[0].iter() if text.tag.endswith("text")]
+    assert told == ["memory at 4x", "tokens of the document", "depth", "1k", "128k", "0%", "100", "25", "100%", "50"]
+    boxes = [box[0].text for box in panels[0].iter() if box.tag.endswith("rect")]
+    assert boxes[-1] == "memory at 4x, 128k, 100%: not run"
+    assert heat_map(QA) == ""
+    (tmp_path / "needle.json").write_text(json.dumps(needles))
+    assert main(["report", str(tmp_path / "needle.json"), "--out", str(tmp_path / "page.md")]) == 0
+    written = ["page.md", "images/page-needle.svg", "images/page-needle-map.svg"]
+    assert json.loads(capsys.readouterr().out) == {"written": written}
+    assert (tmp_path / written[2]).read_text(encoding="utf-8") == heat_map(needles)
+
+
 def test_a_page_and_its_figures_are_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     loss = result("perplexity", [row("none", None, {"nats": 2.5}, k=4)])
     for name, content in (("best", QA), ("perplexity", loss)):
@@ -102,7 +125,7 @@ def test_a_page_and_its_figures_are_written(tmp_path: Path, capsys: pytest.Captu
     assert main(["report", *files, "--out", str(out)]) == 0
     assert json.loads(capsys.readouterr().out) == {"written": ["results.md", "images/results-best.svg"]}
     written = out.read_text(encoding="utf-8")
-    assert written == page({"best": QA, "perplexity": loss}, {"best": "images/results-best.svg"})
+    assert written == page({"best": QA, "perplexity": loss}, {"best": ["images/results-best.svg"]})
     assert written.index("## perplexity") < written.index("## qa: best")
     assert (out.parent / "images" / "results-best.svg").read_text(encoding="utf-8") == drawing(QA)
 

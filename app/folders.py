@@ -1,0 +1,217 @@
+"""A folder of documents comes in, spread over the processes of one launch.
+
+The main process alone reads files and writes to the database. Segments that are missing, of many documents together,
+are sorted by length and dealt out in shares of one batch's tokens, so that batches are full and need no padding; what
+comes back is stored while the next round is encoded. A killed run loses the rounds on their way and nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import groupby, islice
+from pathlib import Path
+
+from app.errors import NothingIngested, WorkbenchError
+from app.ingest import Intake
+from app.memories import packed
+from app.model import Model, model_key
+from app.processes import Processes
+from app.readers import Limits, ReadError
+from app.settings import Settings
+from app.views import FolderProgress
+from ccf_core import CCF, NothingToCompress
+from ccf_core.segment import Segmented
+from store import DocumentNotFound, InvalidText
+
+#: Tokens of documents whose segments are dealt out together: many enough for full batches of tails too.
+TOGETHER = 2_000_000
+
+#: (level, bytes as stored) of one segment.
+Parts = list[tuple[int, bytes]]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A segment that has to be encoded."""
+
+    document: Segmented
+    index: int
+
+    def __len__(self) -> int:
+        return len(self.document.spans[self.index])
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A file whose text is stored, and its segments that are not."""
+
+    file: str
+    document: Segmented
+    missing: Sequence[int]
+
+
+@dataclass
+class Taken:
+    """What came of a folder; ``cached`` counts files of which nothing had to be encoded, ``failed`` is file: reason."""
+
+    documents: set[str] = field(default_factory=set)
+    files: int = 0
+    tokens: int = 0
+    cached: int = 0
+    segments: int = 0
+    encoded_segments: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+class Folders:
+    def __init__(self, intake: Intake) -> None:
+        self.intake = intake
+        self.store = intake.store
+        self.memories = intake.memories
+
+    def ingest(self, folder: Path, processes: Processes, progress: FolderProgress) -> Taken:
+        """Take in every file below ``folder``; called by the main process while the others ``assist``.
+
+        A file that cannot be taken is told in the outcome, and the others go on. ``progress`` is told what is at
+        hand and (tokens stored, tokens in all) of what is being encoded, 0 of 0 before that.
+
+        Raises:
+            NothingIngested: there is no file, or none could be taken.
+            ProcessFailed: another process failed or is gone; what was stored until then is kept.
+            CCFError, ModelNotReady: the model cannot be loaded.
+        """
+        files = _files(folder)
+        ccf = self.memories.model.load(lambda _, message: progress(message, 0, 0))
+        processes.agree(partial(model_key, ccf))
+        taken, seen, waiting = Taken(), set[str](), list[Waiting]()
+        for number, path in enumerate(files, 1):
+            name = os.fsencode(path.relative_to(folder)).decode("utf-8", "replace")
+            progress(f"{number}/{len(files)} {name}", 0, 0)
+            try:
+                waiting.append(self._read(name, path, ccf, seen))
+            except (ReadError, WorkbenchError, NothingToCompress, InvalidText) as error:
+                taken.failed[name] = str(error)
+            except OSError as error:
+                taken.failed[name] = f"{error.strerror or error}."
+            if number == len(files) or sum(len(one.document.input_ids) for one in waiting) >= TOGETHER:
+                self._complete(waiting, ccf, processes, progress, taken)
+                waiting = []
+        processes.dismiss()
+        if not taken.files:
+            reasons = "; ".join(f"{name}: {reason}" for name, reason in list(taken.failed.items())[:3])
+            raise NothingIngested(f"None of the {len(files)} files in {folder} could be taken ({reasons})")
+        return taken
+
+    def _read(self, name: str, path: Path, ccf: CCF, seen: set[str]) -> Waiting:
+        Limits().check_size(path.stat().st_size)
+        with self.intake.received(path.read_bytes(), path.name) as (stored, _):
+            document = self.memories.segmented(stored.sha256, ccf=ccf)
+        # A second file of the same text waits for what the first one brings.
+        known = document.sha256 in seen
+        seen.add(document.sha256)
+        missing = [] if known else self.memories.missing(document.sha256, len(document.spans), ccf)
+        return Waiting(name, document, missing)
+
+    def _complete(
+        self, waiting: Sequence[Waiting], ccf: CCF, processes: Processes, progress: FolderProgress, taken: Taken
+    ) -> None:
+        pieces = [Piece(one.document, index) for one in waiting for index in one.missing]
+        total, done = sum(map(len, pieces)), 0
+        gone: set[str] = set()
+        storing: Future[int] | None = None
+        # A database is slower than several GPUs: it writes one round while they encode the next.
+        with ThreadPoolExecutor(1) as writer:
+            work = partial(encode, self.memories.model)
+            for dealt in processes.deal(work, shares(pieces, ccf.batch_size, ccf.config.segment_length), _token_ids):
+                if storing:
+                    done += storing.result()
+                    progress("memory", done, total)
+                storing = writer.submit(self._store, model_key(ccf), dealt, gone)
+            if storing:
+                progress("memory", done + storing.result(), total)
+        for one in waiting:
+            if one.document.sha256 in gone:
+                taken.failed[one.file] = "It was deleted from the library meanwhile; give it again to have it back."
+                continue
+            taken.documents.add(one.document.sha256)
+            taken.files += 1
+            taken.tokens += len(one.document.input_ids)
+            taken.cached += not one.missing
+            taken.segments += len(one.document.spans)
+            taken.encoded_segments += len(one.missing)
+
+    def _store(self, key: str, dealt: Sequence[tuple[list[list[Piece]], list[Parts]]], gone: set[str]) -> int:
+        """Store a round, document by document; returns its tokens. Documents that were deleted go into ``gone``."""
+        by_document: dict[str, list[tuple[int, int, bytes]]] = {}
+        tokens = 0
+        for share, encoded in dealt:
+            for piece, parts in zip((piece for batch in share for piece in batch), encoded, strict=True):
+                own = by_document.setdefault(piece.document.sha256, [])
+                own += [(piece.index, level, data) for level, data in parts]
+                tokens += len(piece)
+        for sha256, blocks in by_document.items():
+            try:
+                self.store.memories.put_many(sha256, key, blocks)
+            except DocumentNotFound:
+                gone.add(sha256)
+        return tokens
+
+
+def assist(settings: Settings, processes: Processes) -> None:
+    """What the processes besides the main one do: load the model, encode what is dealt to them. No database.
+
+    Raises ProcessFailed when the main process is gone.
+    """
+    model = Model(settings)
+    processes.agree(lambda: model_key(model.load()))
+    processes.serve(partial(encode, model))
+
+
+def encode(model: Model, batches: Sequence[Sequence[Sequence[int]]]) -> list[Parts]:
+    """What is stored of every segment of every batch; token ids in, one length a batch."""
+    ccf = model.load()
+    encoded: list[Parts] = []
+    for batch in batches:
+        with model.turn():
+            encoded += [packed(blocks) for blocks in ccf.encoder.encode(batch, ccf.config.finest)]
+    return encoded
+
+
+def shares(pieces: Sequence[Piece], batch_size: int, segment_length: int) -> Iterator[list[list[Piece]]]:
+    """Batches of pieces of equal length, longest first, as many together as hold the tokens of one full batch.
+
+    They do not depend on how many processes there are: alike devices give alike memories, however many.
+    """
+    share: list[list[Piece]] = []
+    room = batch_size * segment_length
+    for length, alike in groupby(sorted(pieces, key=len, reverse=True), key=len):
+        while batch := list(islice(alike, batch_size)):
+            if share and len(batch) * length > room:
+                yield share
+                share, room = [], batch_size * segment_length
+            share.append(batch)
+            room -= len(batch) * length
+    if share:
+        yield share
+
+
+def _token_ids(share: Sequence[Sequence[Piece]]) -> list[list[tuple[int, ...]]]:
+    return [[piece.document.segment(piece.index) for piece in batch] for batch in share]
+
+
+def _files(folder: Path) -> list[Path]:
+    """Files below ``folder`` by name, without hidden ones and those in hidden folders."""
+    if not folder.is_dir():
+        raise NothingIngested(f"{folder} is no folder; name one that holds documents.")
+    found = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
+    if not found:
+        raise NothingIngested(f"There are no files in {folder}; name a folder that holds documents.")
+    return found
