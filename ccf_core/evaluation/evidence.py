@@ -10,11 +10,11 @@ from functools import partial
 from math import comb
 
 from ccf_core.answer import evidence
+from ccf_core.bm25 import bm25
 from ccf_core.decoder import slot_segments
 from ccf_core.evaluation import asking, batches, metrics, readers
 from ccf_core.evaluation.asking import Question, Scores, Setting
 from ccf_core.evaluation.batches import Job
-from ccf_core.evaluation.bm25 import bm25
 from ccf_core.evaluation.data import EvaluationError, Row
 from ccf_core.evaluation.subject import Options, Subject
 from ccf_core.memory import KVMemory
