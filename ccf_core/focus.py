@@ -24,6 +24,8 @@ from ccf_core.memory import KVMemory
 
 #: A segment's ratio when it is read as text: one position a token.
 TEXT = 1
+#: Scored as an answer it asks for the attention of the prompt's last token, whatever token it is.
+NO_ANSWER = (0,)
 #: Share of the full cache that is spent unless a budget is given.
 SHARE = 6
 
@@ -204,15 +206,15 @@ def read(
 ) -> Focused:
     """What to read of a document for a question: coarse first, then a plan by what the question attends to there.
 
-    question : its words, for BM25.  prompt : its tokens, for the decoder; their attention to the coarsest slots is
-    the other signal, and ``fuse`` makes one of both.  memory : down to the finest ratio that may be read.
-    input_ids : the tokens that it was made of.
+    question : its words, for BM25.  prompt : its tokens, for the decoder; what the last of them, which chooses the
+    answer's first token, attends to at the coarsest ratio is the other signal, and ``fuse`` makes one of both.
+    memory : down to the finest ratio that may be read.  input_ids : the tokens that it was made of.
 
     Raises ValueError if these are not as many; MemoryMismatch for a mean-pooled memory.
     """
     check(memory)
     texts = cut(input_ids, [len(span) for span in memory.spans])
     coarse = memory.at(memory.header.ratios[-1])
-    attention = slot_attention(decoder, decoder.prefix(coarse), prompt[:1], prompt[1:])
+    attention = slot_attention(decoder, decoder.prefix(coarse), prompt, NO_ANSWER)
     scores = fuse(by_segment(attention, coarse), words(tokenizer, question, texts))
     return spend(decoder, memory, texts, scores, settings)

@@ -147,7 +147,7 @@ def _found(
     questions = [Question(question_prompt(subject.ccf.tokenizer, n.question), documents[n.text]) for n in needles]
     return {
         setting: [n.found_in(batches.decode(subject.ccf, ids)) for n, ids in zip(needles, written, strict=True)]
-        for setting, written in asking.answers(subject, settings, questions, options)
+        for setting, written, _ in asking.answers(subject, settings, questions, options)
     }
 
 

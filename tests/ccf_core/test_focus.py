@@ -181,7 +181,7 @@ def test_words_of_the_question_and_attention_both_choose(ccf: CCF) -> None:
     prompt = question_prompt(ccf.tokenizer, question)
     found = read(ccf.decoder, ccf.tokenizer, question, prompt, memory, ids, Focus(80, 1))
     coarse = memory.at(32)
-    attention = slot_attention(ccf.decoder, ccf.decoder.prefix(coarse), prompt[:1], prompt[1:])
+    attention = slot_attention(ccf.decoder, ccf.decoder.prefix(coarse), prompt, [0])
     sums = torch.zeros(memory.segments).index_add_(0, torch.tensor(slot_segments(coarse)), attention)
     assert TEXT in found.ratios
     chosen = found.ratios.index(TEXT)
