@@ -228,6 +228,7 @@ class Workbench:
         chat: int | None = None,
         history: History = "auto",
         replace_last: bool = False,
+        in_full: int = 0,
         progress: Progress = silent,
         cancelled: Cancelled = never,
     ) -> Iterator[str | AnswerView]:
@@ -237,6 +238,9 @@ class Workbench:
         compressed again. Several documents are read one after the other, in the order given. When
         ``cancelled`` turns true while the answer is being written, it ends there, and a note says so. Closing
         the iterator stops the model; nobody else can use the model until it is exhausted or closed.
+
+        ``focus`` reads the documents coarsely, what the question needs finer, and at most ``in_full`` segments as text
+        (0: no limit), all in the bytes of the memory at ``ratio``.
 
         With ``chat``, question and answer are appended to it, or take the place of its last ones
         (``replace_last``), and the question sees its last turns: ``all`` or ``none`` of them, or (``auto``) those
@@ -250,8 +254,9 @@ class Workbench:
             Cancelled: of ccf_core, before the answer began.
         """
         return self._asking.ask(
-            question, documents, ratio, reader, max_new_tokens, chat, progress, cancelled, history, replace_last
-        )
+            question, documents, ratio, reader, max_new_tokens, chat, progress, cancelled, history, replace_last,
+            in_full,
+        )  # fmt: skip
 
     # Looking into memories
 
