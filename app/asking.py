@@ -231,12 +231,12 @@ def _fit(ccf: CCF, asked: Question, memory: KVMemory | None, tokens: int) -> Que
 
 def _notes(asked: Question, window: int, texts: Sequence[Segmented], answer: Answer, stopped: bool) -> list[str]:
     notes = [ABSTAINED] if abstained(answer.text) else []
-    if asked.reader == "focus":
-        fine = [found.ratio for found in answer.evidence]
-        if TEXT not in fine or fine.count(TEXT) < asked.in_full:
+    if asked.reader == "focus" and answer.evidence:
+        in_full = sum(found.ratio == TEXT for found in answer.evidence)
+        if in_full < max(asked.in_full, 1):
             notes.append(
-                f"In the bytes of {asked.ratio}x there was room for {fine.count(TEXT)} segments in full, the rest was "
-                "read as slots; a finer ratio gives more room."
+                f"The bytes of {asked.ratio}x have room for {in_full} segment{'s' * (in_full != 1)} in full; the rest is "
+                "read as slots. A finer ratio gives more room."
             )
     if asked.reader in ("memory", "focus"):
         for document, text in zip(asked.documents, texts, strict=True):
