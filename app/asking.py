@@ -235,8 +235,8 @@ def _notes(asked: Question, window: int, texts: Sequence[Segmented], answer: Ans
         in_full = sum(found.ratio == TEXT for found in answer.evidence)
         if in_full < max(asked.in_full, 1):
             notes.append(
-                f"The bytes of {asked.ratio}x have room for {in_full} segment{'s' * (in_full != 1)} in full; the rest is "
-                "read as slots. A finer ratio gives more room."
+                f"The bytes of {asked.ratio}x have room for {in_full} segment{'s' * (in_full != 1)} in full; the rest "
+                "is read as slots. A finer ratio gives more room."
             )
     if asked.reader in ("memory", "focus"):
         for document, text in zip(asked.documents, texts, strict=True):
