@@ -16,10 +16,11 @@ from app.followups import History, earlier_turns, turns
 from app.library import page_at
 from app.memories import Memories
 from app.views import AnswerView, Cancelled, EvidenceView, Progress, Reader, TimingsView
-from ccf_core import CCF, Answer, KVMemory
+from ccf_core import CCF, Answer, Focus, KVMemory
 from ccf_core.answer import question_prompt
 from ccf_core.baselines import BASELINES
 from ccf_core.evaluation.metrics import abstains
+from ccf_core.focus import TEXT, positions
 from ccf_core.segment import Segmented
 from store import Document, Store
 
@@ -38,6 +39,7 @@ class Question:
     reader: Reader
     max_new_tokens: int
     history: tuple[tuple[str, str], ...] = ()
+    in_full: int = 0
 
 
 class Asking:
@@ -58,9 +60,12 @@ class Asking:
         cancelled: Cancelled,
         history: History = "auto",
         replace_last: bool = False,
+        in_full: int = 0,
     ) -> Iterator[str | AnswerView]:
         """See ``Workbench.ask``."""
-        asked = self._check(question, documents, ratio, reader, max_new_tokens, chat)
+        if in_full < 0:
+            raise NotAnswerable(f"The segments read in full must be 0 or more, not {in_full}.")
+        asked = replace(self._check(question, documents, ratio, reader, max_new_tokens, chat), in_full=in_full)
         if chat is not None:
             earlier = earlier_turns(self.store, chat, asked.text, history, without_last=replace_last)
             asked = replace(asked, history=tuple(earlier))
@@ -72,10 +77,12 @@ class Asking:
         if reader not in ("full", "none"):
             ratio, note = affordable(ccf, ratio, texts, self.budget)
             asked = replace(asked, ratio=ratio)
-            recalled = [self.memories.recall(d.sha256, ratio, None, progress, cancelled, ccf) for d in asked.documents]
+            held = ccf.config.ratios[0] if reader == "focus" else ratio
+            recalled = [self.memories.recall(d.sha256, held, None, progress, cancelled, ccf) for d in asked.documents]
             memory = KVMemory.join([r.memory for r in recalled])
             notes = [*([note] if note else []), *(note for r in recalled for note in r.notes)]
         input_ids = [token for text in texts for token in text.input_ids]
+        budget = sum(positions(len(span), ratio) for text in texts for span in text.spans)
         loaded = time.perf_counter() - started
         answer: Answer | None = None
         stopped = False
@@ -98,6 +105,7 @@ class Asking:
                     input_ids=input_ids,
                     cancelled=stop,
                     history=asked.history,
+                    focus=Focus(budget, in_full),
                 ),
             )
             # A reader that leaves early must stop the model before the next one gets it.
@@ -175,6 +183,7 @@ class Asking:
                     end=span.char_end,
                     page=page_at(document, span.char_start),
                     text=self.store.documents.text(document.sha256)[span.char_start : span.char_end],
+                    ratio=found.ratio,
                 )
             )
         return tuple(views)
@@ -227,7 +236,14 @@ def _fit(ccf: CCF, asked: Question, memory: KVMemory | None, tokens: int) -> Que
 
 def _notes(asked: Question, window: int, texts: Sequence[Segmented], answer: Answer, stopped: bool) -> list[str]:
     notes = [ABSTAINED] if abstained(answer.text) else []
-    if asked.reader == "memory":
+    if asked.reader == "focus" and answer.evidence:
+        in_full = sum(found.ratio == TEXT for found in answer.evidence)
+        if in_full < max(asked.in_full, 1):
+            notes.append(
+                f"The bytes of {asked.ratio}x have room for {in_full} segment{'s' * (in_full != 1)} in full; the rest "
+                "is read as slots. A finer ratio gives more room."
+            )
+    if asked.reader in ("memory", "focus"):
         for document, text in zip(asked.documents, texts, strict=True):
             if len(text.input_ids) < HARDLY_COMPRESSED:
                 notes.append(f"“{document.title}” has only {len(text.input_ids)} tokens: it is hardly compressed.")

@@ -120,12 +120,15 @@ def _parser() -> Parser:
     _ratio(ask)
     ask.add_argument("--reader", default="memory", choices=get_args(Reader), help="default: memory")
     ask.add_argument("--kv-budget", type=_budget, metavar="B", help="positions (4096) or MB (200MB) to hold at most")
+    ask.add_argument(
+        "--in-full", type=int, default=0, metavar="N", help="focus: segments read in full at most (0: no limit)"
+    )
     ask.add_argument("--max-new-tokens", type=int, default=64, metavar="N", help="longest answer (default 64)")
 
     compare = command("compare", "ask a question about a file under several settings")
     compare.add_argument("file", type=_path, metavar="FILE")
     compare.add_argument("question", metavar="QUESTION")
-    compare.add_argument("--settings", nargs="+", metavar="S", help="full, 4x, 8x, 16x, 32x, truncated, none")
+    compare.add_argument("--settings", nargs="+", metavar="S", help="full, 4x, 8x, 16x, 32x, focus, truncated, none")
 
     ingest = command("ingest", "compress every file of a folder and of the folders in it")
     ingest.add_argument("dir", type=_path, metavar="DIR")

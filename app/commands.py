@@ -81,6 +81,7 @@ def ask(workbench: Workbench, args: argparse.Namespace, meter: Meter) -> Result:
         args.ratio,
         args.reader,
         max_new_tokens=args.max_new_tokens,
+        in_full=args.in_full,
         progress=meter.step,
     )
     for answer in pieces:
@@ -92,13 +93,18 @@ def ask(workbench: Workbench, args: argparse.Namespace, meter: Meter) -> Result:
         "answer": answer.text,
         "reader": answer.reader,
         "ratio": answer.ratio,
-        "evidence": [{field: getattr(item, field) for field in fields} for item in answer.evidence],
+        "evidence": [
+            {field: getattr(item, field) for field in fields} | ({"ratio": item.ratio} if item.ratio else {})
+            for item in answer.evidence
+        ],
         "timings": asdict(answer.timings),
         "kv_bytes": answer.kv_bytes,
         "full_kv_bytes": answer.full_kv_bytes,
     }
     evidence = [
-        f"  {item.score:.0%} segment {item.segment}" + (f", page {item.page}" if item.page else "")
+        f"  {item.score:.0%} segment {item.segment}"
+        + (f", page {item.page}" if item.page else "")
+        + (f", read {'in full' if item.ratio == 1 else f'at {item.ratio}x'}" if item.ratio else "")
         for item in answer.evidence[:3]
     ]
     waited = answer.timings.load_s + answer.timings.first_token_s

@@ -12,9 +12,9 @@ from app.memories import Memories
 from app.views import AnswerView, Cancelled, Progress, Reader, never, silent
 from ccf_core import Cancelled as WasCancelled
 
-FULL, TRUNCATED, NONE = "full", "truncated", "none"
-#: ``truncated`` reads the first tokens of the text that fit the bytes of the memory at this ratio.
-TRUNCATED_RATIO = 8
+FULL, FOCUS, TRUNCATED, NONE = "full", "focus", "truncated", "none"
+#: ``focus`` and ``truncated`` (the first tokens of the text) have the bytes of the memory at this ratio.
+SAME_BYTES = 8
 DEFAULT = (FULL, "4x", "8x", "16x", TRUNCATED)
 
 
@@ -45,10 +45,10 @@ class Comparing:
     ) -> Iterator[Compared]:
         """Answers under each setting, one after the other, full context first; every answer is a model's turn.
 
-        A setting is ``full``, a ratio (``4x`` …), ``truncated`` (the first tokens that fit the bytes of the
-        memory at 8x) or ``none``. What one setting cannot do, such as a text that is too long to be read in
-        full, is that setting's ``error`` and the others go on. When ``cancelled`` turns true, the answer being
-        written ends there and the settings after it are left out.
+        A setting is ``full``, a ratio (``4x`` …), ``focus`` (coarse, finer where the question needs it) or
+        ``truncated`` (the first tokens), both in the bytes of the memory at 8x, or ``none``. What one setting cannot
+        do, such as a text that is too long to be read in full, is that setting's ``error`` and the others go on. When
+        ``cancelled`` turns true, the answer being written ends there and the settings after it are left out.
 
         Raises, at the first step: NotAnswerable (no question, no setting or an unknown one), NoDocument,
         DocumentNotFound.
@@ -97,11 +97,11 @@ class Comparing:
         """What the decoder reads, and the ratio that goes with it."""
         if setting.endswith("x"):
             return "memory", int(setting[:-1])
-        if setting == TRUNCATED:
-            return "truncated", TRUNCATED_RATIO
+        if setting in (FOCUS, TRUNCATED):
+            return ("focus" if setting == FOCUS else "truncated"), SAME_BYTES
         return ("full" if setting == FULL else "none"), self.memories.model.load().config.ratios[0]
 
 
 def all_settings(ratios: Sequence[int]) -> tuple[str, ...]:
     """Every setting there is, in the order in which they are compared."""
-    return (FULL, *(f"{ratio}x" for ratio in ratios), TRUNCATED, NONE)
+    return (FULL, *(f"{ratio}x" for ratio in ratios), FOCUS, TRUNCATED, NONE)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app import render
-from app.comparing import FULL, NONE, TRUNCATED, TRUNCATED_RATIO
+from app.comparing import FOCUS, FULL, NONE, SAME_BYTES, TRUNCATED
 from app.plots import readable_bytes
 from app.views import AnswerView
 
@@ -28,7 +28,8 @@ class Card:
 
 def label(setting: str) -> str:
     """A setting in words."""
-    names = {FULL: "full context", TRUNCATED: f"truncated, bytes of {TRUNCATED_RATIO}x", NONE: "no document"}
+    same = f"bytes of {SAME_BYTES}x"
+    names = {FULL: "full context", FOCUS: f"focus, {same}", TRUNCATED: f"truncated, {same}", NONE: "no document"}
     return names.get(setting, f"memory {setting}")
 
 

@@ -36,8 +36,8 @@ def answer_from_dict(stored: Mapping[str, Any]) -> AnswerView:
     )
 
 
-def export_answer(answer: AnswerView, form: Literal["markdown", "json"]) -> str:
-    """See ``Workbench.export_answer``."""
+def export_answer(answer: AnswerView, form: Literal["markdown", "json"] = "markdown") -> str:
+    """An answer with settings, costs and evidence as one text."""
     if form == "json":
         return json.dumps(answer_to_dict(answer), indent=2, ensure_ascii=False) + "\n"
     lines = ["# " + _literal(answer.question), "", _literal(answer.text) or "(no answer)", ""]
@@ -51,7 +51,8 @@ def export_answer(answer: AnswerView, form: Literal["markdown", "json"]) -> str:
     lines += [f"- {_literal(note)}" for note in answer.notes] + [""] * bool(answer.notes)
     for item in answer.evidence:
         page = f", page {item.page}" if item.page else ""
-        place = f"segment {item.segment}{page}, characters {item.start:,} to {item.end:,}"
+        how = f", read {'in full' if item.ratio == 1 else f'at {item.ratio}x'}" if item.ratio else ""
+        place = f"segment {item.segment}{page}, characters {item.start:,} to {item.end:,}{how}"
         lines += [f"## {_literal(item.title)}: {place}, share {item.score:.0%}", ""]
         lines += [f"> {_literal(line)}".rstrip() for line in item.text.strip().splitlines()] + [""]
     return "\n".join(lines)

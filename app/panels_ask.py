@@ -22,6 +22,7 @@ EMPTY = (
 )
 READ = {
     "memory": "memory at {ratio}x",
+    "focus": "by focus, in the bytes of {ratio}x",
     "full": "the full text",
     "truncated": "the first tokens, in the bytes of {ratio}x",
     "none": "nothing",
@@ -29,6 +30,11 @@ READ = {
 _EVIDENCE_MEANS = (
     "Attention of the answer's tokens to the memory's slots: mean over heads and the upper half of the layers, summed "
     "for each segment; all shares add up to 100%"
+)
+
+_READ_MEANS = (
+    "Segments that were read as text, then those that were read finer than the rest of the document; each with its "
+    "share of the attention of the answer's tokens"
 )
 
 
@@ -82,22 +88,29 @@ def evidence(items: Sequence[EvidenceView]) -> str:
     chips = [_chip(item) for item in items]
     rest = chips[SHOWN_EVIDENCE:]
     more = f'<details class="more"><summary>{len(rest)} more</summary>{"".join(rest)}</details>' if rest else ""
+    head, means = ("What it read", _READ_MEANS) if items[0].ratio else ("Where it looked", _EVIDENCE_MEANS)
     return (
         f'<div class="chips" role="group" aria-label="Where the answer looked"><span class="chips-head" '
-        f'title="{_EVIDENCE_MEANS}">Where it looked</span>{"".join(chips[:SHOWN_EVIDENCE])}{more}</div>'
+        f'title="{means}">{head}</span>{"".join(chips[:SHOWN_EVIDENCE])}{more}</div>'
     )
 
 
 def _chip(item: EvidenceView) -> str:
     page = f"page {item.page} · " if item.page else ""
+    how = f" · {read_as(item.ratio)}" if item.ratio else ""
     share = min(max(item.score, 0.0), 1.0)
     return (
         f'<button type="button" class="chip" data-act="place" data-of="{item.document}" data-start="{item.start}" '
         f'data-end="{item.end}" title="Open the text at this place"><span class="chip-title" dir="auto">'
-        f'{render.escape(item.title)}</span><span class="chip-place">{page}segment {item.segment}</span>'
+        f'{render.escape(item.title)}</span><span class="chip-place">{page}segment {item.segment}{how}</span>'
         f'<meter min="0" max="1" value="{share:.4f}">{share:.0%}</meter>'
         f'<span class="chip-share">{share:.0%}</span></button>'
     )
+
+
+def read_as(ratio: int) -> str:
+    """How ``focus`` read a segment."""
+    return "in full" if ratio == 1 else f"at {ratio}x"
 
 
 def cost(answer: AnswerView) -> str:

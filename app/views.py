@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from ccf_core import KVMemory
 
-Reader = Literal["memory", "full", "truncated", "none", "sink_recent", "random", "key_norm", "repeat_attention"]
+Reader = Literal[
+    "memory", "focus", "full", "truncated", "none", "sink_recent", "random", "key_norm", "repeat_attention"
+]
 DocumentState = Literal["unknown", "text", "compressing", "partial", "ready"]
 
 
@@ -147,7 +149,10 @@ class Recalled:
 
 @dataclass(frozen=True)
 class EvidenceView:
-    """A segment and its share of the attention that the answer paid to the memory; all shares sum to 1."""
+    """A segment and its share of the attention that the answer paid to the memory; all shares sum to 1.
+
+    ratio : at which it was read, 1 if as text; only of ``focus``, which reads segments at ratios of their own.
+    """
 
     document: str
     title: str
@@ -157,6 +162,7 @@ class EvidenceView:
     end: int
     page: int | None
     text: str
+    ratio: int | None = None
 
 
 @dataclass(frozen=True)
@@ -170,7 +176,10 @@ class TimingsView:
 
 @dataclass(frozen=True)
 class AnswerView:
-    """An answer with its evidence (the strongest segments first; for the reader ``memory`` alone) and cost.
+    """An answer with its evidence and cost.
+
+    evidence : of ``memory`` the segments attended to, the strongest first; of ``focus`` those that were read in full,
+        then those that were read finer than the rest; of other readers nothing.
 
     kv_bytes : held by the decoder for the documents while it answered.
     full_kv_bytes : the documents' plain cache in bf16.

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from app.asking import Asking
 from app.comparing import Comparing
 from app.conversations import Conversations
 from app.evaluating import Evaluating
-from app.exporting import export_answer, export_memory
+from app.exporting import export_memory
 from app.folders import Folders
 from app.followups import History
 from app.ingest import Intake
@@ -233,6 +233,7 @@ class Workbench:
         chat: int | None = None,
         history: History = "auto",
         replace_last: bool = False,
+        in_full: int = 0,
         progress: Progress = silent,
         cancelled: Cancelled = never,
     ) -> Iterator[str | AnswerView]:
@@ -243,6 +244,9 @@ class Workbench:
         from ``ratio`` on that fits ``Settings.kv_budget`` and the window, which is noted if it is another. When
         ``cancelled`` turns true while the answer is being written, it ends there, and a note says so. Closing
         the iterator stops the model; nobody else can use the model until it is exhausted or closed.
+
+        ``focus`` reads the documents coarsely, what the question needs finer, and at most ``in_full`` segments as text
+        (0: no limit), all in the bytes of the memory at ``ratio``.
 
         With ``chat``, question and answer are appended to it, or take the place of its last ones
         (``replace_last``), and the question sees its last turns: ``all`` or ``none`` of them, or (``auto``) those
@@ -256,8 +260,9 @@ class Workbench:
             Cancelled: of ccf_core, before the answer began.
         """
         return self._asking.ask(
-            question, documents, ratio, reader, max_new_tokens, chat, progress, cancelled, history, replace_last
-        )
+            question, documents, ratio, reader, max_new_tokens, chat, progress, cancelled, history, replace_last,
+            in_full,
+        )  # fmt: skip
 
     # Looking into memories
 
@@ -293,7 +298,3 @@ class Workbench:
         """Write the memory file; in a folder ``out`` it is named after the document. Returns its path."""
         document = self.store.documents.get(sha256)
         return export_memory(self.memory(sha256, ratio), document.title, out)
-
-    def export_answer(self, answer: AnswerView, form: Literal["markdown", "json"] = "markdown") -> str:
-        """An answer with settings, costs and evidence as one text."""
-        return export_answer(answer, form)

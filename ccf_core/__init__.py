@@ -12,6 +12,7 @@ from ccf_core.errors import (
     MemoryMismatch,
     NothingToCompress,
 )
+from ccf_core.focus import Focus
 from ccf_core.memory import Block, KVMemory, MemoryHeader
 
 __version__ = "0.1.0"
@@ -28,6 +29,7 @@ __all__ = [
     "Cancelled",
     "DamagedMemory",
     "Evidence",
+    "Focus",
     "KVMemory",
     "MemoryHeader",
     "MemoryMismatch",

@@ -16,10 +16,14 @@ from ccf_core.decoder import Decoder, Prefix
 
 @dataclass(frozen=True)
 class Evidence:
-    """A segment's share of the attention that the answer paid to the memory; shares sum to 1."""
+    """A segment's share of the attention that the answer paid to the memory; shares sum to 1.
+
+    ratio : at which it was read, 1 if as text, where a reader reads segments at ratios of their own.
+    """
 
     segment: int
     score: float
+    ratio: int | None = None
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -21,14 +22,16 @@ from ccf_core.config import CCFConfig
 from ccf_core.decoder import Decoder, Prefix, slot_segments
 from ccf_core.encoder import Encoder
 from ccf_core.errors import Cancelled, MemoryMismatch
+from ccf_core.focus import Focus
+from ccf_core.focus import read as read_for
 from ccf_core.memory import Block, KVMemory, MemoryHeader, first_difference
-from ccf_core.segment import Segmented, segment_text
+from ccf_core.segment import Segmented, equal_lengths, segment_text
 from ccf_core.transformer import StackSpec
 
 Progress = Callable[[int, int], None]
 
 #: What the decoder reads of a document.
-READERS = ("memory", "full", "truncated", "none", *BASELINES, "mean_pool")
+READERS = ("memory", "focus", "full", "truncated", "none", *BASELINES, "mean_pool")
 
 
 class CCF:
@@ -126,7 +129,7 @@ class CCF:
         """Yield (segment, its blocks by level) as they are encoded, the grain at which work can stop and resume."""
         finest = finest or self.config.finest
         wanted = range(len(document.spans)) if segments is None else segments
-        for indices in _equal_lengths([(i, len(document.spans[i])) for i in wanted], self.batch_size):
+        for indices in equal_lengths([(i, len(document.spans[i])) for i in wanted], self.batch_size):
             yield from zip(indices, self.encoder.encode([document.segment(i) for i in indices], finest), strict=True)
 
     def memory(self, document: Segmented, blocks: dict[int, dict[int, Block]], ratio: int) -> KVMemory:
@@ -196,7 +199,7 @@ class CCF:
         self.check(memory)
         wanted = list(range(memory.segments) if segments is None else segments)
         result: dict[int, list[int]] = {}
-        for indices in _equal_lengths([(i, len(memory.spans[i])) for i in wanted], batch_size):
+        for indices in equal_lengths([(i, len(memory.spans[i])) for i in wanted], batch_size):
             prefixes = [self.decoder.prefix(memory.select([i])) for i in indices]
             length = len(memory.spans[indices[0]])
             rows = self.decoder.generate(
@@ -223,6 +226,7 @@ class CCF:
         ``memory`` reads a memory, ``mean_pool`` the same and insists that it is mean-pooled. The others read
         ``input_ids``, the document's tokens: ``full`` all; ``truncated`` the first ones, and the readers of
         ``BASELINES`` a part of each head's cache, with as many bytes as the decoder holds for the memory at its ratio.
+        What ``focus`` reads depends on the question: ``answer`` chooses it.
         """
         if reader == "none":
             return None
@@ -236,6 +240,8 @@ class CCF:
                 raise MemoryMismatch("This adapter's memories are made of slots: read them as 'memory'.")
             self.check(memory)
             return self.decoder.prefix(memory)
+        if reader == "focus":
+            raise ValueError("what 'focus' reads depends on the question: call answer(…, reader='focus')")
         if not len(input_ids):
             raise ValueError(f"the reader {reader!r} needs the document's tokens as input_ids")
         if reader == "full":
@@ -258,14 +264,19 @@ class CCF:
         with_evidence: bool = True,
         cancelled: Callable[[], bool] = lambda: False,
         history: Sequence[tuple[str, str]] = (),
+        focus: Focus | None = None,
     ) -> Answer | Iterator[str | Answer]:
         """Answer from a memory (or as another ``reader``), greedily, after ``history``: questions and their answers.
 
         With ``stream`` returns an iterator over pieces of text whose last item is the Answer. Evidence is computed
-        for the readers of memories alone; its segments index ``memory.spans``.
+        for the readers of memories alone; its segments index ``memory.spans``. The reader ``focus`` reads at most
+        ``focus.budget`` positions of the memory, held down to the finest ratio it may use, and of ``input_ids``.
         """
         prompt = answering.question_prompt(self.tokenizer, question, history)
-        pieces = self._answer(prompt, memory, max_new_tokens, reader, input_ids, with_evidence, cancelled)
+        asked = " ".join([*(said for said, _ in history), question])
+        pieces = self._answer(
+            prompt, memory, max_new_tokens, reader, input_ids, with_evidence, cancelled, asked, focus or Focus()
+        )
         if stream:
             return pieces
         *_, last = pieces
@@ -281,9 +292,15 @@ class CCF:
         input_ids: Sequence[int],
         with_evidence: bool,
         cancelled: Callable[[], bool],
+        asked: str,
+        focus: Focus,
     ) -> Iterator[str | Answer]:
         started = time.perf_counter()
-        prefix = self.prefix_for(reader, memory, input_ids)
+        focused = None
+        if reader == "focus" and memory is not None:
+            self.check(memory)
+            focused = read_for(self.decoder, self.tokenizer, asked, prompt, memory, input_ids, focus)
+        prefix = focused.prefix(self.decoder) if focused else self.prefix_for(reader, memory, input_ids)
         loaded = time.perf_counter() - started
         ids: list[int] = []
         first = rate = 0.0
@@ -293,9 +310,10 @@ class CCF:
             else:
                 ids, first, rate = piece
         shares: tuple[answering.Evidence, ...] = ()
-        if with_evidence and reader in ("memory", "mean_pool") and memory is not None and prefix and ids:
+        if with_evidence and reader in ("memory", "focus", "mean_pool") and memory is not None and prefix and ids:
             attention = answering.slot_attention(self.decoder, prefix, prompt, ids)
-            shares = answering.evidence(attention, slot_segments(memory))
+            told = focused.evidence if focused else partial(answering.evidence, segments=slot_segments(memory))
+            shares = told(attention)
         text_tokens = memory.tokens if memory is not None else len(input_ids)
         yield Answer(
             text=cast(str, self.tokenizer.decode(ids, skip_special_tokens=True)).strip(),
@@ -305,13 +323,3 @@ class CCF:
             full_kv_bytes=text_tokens * self.token_kv_bytes,
             evidence=shares,
         )
-
-
-def _equal_lengths(items: Sequence[tuple[int, int]], batch_size: int) -> Iterator[list[int]]:
-    """Batches of indices of equal length, in order of first appearance: no padding anywhere."""
-    groups: dict[int, list[int]] = {}
-    for index, length in items:
-        groups.setdefault(length, []).append(index)
-    for indices in groups.values():
-        for at in range(0, len(indices), batch_size):
-            yield indices[at : at + batch_size]

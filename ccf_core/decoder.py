@@ -43,13 +43,19 @@ class Prefix:
         return sum(t.nbytes for t in (*self.keys, *self.values))
 
 
-def decoder_positions(memory: KVMemory, config: CCFConfig, window: int) -> tuple[list[int], Placement]:
-    """Position of every slot in the order of ``slot_tensors``, and the placement that they follow."""
-    placed = placement(memory.tokens, window)
+def decoder_positions(
+    memory: KVMemory, config: CCFConfig, window: int, following: int = 0
+) -> tuple[list[int], Placement]:
+    """Position of every slot in the order of ``slot_tensors``, and the placement that they follow.
+
+    following : tokens of text that the memory leaves room for, besides question and answer.
+    """
+    placed = placement(memory.tokens, window, window // 8 + following)
     positions: list[int] = []
     start = 0
-    for span in memory.spans:
-        positions += placed.slots(start, _slot_ends(config, len(span), memory.ratio))
+    for span, blocks in zip(memory.spans, memory.blocks, strict=True):
+        # Segments may have been read at ratios of their own.
+        positions += placed.slots(start, _slot_ends(config, len(span), min(blocks)))
         start += len(span)
     return positions, placed
 
@@ -84,8 +90,8 @@ class Decoder:
         self.window = int(model.config.max_position_embeddings)
 
     @torch.inference_mode()
-    def prefix(self, memory: KVMemory) -> Prefix:
-        """Rotate a memory's slots to their places.
+    def prefix(self, memory: KVMemory, following: int = 0) -> Prefix:
+        """Rotate a memory's slots to their places; ``following`` tokens of text will be read after them.
 
         Raises MemoryMismatch if the base attends to fewer positions than there are slots (a sliding window).
         """
@@ -94,7 +100,7 @@ class Decoder:
             raise MemoryMismatch(
                 f"This base sees {sliding} positions at a time: choose a coarser ratio or fewer segments."
             )
-        positions, placed = decoder_positions(memory, self.config, self.window)
+        positions, placed = decoder_positions(memory, self.config, self.window, following)
         k, v = slot_tensors(memory, self.model.dtype, self.model.device)
         at = torch.tensor(positions, device=self.model.device)
         cos, sin = rotary_table(self.model, at, self.model.dtype)
@@ -143,16 +149,18 @@ class Decoder:
         return cache
 
     @torch.inference_mode()
-    def read_text(self, input_ids: Sequence[int], chunk: int = 1024) -> Prefix:
-        """Full context: the decoder's own cache over raw text, as a prefix."""
-        cache = DynamicCache()
+    def read_text(self, input_ids: Sequence[int], chunk: int = 1024, after: Prefix | None = None) -> Prefix:
+        """The decoder's own cache over raw text, as a prefix: full context, or text behind ``after``."""
+        cache = self._cache([after]) if after else DynamicCache()
+        begin = after.next_position if after else 0
         for start in range(0, len(input_ids), chunk):
             piece = torch.tensor([list(input_ids[start : start + chunk])], device=self.model.device)
-            self.model.model(input_ids=piece, past_key_values=cache, use_cache=True)
+            at = torch.arange(begin + start, begin + start + piece.shape[1], device=piece.device)[None]
+            self.model.model(input_ids=piece, position_ids=at, past_key_values=cache, use_cache=True)
         keys, values = (
             tuple(cast(Tensor, getattr(layer, name)) for layer in cache.layers) for name in ("keys", "values")
         )
-        return Prefix(keys, values, len(input_ids))
+        return Prefix(keys, values, begin + len(input_ids))
 
     @torch.inference_mode()
     def generate(

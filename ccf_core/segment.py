@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
@@ -73,3 +73,13 @@ def segment_text(source: str | Sequence[int], tokenizer: PreTrainedTokenizerBase
         raise NothingToCompress("There is no text to compress: give a document with at least one word.")
     spans = tuple(Span(sha, i, a, b, chars[i], chars[i + 1]) for i, (a, b) in enumerate(bounds))
     return Segmented(sha, tuple(ids), spans)
+
+
+def equal_lengths(items: Sequence[tuple[int, int]], batch_size: int) -> Iterator[list[int]]:
+    """Batches of indices of equal length, in order of first appearance, from (index, length): no padding anywhere."""
+    groups: dict[int, list[int]] = {}
+    for index, length in items:
+        groups.setdefault(length, []).append(index)
+    for indices in groups.values():
+        for at in range(0, len(indices), batch_size):
+            yield indices[at : at + batch_size]

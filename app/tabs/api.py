@@ -116,21 +116,22 @@ def _library(workbench: Workbench) -> tuple[Any, ...]:
 
 
 def _asking(workbench: Workbench) -> tuple[Any, ...]:
-    def ask(question: str, documents: list[str], ratio: int = 8, reader: str = "memory") -> Json:
+    def ask(question: str, documents: list[str], ratio: int = 8, reader: str = "memory", in_full: int = 0) -> Json:
         """Answer a question from the memories of documents.
 
         Args:
             question: a question in plain words
             documents: their sha256, in the order in which they are read
             ratio: tokens of text a slot, 4, 8, 16 or 32
-            reader: memory; or for comparison full (the text), truncated (its beginning, in as many bytes) or none
+            reader: memory; focus (finer where needed); to compare full (the text), truncated (its beginning), none
+            in_full: how many segments focus reads as text at most, 0 for no limit
 
         Returns:
             text, evidence (the segments that the decoder attended to most), timings, and bytes held.
         """
         chosen = [documents] if isinstance(documents, str) else documents
         with sentences():
-            *_, answer = workbench.ask(question, chosen, int(ratio), reader)  # type: ignore[arg-type]
+            *_, answer = workbench.ask(question, chosen, int(ratio), reader, in_full=int(in_full))  # type: ignore[arg-type]
         assert isinstance(answer, AnswerView)
         return dataclasses.asdict(answer)
 
@@ -140,7 +141,7 @@ def _asking(workbench: Workbench) -> tuple[Any, ...]:
         Args:
             question: a question in plain words
             documents: their sha256
-            settings: of full, 4x, 8x, 16x, 32x, truncated and none
+            settings: of full, 4x, 8x, 16x, 32x, focus, truncated and none
 
         Returns:
             a list: setting, and its answer as `/ask` gives it or its error.

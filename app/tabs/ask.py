@@ -18,6 +18,7 @@ from store import ChatNotFound
 
 READERS = [
     ("memory", "memory"),
+    ("focus, same bytes", "focus"),
     ("full text", "full"),
     ("truncated text, same bytes", "truncated"),
     ("nothing", "none"),
@@ -56,6 +57,10 @@ def render_ask(workbench: Workbench, library: Library, page: gr.Blocks) -> gr.HT
         reader = gr.Radio(
             READERS, value="memory", label="The decoder reads", info="the others are there to compare", elem_id="reader"
         )
+        in_full = gr.Slider(
+            0, 8, value=0, step=1, label="Focus: segments read in full", elem_id="in-full", visible=False,
+            info="at most; 0: as many as the bytes of the ratio allow",
+        )  # fmt: skip
         history = gr.Radio(
             HISTORY, value="auto", label="Earlier turns are read", elem_id="history",
             info="a small model answers best without them",
@@ -84,8 +89,8 @@ def render_ask(workbench: Workbench, library: Library, page: gr.Blocks) -> gr.HT
         )  # fmt: skip
 
     def answer(
-        asked: str, number: int | None, picked: list[str], ratio: int, reader: str, history: str, again: bool,
-        request: gr.Request,
+        asked: str, number: int | None, picked: list[str], ratio: int, reader: str, in_full: int, history: str,
+        again: bool, request: gr.Request,
     ) -> Iterator[tuple[Any, ...]]:  # fmt: skip
         """Values for ``face`` and the question's field, as the answer grows."""
         stop = stops.begin(request)
@@ -101,7 +106,7 @@ def render_ask(workbench: Workbench, library: Library, page: gr.Blocks) -> gr.HT
             number = number or workbench.conversations.new(asked or "?", picked or []).id
             pieces = workbench.ask(
                 asked, picked or [], ratio, reader, chat=number, history=history, replace_last=again,  # type: ignore[arg-type]
-                cancelled=stop.is_set,
+                in_full=int(in_full), cancelled=stop.is_set,
             )  # fmt: skip
             text = ""
             for piece in relay(pieces, stop):
@@ -125,21 +130,23 @@ def render_ask(workbench: Workbench, library: Library, page: gr.Blocks) -> gr.HT
         return (gr.skip(),) * len(face) if str(request.session_hash) in answering else shown(number)
 
     def again(
-        number: int | None, picked: list[str], ratio: int, reader: str, history: str, request: gr.Request
+        number: int | None, picked: list[str], ratio: int, reader: str, in_full: int, history: str, request: gr.Request
     ) -> Iterator[tuple[Any, ...]]:
         for asked in [message.content for message in messages(number) if message.role == "user"][-1:]:
-            yield from answer(asked, number, picked, ratio, reader, history, True, request)
+            yield from answer(asked, number, picked, ratio, reader, in_full, history, True, request)
 
     def ask(
-        asked: str, number: int | None, picked: list[str], ratio: int, reader: str, history: str, request: gr.Request
-    ) -> Iterator[tuple[Any, ...]]:
-        yield from answer(asked, number, picked, ratio, reader, history, False, request)
+        asked: str, number: int | None, picked: list[str], ratio: int, reader: str, in_full: int, history: str,
+        request: gr.Request,
+    ) -> Iterator[tuple[Any, ...]]:  # fmt: skip
+        yield from answer(asked, number, picked, ratio, reader, in_full, history, False, request)
 
     def ask_suggested(
-        found: list[tuple[str, str]], number: int | None, picked: list[str], ratio: int, reader: str, history: str,
-        request: gr.Request, event: gr.EventData,
+        found: list[tuple[str, str]], number: int | None, picked: list[str], ratio: int, reader: str, in_full: int,
+        history: str, request: gr.Request, event: gr.EventData,
     ) -> Iterator[tuple[Any, ...]]:  # fmt: skip
-        yield from answer(found[int(event._data["of"])][0], number, picked, ratio, reader, history, False, request)
+        asked = found[int(event._data["of"])][0]
+        yield from answer(asked, number, picked, ratio, reader, in_full, history, False, request)
 
     def suggest(picked: list[str]) -> tuple[list[tuple[str, str]], str]:
         titles = {view.sha256: view.title for view in workbench.documents()}
@@ -161,11 +168,12 @@ def render_ask(workbench: Workbench, library: Library, page: gr.Blocks) -> gr.HT
 
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     face = [chat, current, chosen, forget, sure, export, stop]
-    settings = [current, library.picked, ratio, reader, history]
+    settings = [current, library.picked, ratio, reader, in_full, history]
     question.submit(ask, [question, *settings], [*face, question], concurrency_limit=8, **quiet)
     suggested.suggested(ask_suggested, [offered, *settings], [*face, question], concurrency_limit=8, **quiet)
     chat.again(again, settings, [*face, question], concurrency_limit=8, **quiet)
     stop.click(stops.press, queue=False, **quiet)
+    reader.change(lambda name: gr.Slider(visible=name == "focus"), reader, in_full, **quiet)
     chosen.input(lambda number: shown(number or None), chosen, face, **quiet)
     new.click(lambda: shown(None), None, face, **quiet)
     forget.click(lambda: gr.Button(visible=True), None, sure, **quiet)

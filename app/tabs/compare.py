@@ -32,7 +32,8 @@ def render_compare(workbench: Workbench, library: Library) -> None:
     suggested = gr.Radio(label="Suggested questions", choices=[], visible=False, elem_id="compare-suggested")
     chosen = gr.CheckboxGroup(
         [(comparison.label(setting), setting) for setting in settings], value=list(DEFAULT), label="Settings",
-        info="4x: a slot for every four tokens of text; truncated: the text's first tokens, as many as fit",
+        info="4x: a slot for every four tokens of text; focus: coarse, and finer where the question needs it; "
+        "truncated: the text's first tokens, as many as fit",
         elem_id="compare-settings",
     )  # fmt: skip
     with gr.Row():

@@ -10,10 +10,11 @@ from itertools import groupby
 from ccf_core.answer import question_prompt
 from ccf_core.decoder import Decoder, Prefix
 from ccf_core.errors import NothingToCompress
-from ccf_core.evaluation import batches, metrics, readers
+from ccf_core.evaluation import batches, focusing, metrics, readers
 from ccf_core.evaluation.batches import Job
 from ccf_core.evaluation.data import EvaluationError, Row, source_of, stratified
 from ccf_core.evaluation.subject import Options, Subject
+from ccf_core.focus import Focused
 from ccf_core.memory import KVMemory
 from ccf_core.segment import Segmented
 
@@ -30,12 +31,15 @@ class Question:
     """A prompt, the document that it asks about, and the room for an answer in tokens.
 
     memory : the document's, if it is not to be made from the document as it stands.
+    text : the question's words.  gold : the tokens of the passage that it asks about, where that is known.
     """
 
     prompt: Sequence[int]
     document: Segmented
     new: int = ANSWER_TOKENS
     memory: KVMemory | None = None
+    text: str = ""
+    gold: Sequence[int] = ()
 
 
 def sample(subject: Subject, rows: Sequence[Row], options: Options) -> tuple[list[Row], dict[str, Segmented]]:
@@ -56,36 +60,61 @@ def sample(subject: Subject, rows: Sequence[Row], options: Options) -> tuple[lis
     return asked, documents
 
 
-def question(subject: Subject, row: Row, document: Segmented, memory: KVMemory | None = None) -> Question:
+def question(
+    subject: Subject, row: Row, document: Segmented, memory: KVMemory | None = None, gold: Sequence[int] = ()
+) -> Question:
     """A row's question; one whose answers are all long gets more room."""
     long = row["answers"] and metrics.is_long(row["answers"])
     prompt = question_prompt(subject.ccf.tokenizer, row["question"])
-    return Question(prompt, document, LONG_ANSWER_TOKENS if long else ANSWER_TOKENS, memory)
+    new = LONG_ANSWER_TOKENS if long else ANSWER_TOKENS
+    return Question(prompt, document, new, memory, row["question"], gold)
 
 
 def answers(
     subject: Subject, settings: Sequence[Setting], questions: Sequence[Question], options: Options
-) -> Iterator[tuple[Setting, list[list[int]]]]:
-    """(setting, greedy tokens for every question); what a reader makes of a document serves all its ratios."""
-    documents = {q.document.sha256: q.document for q in questions}
+) -> Iterator[tuple[Setting, list[list[int]], list[int]]]:
+    """(setting, greedy tokens for every question, positions that its document took); what a reader makes of a
+    document serves all its ratios."""
+    planned: list[Focused] = []
     for reader, of_reader in groupby(settings, lambda setting: setting[0]):
         decoder = subject.decoder(reader)
-        shared = _shared(decoder, questions) if reader in ("full", "base_full") else {}
-        own = reader == "memory" and all(q.memory for q in questions)
-        made = {} if own else readers.prepare(subject, reader, list(documents.values()), options)
-        for _, ratio in of_reader:
-            options.report(f"reader {reader}" + (f" at {ratio}x" if ratio else ""))
-            by_document = {} if own else dict(zip(documents, made[ratio], strict=True))
-            jobs = []
-            for q in questions:
-                sha = q.document.sha256
-                if sha in shared:
-                    length, read = shared[sha]
-                    jobs.append(Job(q.prompt, q.new, prefix=read, cached=length))
-                else:
-                    held = q.memory if own else by_document[sha]
-                    jobs.append(readers.job(subject, reader, q.document, held, ratio, q.prompt, q.new))
-            yield (reader, ratio), batches.generate(decoder, jobs, options.report, rows=options.batch_size)
+        if reader in ("focus", "focus_no_slots"):
+            planned = planned or focusing.plans(subject, questions, options)
+        if reader in focusing.READERS or reader == focusing.GOLD:
+            options.report(f"reader {reader}")
+            jobs = focusing.jobs(subject, reader, questions, planned, options)
+            written = batches.generate(decoder, jobs, options.report, rows=options.batch_size)
+            yield (reader, None), written, _held(jobs, questions)
+            continue
+        for setting, jobs in _of_reader(subject, reader, [ratio for _, ratio in of_reader], questions, options):
+            written = batches.generate(decoder, jobs, options.report, rows=options.batch_size)
+            yield setting, written, _held(jobs, questions)
+
+
+def _held(jobs: Sequence[Job], questions: Sequence[Question]) -> list[int]:
+    return [job.cached + len(job.prompt) - len(q.prompt) for job, q in zip(jobs, questions, strict=True)]
+
+
+def _of_reader(
+    subject: Subject, reader: str, ratios: Sequence[int | None], questions: Sequence[Question], options: Options
+) -> Iterator[tuple[Setting, list[Job]]]:
+    documents = {q.document.sha256: q.document for q in questions}
+    shared = _shared(subject.decoder(reader), questions) if reader in ("full", "base_full") else {}
+    own = reader == "memory" and all(q.memory for q in questions)
+    made = {} if own else readers.prepare(subject, reader, list(documents.values()), options)
+    for ratio in ratios:
+        options.report(f"reader {reader}" + (f" at {ratio}x" if ratio else ""))
+        by_document = {} if own else dict(zip(documents, made[ratio], strict=True))
+        jobs = []
+        for q in questions:
+            sha = q.document.sha256
+            if sha in shared:
+                length, read = shared[sha]
+                jobs.append(Job(q.prompt, q.new, prefix=read, cached=length))
+            else:
+                held = q.memory if own else by_document[sha]
+                jobs.append(readers.job(subject, reader, q.document, held, ratio, q.prompt, q.new))
+        yield (reader, ratio), jobs
 
 
 def room(decoder: Decoder, questions: Sequence[Question]) -> int:
@@ -129,15 +158,31 @@ def scores_of(answers: Sequence[str], text: str) -> Scores:
     }
 
 
+def told(
+    subject: Subject,
+    rows: Sequence[Row],
+    questions: Sequence[Question],
+    setting: Setting,
+    written: Sequence[Sequence[int]],
+    held: Sequence[int],
+) -> list[Scores]:
+    """Scores of every row; for readers that spend a budget also ``kv_share``, positions held ÷ the document's."""
+    texts = (batches.decode(subject.ccf, ids).strip() for ids in written)
+    scores = [scores_of(row["answers"], text) for row, text in zip(rows, texts, strict=True)]
+    if setting[0] in focusing.READERS or setting[0] == focusing.GOLD:
+        for own, q, positions in zip(scores, questions, held, strict=True):
+            own["kv_share"] = [(float(positions), float(len(q.document.input_ids)))]
+    return scores
+
+
 def ask(
     subject: Subject, rows: Sequence[Row], questions: Sequence[Question], settings: Sequence[Setting], options: Options
 ) -> dict[Setting, list[Scores]]:
     """Scores of every row in every setting."""
-    result = {}
-    for setting, written in answers(subject, settings, questions, options):
-        texts = (batches.decode(subject.ccf, ids).strip() for ids in written)
-        result[setting] = [scores_of(row["answers"], text) for row, text in zip(rows, texts, strict=True)]
-    return result
+    return {
+        setting: told(subject, rows, questions, setting, written, held)
+        for setting, written, held in answers(subject, settings, questions, options)
+    }
 
 
 def tables(rows: Sequence[Row], scores: Mapping[Setting, list[Scores]], seed: int) -> list[dict]:
@@ -155,7 +200,8 @@ def table(scores: Mapping[Setting, list[Scores]], which: Sequence[int], source: 
     """One result row for each setting, over the answers ``which``.
 
     ``kept`` is f1 ÷ the better f1 of ``full`` and ``base_full``, told where one of them was run, and
-    ``kept_rouge_l`` the same for long answers.
+    ``kept_rouge_l`` the same for long answers; ``kept_gold`` is f1 ÷ f1 of ``gold``. Of ``focus`` also the mean
+    differences of f1 to the readers it is measured against, row by row: ``f1_minus_bm25``, ``f1_minus_no_slots``.
     """
 
     def column(setting: Setting, metric: str) -> list[metrics.Pair]:
@@ -170,6 +216,13 @@ def table(scores: Mapping[Setting, list[Scores]], which: Sequence[int], source: 
             best = max(whole, key=lambda pairs: metrics.pooled(pairs) or 0.0, default=[])
             pairs = zip(told.get(metric, []), best, strict=False)
             told[kept] = [(own, full) for (own, _), (full, _) in pairs]
+        if (focusing.GOLD, None) in scores and "f1" in told:
+            pairs = zip(told["f1"], column((focusing.GOLD, None), "f1"), strict=True)
+            told["kept_gold"] = [(own, gold) for (own, _), (gold, _) in pairs]
+        for other in ("bm25", "focus_no_slots") if reader == "focus" else ():
+            for metric in ("f1", "f1_missed") if (other, None) in scores else ():
+                pairs = zip(told.get(metric, []), column((other, None), metric), strict=True)
+                told[f"{metric}_minus_{other.removeprefix('focus_')}"] = [(a - b, 1.0) for (a, _), (b, _) in pairs]
         result.append(
             {"reader": reader, "ratio": ratio, "source": source, "n": len(which)} | metrics.summarise(told, seed)
         )

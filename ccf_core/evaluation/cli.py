@@ -7,6 +7,7 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 
 from ccf_core.evaluation.batches import MEMORY_DTYPES
@@ -37,12 +38,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--unanswerable", type=positive, default=0, help="qa: add questions that a document does not answer"
     )
+    parser.add_argument(
+        "--budget", type=share, default=default.budget, help="share of full KV that focus and bm25 hold (default 1/6)"
+    )
 
 
 def positive(value: str) -> int:
     """An argparse type: a whole number above 0."""
     number = int(value)
     if number < 1:
+        raise ValueError(value)
+    return number
+
+
+def share(value: str) -> Fraction:
+    """An argparse type: a number above 0 and up to 1, such as 1/6 or 0.25."""
+    number = Fraction(value)
+    if not 0 < number <= 1:
         raise ValueError(value)
     return number
 
@@ -74,6 +86,7 @@ def main(args: argparse.Namespace) -> dict:
         lengths=tuple(dict.fromkeys(args.lengths)),
         needles=args.needles,
         unanswerable=args.unanswerable,
+        budget=args.budget,
         report=report,
     )
     started = time.perf_counter()

@@ -10,11 +10,11 @@ from functools import partial
 from math import comb
 
 from ccf_core.answer import evidence
+from ccf_core.bm25 import bm25
 from ccf_core.decoder import slot_segments
-from ccf_core.evaluation import asking, batches, metrics, readers
+from ccf_core.evaluation import asking, batches, focusing, metrics, readers
 from ccf_core.evaluation.asking import Question, Scores, Setting
 from ccf_core.evaluation.batches import Job
-from ccf_core.evaluation.bm25 import bm25
 from ccf_core.evaluation.data import EvaluationError, Row
 from ccf_core.evaluation.subject import Options, Subject
 from ccf_core.memory import KVMemory
@@ -27,7 +27,7 @@ ABOUT = (
 )
 DATA = "qa.jsonl.xz"
 FIELDS = ("context", "question", "answers")
-READERS = ("memory", "full", "none", "base_full")
+READERS = ("memory", "full", "none", "base_full", *readers.BY_QUESTION)
 #: Contexts of a document, at least and at most.
 FEWEST, MOST = 10, 15
 TOP = 3
@@ -92,6 +92,8 @@ def evaluate(subject: Subject, rows: list[Row], options: Options) -> tuple[int, 
 
     ``top3`` is the share of questions whose gold segment is among the three that the answer attended to most,
     ``top3_context`` the same for whole contexts. The readers ``bm25`` and ``chance`` find segments without a model.
+    If ``bm25`` is asked for by name it also answers, from the text that it finds within the budget; ``f1_missed`` is
+    then the f1 of every reader on the questions whose gold segments are not in that text.
     """
     asked, _ = asking.sample(subject, [row for row in rows if row["answers"]], options)
     pool = [context for context in dict.fromkeys(row["context"] for row in rows) if context.strip()]
@@ -99,7 +101,7 @@ def evaluate(subject: Subject, rows: list[Row], options: Options) -> tuple[int, 
     documents = {c: subject.ccf.segment(c) for c in dict.fromkeys(c for _, contexts, _ in drawn for c in contexts)}
     settings = readers.settings(READERS, options, subject.ccf.config.compressor)
     memories = {}
-    if any(reader == "memory" for reader, _ in settings):
+    if any(reader in ("memory", "focus", "focus_no_slots") for reader, _ in settings):
         parts = list(documents.values())
         made = readers.memories_at(subject.ccf, parts, options.ratios, options.memory_dtype, options.report)
         memories = dict(zip(documents, made[min(options.ratios)], strict=True))
@@ -109,18 +111,25 @@ def evaluate(subject: Subject, rows: list[Row], options: Options) -> tuple[int, 
         segments = [(i, c[s.char_start : s.char_end]) for i, c in enumerate(contexts) for s in documents[c].spans]
         whole.append(Joined(contexts, gold, row, tuple(segments)))
         memory = KVMemory.join(memories[context] for context in contexts) if memories else None
-        questions.append(asking.question(subject, row, _document(parts), memory))
+        questions.append(asking.question(subject, row, _document(parts), memory, parts[gold].input_ids))
     scores: dict[Setting, list[Scores]] = {}
-    for setting, written in asking.answers(subject, settings, questions, options):
-        texts = [batches.decode(subject.ccf, ids).strip() for ids in written]
-        scores[setting] = [asking.scores_of(row["answers"], text) for row, text in zip(asked, texts, strict=True)]
+    for setting, written, held in asking.answers(subject, settings, questions, options):
+        scores[setting] = asking.told(subject, asked, questions, setting, written, held)
         if setting[0] == "memory" and setting[1]:
             found = _attended(subject, whole, questions, written, setting[1], options)
             scores[setting] = [own | more for own, more in zip(scores[setting], found, strict=True)]
-    scores["bm25", None] = [
+    if ("bm25", None) in scores:
+        read = [focusing.best_text(subject, q, options) for q in questions]
+        for number, (w, own) in enumerate(zip(whole, read, strict=True)):
+            if not w.gold_segments & own.keys():
+                for told in scores.values():
+                    told[number] |= {"f1_missed": told[number].get("f1", [])}
+    ranked = [
         w.found(bm25(w.row["question"], [text for _, text in w.segments]), bm25(w.row["question"], w.contexts))
         for w in whole
     ]
+    answered = scores.get(("bm25", None), [{} for _ in whole])
+    scores["bm25", None] = [own | found for own, found in zip(answered, ranked, strict=True)]
     scores["chance", None] = [w.chance() for w in whole]
     return len(asked), asking.tables(asked, scores, options.seed)
 

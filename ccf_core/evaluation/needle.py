@@ -159,7 +159,7 @@ def _found(
         settings = [setting for setting in settings if setting[0] not in ("full", "base_full")]
     return {
         setting: [n.found_in(batches.decode(subject.ccf, ids)) for n, ids in zip(needles, written, strict=True)]
-        for setting, written in asking.answers(subject, settings, questions, options)
+        for setting, written, _ in asking.answers(subject, settings, questions, options)
     }
 
 

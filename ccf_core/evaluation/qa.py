@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from ccf_core.baselines import BASELINES
-from ccf_core.evaluation import asking, metrics, readers
+from ccf_core.evaluation import asking, focusing, metrics, readers
 from ccf_core.evaluation.data import EvaluationError, Row, source_of, stratified
 from ccf_core.evaluation.subject import Options, Subject
 
@@ -22,6 +22,7 @@ FIELDS = ("context", "question", "answers")
 READERS = (
     *("memory", "mean_pool", "full", "truncated", "none", "base_full", *BASELINES),
     *("base_sink_recent", "base_key_norm", "base_repeat_attention"),
+    *focusing.READERS,
 )
 
 

@@ -19,6 +19,8 @@ from ccf_core.segment import Segmented
 MEMORIES = ("memory", "mean_pool")
 #: Readers of pruned caches, by the adapted decoder and by the untouched base.
 PRUNED = (*BASELINES, *(f"base_{name}" for name in BASELINES))
+#: Readers that choose what they read by the question, see ``focusing``.
+BY_QUESTION = ("focus", "focus_no_slots", "bm25", "gold")
 #: Readers that are measured at every ratio; the others read the same whatever the ratio.
 AT_RATIO = (*MEMORIES, "truncated", *PRUNED)
 
@@ -29,13 +31,14 @@ Made = KVMemory | Ranked
 def settings(readers: Sequence[str], options: Options, compressor: str = "slots") -> list[tuple[str, int | None]]:
     """(reader, ratio) for each of ``readers`` that the options ask for; a ratio where it makes a difference.
 
-    Unless the options name readers, pruned caches are left out: they cost a pass or two over every text.
+    Unless the options name readers, pruned caches are left out, which cost a pass or two over every text, and so are
+    readers that choose by the question.
     Raises EvaluationError for memories of a kind that the adapter does not make.
     """
     own, other = MEMORIES[::-1] if compressor == "mean_pool" else MEMORIES
     if other in options.readers:
         raise EvaluationError(f"This adapter has no reader {other!r}: choose {own!r}, or another adapter.")
-    wanted = options.readers or [reader for reader in readers if reader not in PRUNED and reader != other]
+    wanted = options.readers or [reader for reader in readers if reader not in (*PRUNED, *BY_QUESTION, other)]
     return [
         (reader, ratio)
         for reader in readers

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import torch
@@ -12,6 +13,7 @@ from ccf_core.adapter import Adapter
 from ccf_core.base import load_base
 from ccf_core.codec import CCF
 from ccf_core.decoder import Decoder
+from ccf_core.focus import SHARE
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,8 @@ class Options:
     """How a task is run. No ``readers`` means all of the task's, no ``batch_size`` the device's.
 
     Of single tasks are k (perplexity: which segment, counted from 1), lengths and needles (needle: tokens of a
-    document, documents a cell) and unanswerable (qa: questions to add that a document does not answer).
+    document, documents a cell) and unanswerable (qa: questions to add that a document does not answer). Readers that
+    choose what they read by the question hold at most ``budget`` of a document's full cache.
     """
 
     ratios: tuple[int, ...]
@@ -71,4 +74,5 @@ class Options:
     lengths: tuple[int, ...] = (1000, 2000, 4000, 8000)
     needles: int = 10
     unanswerable: int = 0
+    budget: Fraction = Fraction(1, SHARE)
     report: Callable[[str], None] = lambda message: None

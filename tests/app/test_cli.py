@@ -91,7 +91,7 @@ def test_reconstruct(as_json, file, settings: Settings) -> None:
     assert chosen["segments"][1] == found["segments"][2]
 
 
-@pytest.mark.parametrize("reader", ["memory", "full", "repeat_attention"])
+@pytest.mark.parametrize("reader", ["memory", "focus", "full", "repeat_attention"])
 def test_ask(as_json, file, reader, settings: Settings) -> None:
     answer = as_json("ask", file, "Where were the ships?", "--ratio", 16, "--reader", reader)
     assert list(answer) == [
@@ -99,8 +99,8 @@ def test_ask(as_json, file, reader, settings: Settings) -> None:
     ]
     assert (answer["reader"], answer["ratio"]) == (reader, 16)
     assert list(answer["timings"]) == ["load_s", "first_token_s", "tokens_per_s"]
-    assert all(set(item) == EVIDENCE for item in answer["evidence"])
-    assert bool(answer["evidence"]) == (reader == "memory")
+    assert all(set(item) == EVIDENCE | ({"ratio"} if reader == "focus" else set()) for item in answer["evidence"])
+    assert bool(answer["evidence"]) == (reader in ("memory", "focus"))
     with Workbench(settings) as workbench:
         sha256 = workbench.documents()[0].sha256
         *_, same = workbench.ask("Where were the ships?", [sha256], 16, reader)

@@ -74,7 +74,12 @@ def test_costs_and_notes_stand_under_the_answer() -> None:
 
 @pytest.mark.parametrize(
     ("reader", "read"),
-    [("full", "the full text"), ("truncated", "the first tokens, in the bytes of 4x"), ("none", "nothing")],
+    [
+        ("full", "the full text"),
+        ("focus", "by focus, in the bytes of 4x"),
+        ("truncated", "the first tokens, in the bytes of 4x"),
+        ("none", "nothing"),
+    ],
 )
 def test_what_was_read_is_said(reader: str, read: str) -> None:
     assert f"<dd>{read}</dd>" in panels_ask.cost(answer("x", reader=reader))
@@ -119,3 +124,10 @@ def test_a_place_is_marked_once_for_each_page_it_runs_over() -> None:
     assert "characters 104 to 113" in page
     assert "100 characters before this" in page
     assert "7 characters after this" in page
+
+
+def test_evidence_of_focus_says_how_each_segment_was_read() -> None:
+    items = tuple(EvidenceView("f" * 64, "Log", i, 0.5, 0, 9, None, "…", ratio) for i, ratio in enumerate((1, 4)))
+    shown = panels_ask.evidence(items)
+    assert "What it read" in shown and "Where it looked" not in shown
+    assert "segment 0 · in full" in shown and "segment 1 · at 4x" in shown

@@ -9,10 +9,11 @@ from dataclasses import replace
 import pytest
 
 from app.errors import NoDocument, NotAnswerable
+from app.exporting import answer_from_dict, answer_to_dict, export_answer
 from app.settings import Settings
 from app.views import AnswerView, IngestProgress
 from app.workbench import Workbench
-from ccf_core import CCF, Cancelled
+from ccf_core import CCF, Cancelled, Focus
 from ccf_core.baselines import BASELINES
 from store import ChatNotFound, DocumentNotFound
 
@@ -111,6 +112,41 @@ def test_other_readers_for_comparison(workbench: Workbench, settings: Settings, 
     assert answer.text == expected.text
     assert (answer.kv_bytes, answer.full_kv_bytes) == (expected.kv_bytes, expected.full_kv_bytes)
     assert (answer.evidence, encoded) == ((), [])
+
+
+def test_focus_reads_the_bytes_of_a_ratio_where_the_question_needs_them(
+    workbench: Workbench, settings: Settings, documents, encoded
+) -> None:
+    ccf = CCF.from_pretrained(settings.adapter, settings.base, settings.device, settings.dtype)
+    ids = ccf.segment(workbench.text(documents[0])).input_ids
+    memory = workbench.memory(documents[0], 4)
+    for ratio, in_full in ((4, 0), (4, 1), (8, 0)):
+        limit = Focus(memory.at(ratio).slots, in_full)
+        expected = ccf.answer(QUESTION, memory, reader="focus", input_ids=ids, focus=limit)
+        answer = final(workbench.ask(QUESTION, documents[:1], ratio, "focus", in_full=in_full))
+        assert (answer.text, answer.kv_bytes) == (expected.text, expected.kv_bytes)
+        assert answer.kv_bytes <= final(workbench.ask(QUESTION, documents[:1], ratio)).kv_bytes
+        assert [(e.segment, e.ratio) for e in answer.evidence] == [(e.segment, e.ratio) for e in expected.evidence[:8]]
+        in_text = [e for e in answer.evidence if e.ratio == 1]
+        assert in_text and (not in_full or len(in_text) == in_full) and answer.notes == ()
+    assert encoded == []
+    assert answer_from_dict(answer_to_dict(answer)) == answer
+    assert ", read in full, share " in export_answer(answer)
+    both = final(workbench.ask(QUESTION, documents, 8, "focus"))
+    assert {e.document for e in both.evidence} <= set(documents)
+    for e in both.evidence:
+        assert e.text == workbench.text(e.document)[e.start : e.end]
+
+
+def test_focus_says_when_the_bytes_are_too_few_for_text(workbench: Workbench, documents) -> None:
+    answer = final(workbench.ask(QUESTION, documents[:1], 32, "focus"))
+    assert answer.text == final(workbench.ask(QUESTION, documents[:1], 32)).text
+    assert [note for note in answer.notes if "have room for 0 segments in full" in note]
+    answer = final(workbench.ask(QUESTION, documents[:1], 4, "focus", in_full=8))
+    in_full = [e for e in answer.evidence if e.ratio == 1]
+    assert [note for note in answer.notes if f"have room for {len(in_full)} segment" in note]
+    with pytest.raises(NotAnswerable, match="0 or more"):
+        next(workbench.ask(QUESTION, documents[:1], 4, "focus", in_full=-1))
 
 
 def test_the_reader_none_needs_no_document(workbench: Workbench) -> None:
@@ -260,14 +296,14 @@ def test_a_document_deleted_during_the_answer_leaves_no_quotes(workbench: Workbe
 def test_answers_export_as_json_and_markdown(workbench: Workbench, prose) -> None:
     done = workbench.ingest_text(prose(40) + "\n# <script>alert(1)</script> ![x](http://host/x.png)", "*Log*")
     answer = final(workbench.ask("Which *ships*?", [done.document.sha256], 32))
-    data = json.loads(workbench.export_answer(answer, "json"))
+    data = json.loads(export_answer(answer, "json"))
     assert (data["text"], data["kv_bytes"], data["question"]) == (
         answer.text,
         answer.kv_bytes,
         "Which *ships*?",
     )
     assert [item["text"] for item in data["evidence"]] == [item.text for item in answer.evidence]
-    markdown = workbench.export_answer(answer)
+    markdown = export_answer(answer)
     assert markdown.startswith("# Which \\*ships\\*?\n")
     assert "<script>" not in markdown
     assert "](" not in markdown

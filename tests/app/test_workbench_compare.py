@@ -28,19 +28,25 @@ def answers(steps: list[Compared]) -> dict[str, AnswerView]:
 
 
 def test_every_setting_answers_as_if_asked_alone(workbench: Workbench, document: str) -> None:
-    settings = ["none", "truncated", "32x", "4x", "full"]
+    settings = ["none", "truncated", "focus", "32x", "4x", "full"]
     steps = list(workbench.compare(QUESTION, [document], settings, max_new_tokens=8))
     found = answers(steps)
-    assert list(found) == ["full", "4x", "32x", "truncated", "none"]
+    assert list(found) == ["full", "4x", "32x", "focus", "truncated", "none"]
     for setting, (reader, ratio) in {
         "full": ("full", 4), "4x": ("memory", 4), "32x": ("memory", 32), "truncated": ("truncated", 8),
-        "none": ("none", 4),
+        "focus": ("focus", 8), "none": ("none", 4),
     }.items():  # fmt: skip
         *_, alone = workbench.ask(QUESTION, [document], ratio, reader, max_new_tokens=8)
         assert (found[setting].text, found[setting].kv_bytes) == (alone.text, alone.kv_bytes)
         pieces = "".join(step.piece for step in steps if step.setting == setting)
         assert pieces.strip() == found[setting].text
-    assert found["none"].kv_bytes < found["32x"].kv_bytes < found["4x"].kv_bytes < found["full"].kv_bytes
+    assert (
+        found["none"].kv_bytes
+        < found["32x"].kv_bytes
+        < found["focus"].kv_bytes
+        < found["4x"].kv_bytes
+        < found["full"].kv_bytes
+    )
 
 
 def test_what_one_setting_cannot_do_is_its_own_error(workbench: Workbench, prose) -> None:

@@ -217,7 +217,7 @@ def test_readers_hold_what_they_say(ccf, memory):
         ("truncated", False, "needs a memory"),
         ("full", False, "input_ids"),
         ("truncated", True, "input_ids"),
-        ("crystal ball", True, "must be one of memory, full, truncated, none"),
+        ("crystal ball", True, "must be one of memory, focus, full, truncated, none"),
     ],
 )
 def test_a_reader_without_what_it_reads_is_refused(ccf, memory, reader, with_memory, says):

@@ -129,7 +129,7 @@ def test_long_documents_are_read_once_and_cut_to_the_window(subject: Subject, lo
     documents = [subject.ccf.segment(row["context"]) for row in rows]
     questions = [asking.question(subject, row, doc, None) for row, doc in zip(rows, documents, strict=True)]
     assert len({q.document.sha256 for q in questions}) == 2
-    ((_, together),) = asking.answers(subject, [("full", None)], questions, options)
+    ((_, together, _),) = asking.answers(subject, [("full", None)], questions, options)
     for question, ids in zip(questions, together, strict=True):
         group = [q for q in questions if q.document.sha256 == question.document.sha256]
         text = question.document.input_ids[: asking.room(subject.ccf.decoder, group)]

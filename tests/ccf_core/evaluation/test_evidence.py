@@ -12,9 +12,9 @@ import torch
 
 from ccf_core import KVMemory
 from ccf_core.answer import slot_attention
+from ccf_core.bm25 import bm25
 from ccf_core.evaluation import asking, batches, evidence
 from ccf_core.evaluation.batches import Job
-from ccf_core.evaluation.bm25 import bm25
 from ccf_core.evaluation.data import EvaluationError, Row
 from ccf_core.evaluation.evidence import Joined, joined
 from ccf_core.evaluation.subject import Options, Subject

@@ -1,0 +1,105 @@
+"""Readers that spend a budget by the question: ``focus``, and what it is measured against at the same bytes.
+
+focus : a document coarsely, its best segments finer and as text (``ccf_core.focus``).
+focus_no_slots : the same text segments without the slots of the others.
+bm25 : the text of the segments that BM25 finds best, the last one cut where the budget ends.
+gold : the text of the passage that was asked about, where an evaluation knows it; whatever it takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ccf_core import focus
+from ccf_core.evaluation import batches, readers
+from ccf_core.evaluation.batches import Job
+from ccf_core.evaluation.subject import Options, Subject
+from ccf_core.focus import Focus, Focused
+from ccf_core.memory import KVMemory
+
+if TYPE_CHECKING:
+    from ccf_core.evaluation.asking import Question
+
+GOLD = "gold"
+#: Those that every task that asks can measure; ``gold`` is for tasks that know the passage.
+READERS = tuple(reader for reader in readers.BY_QUESTION if reader != GOLD)
+
+
+def _texts(question: Question) -> list[Sequence[int]]:
+    return focus.cut(question.document.input_ids, [len(span) for span in question.document.spans])
+
+
+def _budget(question: Question, options: Options) -> int:
+    return int(len(question.document.input_ids) * options.budget)
+
+
+def plans(subject: Subject, questions: Sequence[Question], options: Options) -> list[Focused]:
+    """What ``focus`` reads for each question, as ``ccf_core.focus.read`` chooses it, in batches."""
+    decoder = subject.ccf.decoder
+    memories = _memories(subject, questions, options)
+    coarse = [memory.at(memory.header.ratios[-1]) for memory in memories]
+    jobs = [
+        Job(q.prompt, target=focus.NO_ANSWER, prefix=partial(decoder.prefix, memory), cached=memory.slots)
+        for q, memory in zip(questions, coarse, strict=True)
+    ]
+    result = []
+    for q, memory, coarsely, attention in zip(
+        questions, memories, coarse, batches.attention(decoder, jobs, options.report), strict=True
+    ):
+        texts = _texts(q)
+        scores = focus.fuse(focus.by_segment(attention, coarsely), focus.words(subject.ccf.tokenizer, q.text, texts))
+        result.append(focus.spend(decoder, memory, texts, scores, Focus(_budget(q, options))))
+    return result
+
+
+def _memories(subject: Subject, questions: Sequence[Question], options: Options) -> list[KVMemory]:
+    """Every question's document, down to the finest ratio asked for."""
+    own = [q.memory for q in questions if q.memory is not None]
+    if len(own) < len(questions):
+        documents = {q.document.sha256: q.document for q in questions}
+        finest = min(options.ratios)
+        made = readers.memories_at(
+            subject.ccf, list(documents.values()), [finest], options.memory_dtype, options.report
+        )
+        by_document = dict(zip(documents, made[finest], strict=True))
+        own = [by_document[q.document.sha256] for q in questions]
+    for memory in own[:1]:
+        focus.check(memory)
+    return own
+
+
+def best_text(subject: Subject, question: Question, options: Options) -> dict[int, Sequence[int]]:
+    """Segment -> the tokens that ``bm25`` reads of it, within the budget and the window, in the order of the text."""
+    texts = _texts(question)
+    left = min(_budget(question, options), subject.ccf.decoder.window - len(question.prompt) - question.new)
+    read: dict[int, Sequence[int]] = {}
+    for index in focus.ranked(focus.words(subject.ccf.tokenizer, question.text, texts)):
+        if left > 0:
+            read[index] = texts[index][:left]
+            left -= len(read[index])
+    return dict(sorted(read.items()))
+
+
+def jobs(
+    subject: Subject, reader: str, questions: Sequence[Question], planned: Sequence[Focused], options: Options
+) -> list[Job]:
+    """A job for each question; ``planned`` is what ``plans`` gave, needed where slots or their text are read."""
+    if reader == GOLD:
+        return [Job([*q.gold, *q.prompt], q.new) for q in questions]
+    if reader == "bm25":
+        found = [best_text(subject, q, options).values() for q in questions]
+        return [
+            Job([*(t for ids in own for t in ids), *q.prompt], q.new) for q, own in zip(questions, found, strict=True)
+        ]
+    made = []
+    for q, own in zip(questions, planned, strict=True):
+        given = [*own.text, *q.prompt]
+        if reader == "focus" and own.slots:
+            made.append(
+                Job(given, q.new, prefix=partial(own.slots_prefix, subject.ccf.decoder), cached=own.slots.slots)
+            )
+        else:
+            made.append(Job(given, q.new))
+    return made

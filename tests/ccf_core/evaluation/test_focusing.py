@@ -1,0 +1,127 @@
+"""Readers that spend a budget by the question: what they read, what they hold, and how they are compared."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from fractions import Fraction
+
+import pytest
+
+from ccf_core import Focus, MemoryMismatch
+from ccf_core.evaluation import asking, evidence, focusing, longqa, metrics, qa
+from ccf_core.evaluation.asking import Question
+from ccf_core.evaluation.data import Row
+from ccf_core.evaluation.subject import Options, Subject
+
+OPTIONS = Options(ratios=(4,), readers=focusing.READERS, budget=Fraction(1, 2))
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[Row]:
+    rng = random.Random(0)
+    words = [f"{a}{b}" for a in ("har", "mas", "fog", "oslo", "ship") for b in ("bour", "ter", "lin", "den")]
+    texts = [" ".join(rng.choices(words, k=rng.randint(5, 30))) + f" code{i}." for i in range(18)]
+    return [
+        {"source": "s", "context": text, "question": f"What of code{i}?", "answers": [f"code{i}"]}
+        for i, text in enumerate(texts)
+    ]
+
+
+def asked_of(subject: Subject, row: Row) -> Question:
+    return asking.question(subject, row, subject.ccf.segment(row["context"]))
+
+
+def test_qa_focuses_as_the_codec_answers(subject: Subject, qa_rows: list[Row]) -> None:
+    """Text that follows the slots in one sequence with the question is text that was read ahead."""
+    ccf = subject.ccf
+    short = [row for row in qa_rows if row["answers"] and not metrics.is_long(row["answers"])]
+    _, rows = qa.evaluate(subject, short, dataclasses.replace(OPTIONS, readers=("focus",)))
+    expected, held, tokens = [], 0, 0
+    for row in short:
+        ids = ccf.segment(row["context"]).input_ids
+        memory = ccf.compress(row["context"]).quantize()
+        settings = Focus(len(ids) // 2)
+        answer = ccf.answer(row["question"], memory, 32, reader="focus", input_ids=ids, focus=settings)
+        expected.append(metrics.f1(row["answers"], answer.text))
+        held += answer.kv_bytes // (2 * 2 * 2 * 8 * 4)
+        tokens += len(ids)
+    assert rows[0]["metrics"]["f1"] == pytest.approx(sum(expected) / len(expected), abs=1e-4)
+    assert rows[0]["metrics"]["kv_share"] == pytest.approx(held / tokens, abs=1e-5)
+    assert (rows[0]["reader"], rows[0]["ratio"]) == ("focus", None)
+
+
+def test_bm25_reads_the_best_segments_up_to_the_budget(subject: Subject) -> None:
+    filler = "seven ships in the evening fog. " * 8
+    row = {"source": "s", "context": filler + "Anna saw Oslo. " + filler, "question": "Who saw Oslo?", "answers": ["x"]}
+    question = asked_of(subject, row)
+    texts = [question.document.segment(i) for i in range(len(question.document.spans))]
+    holding = {i for i, text in enumerate(texts) if "Oslo" in str(subject.ccf.tokenizer.decode(list(text)))}
+    tokens = len(question.document.input_ids)
+    few = focusing.best_text(subject, question, dataclasses.replace(OPTIONS, budget=Fraction(40, tokens)))
+    assert holding & few.keys() and len(few) == 2 and sorted(few) == list(few)
+    assert sorted(len(read) for read in few.values()) == [8, 32]
+    assert all(tuple(read) == texts[i][: len(read)] for i, read in few.items())
+    every = focusing.best_text(subject, question, dataclasses.replace(OPTIONS, budget=Fraction(1)))
+    assert [tuple(read) for read in every.values()] == texts
+
+
+def test_no_reader_holds_more_than_its_budget(subject: Subject, qa_rows: list[Row], text_rows: list[Row]) -> None:
+    for budget in (Fraction(1, 3), Fraction(1, 2)):
+        options = dataclasses.replace(OPTIONS, budget=budget)
+        questions = [asked_of(subject, row) for row in qa_rows if len(row["context"]) > 200]
+        planned = focusing.plans(subject, questions, options)
+        for reader in focusing.READERS:
+            made = focusing.jobs(subject, reader, questions, planned, options)
+            for job, question in zip(made, questions, strict=True):
+                held = job.cached + len(job.prompt) - len(question.prompt)
+                assert held <= len(question.document.input_ids) * budget
+                assert job.cached == 0 or reader == "focus"
+                assert list(job.prompt[-len(question.prompt) :]) == list(question.prompt)
+        with_slots, without = (
+            focusing.jobs(subject, reader, questions, planned, options) for reader in ("focus", "focus_no_slots")
+        )
+        assert [job.prompt for job in with_slots] == [job.prompt for job in without]
+
+
+def test_joined_documents_compare_the_readers_row_by_row(subject: Subject, rows: list[Row]) -> None:
+    options = dataclasses.replace(OPTIONS, readers=(*focusing.READERS, "gold", "full"), limit=6, budget=Fraction(1, 6))
+    n, told = evidence.evaluate(subject, rows, options)
+    by_reader = {row["reader"]: row["metrics"] for row in told}
+    assert n == 6
+    assert set(by_reader) == {"focus", "focus_no_slots", "bm25", "gold", "full", "chance"}
+    focus = by_reader["focus"]
+    for other, name in (("bm25", "bm25"), ("focus_no_slots", "no_slots")):
+        assert focus[f"f1_minus_{name}"] == pytest.approx(focus["f1"] - by_reader[other]["f1"], abs=1e-4)
+        low, high = next(row for row in told if row["reader"] == "focus")["ci95"][f"f1_minus_{name}"]
+        assert low <= focus[f"f1_minus_{name}"] <= high
+    assert {"f1", "top3", "top3_context"} <= by_reader["bm25"].keys()
+    for reader in focusing.READERS:
+        assert 0 < by_reader[reader]["kv_share"] <= 1 / 6
+    assert by_reader["focus_no_slots"]["kv_share"] < focus["kv_share"]
+    assert "kv_share" in by_reader["gold"] and "kv_share" not in by_reader["full"]
+
+
+def test_questions_whose_gold_is_not_in_what_bm25_reads_are_told_apart(subject: Subject, rows: list[Row]) -> None:
+    """The words of these questions stand in another passage than the gold one, and the budget is a few tokens."""
+    others = [{**row, "question": f"What of code{(i + 1) % 18}?"} for i, row in enumerate(rows)]
+    options = dataclasses.replace(OPTIONS, budget=Fraction(1, 50), limit=6)
+    _, told = evidence.evaluate(subject, others, options)
+    for reader in focusing.READERS:
+        assert "f1_missed" in next(row for row in told if row["reader"] == reader)["metrics"]
+    options = dataclasses.replace(options, budget=Fraction(1))
+    _, told = evidence.evaluate(subject, others, options)
+    assert not any("f1_missed" in row["metrics"] for row in told)
+
+
+def test_readers_by_question_run_only_if_they_are_named(subject: Subject, qa_rows: list[Row]) -> None:
+    _, told = longqa.evaluate(subject, qa_rows[:2], dataclasses.replace(OPTIONS, readers=("none",)))
+    assert {row["reader"] for row in told} == {"none"}
+    _, told = longqa.evaluate(subject, qa_rows[:2], OPTIONS)
+    assert {row["reader"] for row in told} == set(focusing.READERS)
+
+
+def test_mean_pooled_memories_cannot_focus(make_subject, qa_rows: list[Row]) -> None:
+    pooled = make_subject(compressor="mean_pool")
+    with pytest.raises(MemoryMismatch, match="compresses into slots"):
+        qa.evaluate(pooled, qa_rows[:2], OPTIONS)

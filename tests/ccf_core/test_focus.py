@@ -1,0 +1,200 @@
+"""Focus: the plan and its budget, where slots and text stand, what an answer says was read."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from ccf_core import CCF, Focus, KVMemory, MemoryMismatch
+from ccf_core.answer import question_prompt, slot_attention
+from ccf_core.decoder import slot_segments
+from ccf_core.focus import TEXT, Focused, fuse, mixed, plan, positions, read
+from ccf_core.transformer import rotary_table, rotate
+
+RATIOS = (4, 8, 16, 32)
+TEXT_OF_IT = "The harbour master counted seven ships. Zoë saw the evening fog hide them all again. " * 6
+QUESTION = "Who saw the evening fog?"
+
+
+def cost(ratios: tuple[int, ...], tokens: list[int]) -> int:
+    return sum(positions(n, ratio) for n, ratio in zip(tokens, ratios, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("ranking", "budget", "tokens", "segments", "expected"),
+    [
+        ([1, 0, 2], 0, [64, 64, 64], 0, (32, 32, 32)),
+        ([1, 0, 2], 6, [64, 64, 64], 0, (32, 32, 32)),
+        ([1, 0, 2], 7, [64, 64, 64], 0, (32, 32, 32)),
+        ([1, 0, 2], 8, [64, 64, 64], 0, (32, 16, 32)),
+        ([1, 0, 2], 20, [64, 64, 64], 0, (32, 4, 32)),
+        ([1, 0, 2], 26, [64, 64, 64], 0, (8, 4, 32)),
+        ([1, 0, 2], 68, [64, 64, 64], 0, (32, TEXT, 32)),
+        ([1, 0, 2], 68 + 28, [64, 64, 64], 0, (4, TEXT, 4)),
+        ([1, 0, 2], 192, [64, 64, 64], 0, (TEXT, TEXT, TEXT)),
+        ([1, 0, 2], 192, [64, 64, 64], 1, (4, TEXT, 4)),
+        ([1, 0, 2], 192, [64, 64, 64], 2, (TEXT, TEXT, 4)),
+        ([0, 1], 20, [250, 10], 0, (16, 16)),
+        ([1, 0], 20, [250, 10], 0, (32, TEXT)),
+        ([0], 100, [5], 0, (TEXT,)),
+    ],
+)
+def test_a_plan(ranking: list[int], budget: int, tokens: list[int], segments: int, expected: tuple[int, ...]) -> None:
+    assert plan(ranking, budget, tokens, RATIOS, segments) == expected
+
+
+def test_a_plan_limits_text_that_the_window_has_no_room_for() -> None:
+    assert plan([1, 0, 2], 192, [64, 64, 64], RATIOS, most_text=128) == (TEXT, TEXT, 4)
+    assert plan([1, 0, 2], 192, [64, 64, 64], RATIOS, most_text=63) == (4, 4, 4)
+
+
+def test_plans_keep_their_budget_follow_the_ranking_and_grow_with_the_budget() -> None:
+    rng = random.Random(0)
+    for _ in range(300):
+        tokens = [rng.randint(1, 256) for _ in range(rng.randint(1, 12))]
+        ranking = rng.sample(range(len(tokens)), len(tokens))
+        limit = rng.randint(0, 3)
+        before = -1
+        floor = cost((32,) * len(tokens), tokens)
+        for budget in sorted(rng.randint(0, sum(tokens) + 50) for _ in range(8)):
+            made = plan(ranking, budget, tokens, RATIOS, limit)
+            assert cost(made, tokens) <= max(budget, floor)
+            assert made == (32,) * len(tokens) or cost(made, tokens) <= budget
+            down = [made[i] for i in ranking]
+            assert down == sorted(down)
+            read_in_full = made.count(TEXT)
+            assert read_in_full >= before and (not limit or read_in_full <= limit)
+            before = read_in_full
+        assert set(plan(ranking, sum(tokens), tokens, RATIOS)) == {TEXT}
+
+
+def test_ranks_are_fused_and_equal_scores_share_theirs() -> None:
+    assert fuse([3.0, 1.0, 2.0], [0.0, 0.0, 0.0]) == pytest.approx([1 / 61 + 1 / 61, 1 / 63 + 1 / 61, 1 / 62 + 1 / 61])
+    both = fuse([3, 2, 1], [2, 3, 1])
+    assert both[0] == both[1] > both[2]
+    assert fuse([1, 2], k=0) == [1 / 2, 1.0]
+
+
+@pytest.fixture(scope="module")
+def memory(ccf: CCF) -> KVMemory:
+    return ccf.compress(TEXT_OF_IT)
+
+
+@pytest.fixture(scope="module")
+def texts(ccf: CCF) -> list[tuple[int, ...]]:
+    document = ccf.segment(TEXT_OF_IT)
+    return [document.segment(i) for i in range(len(document.spans))]
+
+
+def test_slots_of_several_ratios_stand_where_their_text_stood_and_text_follows(
+    ccf: CCF, memory: KVMemory, texts: list[tuple[int, ...]]
+) -> None:
+    ratios = [32, TEXT, 4, 32, TEXT, *[16] * (memory.segments - 5)]
+    focused = Focused.of(memory, texts, ratios)
+    assert focused.text == (*texts[1], *texts[4])
+    rest = [i for i in range(memory.segments) if i not in (1, 4)]
+    keys, at, start = [], [], 0
+    for i in rest:
+        part = memory.select([i]).at(ratios[i])
+        keys += [block.floating(torch.float32, "cpu")[0] for _, _, block in part.parts()]
+        n = len(texts[i])
+        for level in part.blocks[0]:
+            ends = [e for e in range(1, n) if e % level == 0 and (level == 32 or e % (2 * level))]
+            at += [start + end - 1 for end in ends + [n] * (level == 32)]
+        start += n
+    slots = focused.slots_prefix(ccf.decoder)
+    assert slots is not None and slots.length == len(at) and slots.next_position == start + 1
+    table = rotary_table(ccf.model, torch.tensor(at), torch.float32)
+    expected = rotate(torch.cat(keys, dim=2).transpose(1, 2), *table).transpose(1, 2)
+    for layer, found in enumerate(slots.keys):
+        torch.testing.assert_close(found[0], expected[layer])
+    whole = focused.prefix(ccf.decoder)
+    assert whole.length == len(focused.segments) == slots.length + len(focused.text)
+    assert whole.next_position == start + 1 + len(focused.text)
+    assert focused.segments[slots.length :] == (1,) * len(texts[1]) + (4,) * len(texts[4])
+    assert set(focused.segments[: slots.length]) == set(rest)
+
+
+def test_text_read_ahead_is_text_read_with_the_question(
+    ccf: CCF, memory: KVMemory, texts: list[tuple[int, ...]]
+) -> None:
+    """As in training, where text and question are one sequence behind the slots."""
+    focused = Focused.of(memory, texts, [TEXT, 4, *[32] * (memory.segments - 2)])
+    prompt = question_prompt(ccf.tokenizer, QUESTION)
+    ahead = ccf.decoder.score(focused.prefix(ccf.decoder), prompt, [9, 8, 7])
+    together = ccf.decoder.score(focused.slots_prefix(ccf.decoder), [*focused.text, *prompt], [9, 8, 7])
+    torch.testing.assert_close(ahead, together, atol=1e-5, rtol=1e-5)
+
+
+def test_the_extremes_are_the_readers_that_there_were(ccf: CCF, memory: KVMemory, texts: list[tuple[int, ...]]) -> None:
+    ids = [token for text in texts for token in text]
+    for ratio in RATIOS:
+        all_slots = mixed(memory, [ratio] * memory.segments)
+        assert all_slots is not None
+        found, expected = ccf.decoder.prefix(all_slots), ccf.decoder.prefix(memory.at(ratio))
+        assert all(torch.equal(a, b) for a, b in zip(found.keys, expected.keys, strict=True))
+        assert found.next_position == expected.next_position
+    in_full = Focused.of(memory, texts, [TEXT] * memory.segments).prefix(ccf.decoder)
+    full = ccf.decoder.read_text(ids)
+    assert in_full.next_position == full.next_position
+    assert all(torch.equal(a, b) for a, b in zip(in_full.keys, full.keys, strict=True))
+
+
+def test_slots_and_text_fit_the_window_together(make_ccf: Callable[..., CCF]) -> None:
+    ccf = make_ccf(model={"max_position_embeddings": 256})
+    ids = ccf.segment(TEXT_OF_IT * 3).input_ids
+    memory = ccf.compress(ids)
+    prompt = question_prompt(ccf.tokenizer, QUESTION)
+    found = read(ccf.decoder, ccf.tokenizer, QUESTION, prompt, memory, ids, Focus(len(ids)))
+    assert 0 < len(found.text) <= 128
+    assert found.prefix(ccf.decoder).next_position <= 256 - 256 // 8 + 1
+
+
+def test_an_answer_says_what_was_read_and_holds_no_more_than_its_budget(ccf: CCF, memory: KVMemory) -> None:
+    ids = ccf.segment(TEXT_OF_IT).input_ids
+    a_position = 2 * 2 * 2 * 8 * 4
+    for budget, most in ((80, 0), (140, 0), (140, 1), (len(ids), 0)):
+        found = ccf.answer(QUESTION, memory, 8, reader="focus", input_ids=ids, focus=Focus(budget, most))
+        assert found.reader == "focus" and 0 < found.kv_bytes <= budget * a_position
+        in_full = [e for e in found.evidence if e.ratio == TEXT]
+        assert in_full and (not most or len(in_full) <= most)
+        assert list(found.evidence[: len(in_full)]) == in_full
+        assert all(e.ratio in (TEXT, 4, 8, 16) for e in found.evidence)
+    by_default = ccf.answer(QUESTION, memory, 8, reader="focus", input_ids=ids)
+    assert by_default.kv_bytes <= len(ids) // 6 * a_position
+    too_small = ccf.answer(QUESTION, memory, 8, reader="focus", input_ids=ids, focus=Focus(1))
+    coarse = ccf.answer(QUESTION, memory.at(32), 8)
+    assert (too_small.text, too_small.kv_bytes) == (coarse.text, coarse.kv_bytes)
+    assert {e.ratio for e in too_small.evidence} == {32} and len(too_small.evidence) == memory.segments
+
+
+def test_words_of_the_question_and_attention_both_choose(ccf: CCF) -> None:
+    """Of two documents that attention cannot tell apart, the words choose."""
+    text = "The fog hid seven ships. " * 6
+    parts = [text, text.replace("seven", "eleven"), text]
+    memory = KVMemory.join([ccf.compress(part) for part in parts])
+    ids = [token for part in parts for token in ccf.segment(part).input_ids]
+    question = "eleven"
+    prompt = question_prompt(ccf.tokenizer, question)
+    found = read(ccf.decoder, ccf.tokenizer, question, prompt, memory, ids, Focus(80, 1))
+    coarse = memory.at(32)
+    attention = slot_attention(ccf.decoder, ccf.decoder.prefix(coarse), prompt, [0])
+    sums = torch.zeros(memory.segments).index_add_(0, torch.tensor(slot_segments(coarse)), attention)
+    assert TEXT in found.ratios
+    chosen = found.ratios.index(TEXT)
+    assert memory.spans[chosen].document == ccf.segment(parts[1]).sha256 or sums[chosen] == sums.max()
+
+
+def test_what_focus_needs_is_said(ccf: CCF, memory: KVMemory, make_ccf: Callable[..., CCF]) -> None:
+    with pytest.raises(ValueError, match="needs a memory"):
+        ccf.answer(QUESTION, None, 4, reader="focus")
+    with pytest.raises(ValueError, match="give these as input_ids, not 2"):
+        ccf.answer(QUESTION, memory, 4, reader="focus", input_ids=[1, 2])
+    with pytest.raises(ValueError, match="depends on the question"):
+        ccf.prefix_for("focus", memory, [1, 2])
+    pooled = make_ccf(compressor="mean_pool")
+    with pytest.raises(MemoryMismatch, match="compresses into slots"):
+        pooled.answer(QUESTION, pooled.compress(TEXT_OF_IT, 8), 4, reader="focus", input_ids=[1])
