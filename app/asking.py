@@ -241,7 +241,7 @@ def _notes(asked: Question, window: int, texts: Sequence[Segmented], answer: Ans
         if in_full < max(asked.in_full, 1):
             notes.append(
                 f"The bytes of {asked.ratio}x have room for {in_full} segment{'s' * (in_full != 1)} in full; the rest "
-                "is read as slots. A finer ratio gives more room."
+                "is read as slots."
             )
     if asked.reader in ("memory", "focus"):
         for document, text in zip(asked.documents, texts, strict=True):

@@ -74,8 +74,8 @@ def build(workbench: Workbench) -> gr.Blocks:
 
         watched = [head, foot, *library.watched(), before, library.changed]
         seen = [before, library.picked, library.kept, library.collection, library.changed]
-        page.load(look, seen, watched, show_progress="hidden", api_visibility="private")
-        clock.tick(look, seen, watched, show_progress="hidden", api_visibility="private", queue=False)
+        page.load(look, seen, watched, show_progress="hidden", api_visibility="private", concurrency_limit=None)
+        clock.tick(look, seen, watched, show_progress="hidden", api_visibility="private", concurrency_limit=None)
     return page
 
 

@@ -139,6 +139,18 @@ def test_two_adapters_are_compared(
         screenshot("two-adapters")
 
 
+def test_a_memory_is_shown_as_soon_as_it_is_stored(page: Page, serve_tiny: Serve, tmp_path: Path) -> None:
+    with serve_tiny(tmp_path) as address:
+        steps.visit(page, address)
+        long = {"name": "long.txt", "mimeType": "text/plain", "buffer": " ".join(NOTES * 250).encode()}
+        page.locator("#upload input[type=file]").set_input_files(long)  # type: ignore[arg-type]
+        steps.tick(page, "long")
+        steps.open_tab(page, "Inspect")
+        expect(page.locator("#sliced")).to_contain_text("not complete yet")
+        expect(page.locator("#sliced")).to_contain_text("At 8x: 4 slots for 32 tokens")
+        page.close()
+
+
 def test_figures_fit_a_phone(inspected: Page, screenshot: Callable[[str], None]) -> None:
     page = inspected
     page.set_viewport_size({"width": 390, "height": 844})
