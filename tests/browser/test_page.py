@@ -12,7 +12,7 @@ from tests.browser import papers, steps
 pytestmark = pytest.mark.browser
 
 PDF = "application/pdf"
-PAPER = papers.pdf([f"Ship number {i} carried {i * 13} crates of apples to the town." for i in range(1, 90)], "Cargo")
+PAPER = papers.pdf([f"Ship number {i} carried {i * 13} crates of apples to the town." for i in range(1, 50)], "Cargo")
 SHORT = ["The fog hid seven ships.", "The harbour master counted them again in the evening light."]
 
 
