@@ -40,7 +40,7 @@ def kept_positions(full: Prefix, kept: Prefix) -> list[list[list[int]]]:
 
 def test_the_registry_and_the_readers_have_the_contracts_names() -> None:
     assert tuple(BASELINES) == ("sink_recent", "random", "key_norm", "repeat_attention")
-    assert set(READERS) == {"memory", "full", "truncated", "none", *BASELINES, "mean_pool"}
+    assert set(READERS) == {"memory", "full", "truncated", "none", *BASELINES, "mean_pool", "focus"}
 
 
 @pytest.mark.parametrize("reader", BASELINES)

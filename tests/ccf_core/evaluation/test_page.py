@@ -1,4 +1,4 @@
-"""docs/evaluation.md: every task is told, and every option named there exists."""
+"""docs/evaluation.md: every task and every reader by question is told, and every option named there exists."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ccf_core.__main__ import _common
 from ccf_core.evaluation import cli, report
+from ccf_core.evaluation.readers import BY_QUESTION
 from ccf_core.evaluation.tasks import TASKS
 
 PAGE = (Path(__file__).parents[3] / "docs" / "evaluation.md").read_text(encoding="utf-8")
@@ -20,4 +21,4 @@ def test_tasks_and_options_on_the_page_are_those_of_the_command() -> None:
     known = {option for action in parser._actions for option in action.option_strings}
     named = set(re.findall(r"--[a-z][a-z-]*", PAGE))
     assert named and named <= known
-    assert set(re.findall(r"^\| `(\w+)` \|", PAGE, flags=re.MULTILINE)) == set(TASKS)
+    assert set(re.findall(r"^\| `(\w+)` \|", PAGE, flags=re.MULTILINE)) == {*TASKS, *BY_QUESTION}
