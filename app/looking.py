@@ -6,7 +6,7 @@ import itertools
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from app.errors import NoSegment, NotAnswerable
 from app.inspecting import BATCH, Inspecting
@@ -117,11 +117,13 @@ class Looking:
         self.pair = Pairing(memories).pair
         self._attention: Remembered[tuple[TextAttention, _Text]] = Remembered(64)
         self._reconstructions: Remembered[Reconstruction] = Remembered(1024)
+        self._summaries: Remembered[SummaryView] = Remembered(1024)
 
     def forget(self, sha256: str) -> None:
         """Keep nothing of a deleted document in the process."""
         self._attention.forget(sha256)
         self._reconstructions.forget(sha256)
+        self._summaries.forget(sha256)
 
     def shape(self) -> tuple[int, int]:
         """(layers, key-value heads) of a memory. Waits for the model."""
@@ -165,7 +167,9 @@ class Looking:
 
     def summary(self, sha256: str, segment: int, ratio: int, cancelled: Cancelled = never) -> SummaryView:
         """What the decoder answers when it is asked for one sentence about a segment's memory, and the sentence of the
-        text that the same slots look at most."""
+        text that the same slots look at most. Remembered."""
+        if known := self.summarised(sha256, segment, ratio):
+            return known
         looked = self.attention(sha256, segment, ratio, cancelled)
         memory = self.memories.recall(sha256, ratio, [segment], cancelled=cancelled).memory
         ccf = self.memories.model.load()
@@ -181,7 +185,15 @@ class Looking:
             if abstained:
                 summary = said(ccf.tokenizer(ABSTENTION, add_special_tokens=False)["input_ids"][:1])
         key = looked.key_sentence
-        return SummaryView(sha256, segment, ratio, SUMMARY_QUESTION, summary, key, memory.slots, abstained)
+        made = SummaryView(sha256, segment, ratio, SUMMARY_QUESTION, summary, key, memory.slots, abstained)
+        # Nothing is kept of a document that was deleted meanwhile.
+        self.store.documents.get(sha256)
+        self._summaries.put((sha256, segment, ratio, self.memories.model.key), made)
+        return made
+
+    def summarised(self, sha256: str, segment: int, ratio: int) -> SummaryView | None:
+        """A summary that was made before."""
+        return self._summaries.get((sha256, segment, ratio, self.memories.model.key))
 
     def slot_map(
         self, sha256: str, ratio: int, part: Literal["keys", "values"] = "values", layer: int | None = None
@@ -219,6 +231,12 @@ class Looking:
         self.memories.levels(ratio)
         found = [self.remembered(sha256, i, ratio) for i in range(len(self.memories.segmented(sha256).spans))]
         return [one.rouge_l if one else None for one in found]
+
+    def there(self, sha256: str, segment: int, ratio: int) -> tuple[Any, ...]:
+        """What is known of a segment without running the model: the same as long as that is the same."""
+        attention = self._attention.get((sha256, segment, 0, self.memories.model.key))
+        known = attention, self.remembered(sha256, segment, ratio), self.summarised(sha256, segment, ratio)
+        return *(one is not None for one in known), *self.known_fidelity(sha256, ratio)
 
     def operate(
         self,

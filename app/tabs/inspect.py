@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import gradio as gr
+from gradio.events import Dependency
 
 from app import look_panels, panels
 from app.tabs.common import RATIOS, Stops, one_document, sentences
@@ -14,7 +15,7 @@ from app.tabs.library import Library
 from app.tabs.looks import render_looks, render_map, seen
 from app.tabs.stopping import chosen, stop_button, stoppable
 from app.tabs.surgery import render_surgery
-from app.views import Cancelled
+from app.views import Cancelled, Reconstruction
 from app.workbench import Workbench
 
 # A click on a segment's cell chooses it; the keyboard stays where it was when the strip is drawn anew.
@@ -48,6 +49,20 @@ def render_inspect(workbench: Workbench, library: Library) -> None:
     ratio = gr.Radio(RATIOS, value=8, label="Ratio", elem_id="inspect-ratio")
     sliced = gr.HTML(elem_id="sliced")
     wanted = gr.State(None)  # all that what is shown depends on; see ``want``
+    chosen_now = [document, segment, ratio]
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+
+    def want(sha: str | None, segment: int | None, ratio: int) -> tuple[Any, ...]:
+        """As long as this is the same, another document's news take nothing away of what is shown."""
+        with sentences():
+            looking = workbench.looking
+            state = workbench.document(sha).state if sha else ""
+            there = looking.there(sha, segment, ratio) if sha and segment is not None and state == "ready" else None
+            return sha, segment, ratio, state, workbench.info()["adapter"], there
+
+    def news(made: Dependency) -> None:
+        """Everything shown of a segment has one writer, ``known``: two could come in any order."""
+        made.then(want, chosen_now, wanted, **quiet)
 
     with gr.Row():
         show = gr.Button("Reconstruct", variant="primary", elem_id="reconstruct", size="md")
@@ -64,7 +79,7 @@ def render_inspect(workbench: Workbench, library: Library) -> None:
         score = gr.Button("Score every segment", size="sm", elem_id="score", scale=0, min_width=180)
         stop_score = stop_button("stop-score")
 
-    looks = render_looks(workbench, document, segment, ratio, section)
+    looks = render_looks(workbench, document, segment, ratio, section, news)
     render_map(workbench, document, ratio, section)
     render_surgery(workbench, document, segment, ratio, library.changed.change)
 
@@ -83,11 +98,11 @@ def render_inspect(workbench: Workbench, library: Library) -> None:
     def known(sha: str | None, segment: int | None, ratio: int) -> tuple[Any, ...]:
         """All that is there for a segment and a ratio without running the model."""
         if not sha or segment is None:
-            return "", "", "", *seen(None, None, ratio)
+            return "", "", "", *seen(ratio)
         with sentences():
             if workbench.document(sha).state != "ready":
                 waiting = '<p class="wb-note">The memory is not complete yet; it is shown here when it is.</p>'
-                return waiting, "", "", *seen(None, None, ratio)
+                return waiting, "", "", *seen(ratio)
             # The segment may be one of the document chosen before, until the list of this one arrives.
             segment = min(segment, len(workbench.segments(sha)) - 1)
             looking = workbench.looking
@@ -95,24 +110,16 @@ def render_inspect(workbench: Workbench, library: Library) -> None:
             scores = look_panels.strip(looking.known_fidelity(sha, ratio), segment, ratio)
             before = looking.remembered(sha, segment, ratio)
             diff = panels.reconstruction(before) if before else ""
-            looks = seen(looking.looked(sha, segment, ratio), cut, ratio)
-            return look_panels.sliced(cut, ratio), scores, diff, *looks
-
-    def want(sha: str | None, segment: int | None, ratio: int) -> tuple[Any, ...]:
-        """As long as this is the same, another document's news take nothing away of what is shown."""
-        with sentences():
-            state = workbench.document(sha).state if sha else ""
-        return sha, segment, ratio, state, workbench.info()["adapter"]
+            looked, summary = looking.looked(sha, segment, ratio), looking.summarised(sha, segment, ratio)
+            return look_panels.sliced(cut, ratio), scores, diff, *seen(ratio, looked, cut, summary)
 
     def reconstruct(sha: str | None, segment: int | None, ratio: int, request: gr.Request) -> Iterator[Any]:
         sha, segment = chosen(sha, segment)
 
-        def work(cancelled: Cancelled) -> Iterator[tuple[str, str]]:
-            view = workbench.looking.reconstruct(sha, segment, ratio, cancelled)
-            scores = workbench.looking.known_fidelity(sha, ratio)
-            yield panels.reconstruction(view), look_panels.strip(scores, segment, ratio)
+        def work(cancelled: Cancelled) -> Iterator[Reconstruction]:
+            yield workbench.looking.reconstruct(sha, segment, ratio, cancelled)
 
-        yield from stoppable(stops_show, request, work, lambda shown: shown, 2)
+        yield from stoppable(stops_show, request, work)
 
     def score_all(sha: str | None, segment: int | None, ratio: int, request: gr.Request) -> Iterator[Any]:
         sha, segment = chosen(sha, segment)
@@ -126,8 +133,6 @@ def render_inspect(workbench: Workbench, library: Library) -> None:
         return int(event.segment)
 
     stops_show, stops_score = Stops(), Stops()
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    chosen_now = [document, segment, ratio]
     shown = [sliced, strip, result, *looks]
     gr.on(
         [library.picked.change, library.changed.change],
@@ -142,10 +147,8 @@ def render_inspect(workbench: Workbench, library: Library) -> None:
     strip.click(pick, None, segment, **quiet).then(want, chosen_now, wanted, **quiet)
     # One at a time for a page, and of what is chosen when its turn comes: an older one cannot come in last.
     wanted.change(known, chosen_now, shown, trigger_mode="always_last", concurrency_limit=8, **quiet)
-    show.click(
-        reconstruct, chosen_now, [result, strip, stop_show], show_progress_on=result, api_visibility="private",
-        concurrency_limit=8,
-    )  # fmt: skip
-    score.click(score_all, chosen_now, [strip, stop_score], concurrency_limit=8, **quiet)
+    busy: dict[str, Any] = {"show_progress_on": result, "api_visibility": "private", "concurrency_limit": 8}
+    news(show.click(reconstruct, chosen_now, [result, stop_show], **busy))
+    news(score.click(score_all, chosen_now, [strip, stop_score], concurrency_limit=8, **quiet))
     stop_show.click(stops_show.press, queue=False, **quiet)
     stop_score.click(stops_score.press, queue=False, **quiet)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import gradio as gr
+from gradio.events import Dependency
 
 from app import look_panels, maps
 from app.looking import AttentionView, Slice, SlotView, SummaryView
@@ -18,13 +19,16 @@ Section = Callable[[str, str], None]
 NOT_YET = '<p class="wb-note">Nothing looked at yet: one pass of the encoder over the segment shows it.</p>'
 
 
-def seen(view: AttentionView | None, cut: Slice | None, ratio: int) -> tuple[Any, ...]:
-    """Values of the components that ``render_looks`` returns; ``view`` is what the slots look at, if that is known."""
+def seen(
+    ratio: int, view: AttentionView | None = None, cut: Slice | None = None, summary: SummaryView | None = None
+) -> tuple[Any, ...]:
+    """Values of the components that ``render_looks`` returns, from what is known."""
+    in_short = look_panels.summary(summary) if summary else ""
     levels = gr.Plot(maps.pyramid(cut.slots, cut.tokens, ratio, view) if cut else None, visible=cut is not None)
     if view is None:
         # With values: gradio takes longer over an update without one, and a later one would come in before it.
-        return gr.Plot(None, visible=False), gr.Dropdown([], value=None, visible=False), NOT_YET, levels, ""
-    return gr.Plot(maps.heat_map(view), visible=True), slot_choices(view.slots), _text(view), levels, ""
+        return gr.Plot(None, visible=False), gr.Dropdown([], value=None, visible=False), NOT_YET, levels, in_short
+    return gr.Plot(maps.heat_map(view), visible=True), slot_choices(view.slots), _text(view), levels, in_short
 
 
 def slot_choices(slots: tuple[SlotView, ...]) -> gr.Dropdown:
@@ -40,9 +44,15 @@ def _text(view: AttentionView) -> str:
 
 
 def render_looks(
-    workbench: Workbench, document: gr.Dropdown, segment: gr.Dropdown, ratio: gr.Radio, section: Section
+    workbench: Workbench,
+    document: gr.Dropdown,
+    segment: gr.Dropdown,
+    ratio: gr.Radio,
+    section: Section,
+    news: Callable[[Dependency], Any],
 ) -> list[gr.components.Component]:
-    """Returns what depends on segment and ratio, in the order of ``seen``."""
+    """Returns what depends on segment and ratio, in the order of ``seen``; ``news`` is told of each work that adds to
+    what is known."""
     section(
         "What each slot looks at",
         "Attention of every slot to the words of its segment, inside the encoder: mean over heads and the upper half "
@@ -74,11 +84,10 @@ def render_looks(
     def look_inside(sha: str | None, segment: int | None, ratio: int, request: gr.Request) -> Iterator[Any]:
         sha, segment = chosen(sha, segment)
 
-        def work(cancelled: Cancelled) -> Iterator[tuple[Any, ...]]:
-            view = workbench.looking.attention(sha, segment, ratio, cancelled)
-            yield seen(view, workbench.looking.slice(sha, segment, ratio), ratio)[:4]
+        def work(cancelled: Cancelled) -> Iterator[AttentionView]:
+            yield workbench.looking.attention(sha, segment, ratio, cancelled)
 
-        yield from stoppable(stops_look, request, work, lambda shown: shown, 4)
+        yield from stoppable(stops_look, request, work)
 
     def shade(sha: str | None, segment: int | None, ratio: int, which: str | None) -> str:
         sha, segment = chosen(sha, segment)
@@ -91,15 +100,15 @@ def render_looks(
         def work(cancelled: Cancelled) -> Iterator[SummaryView]:
             yield workbench.looking.summary(sha, segment, ratio, cancelled)
 
-        yield from stoppable(stops_summary, request, work, look_panels.summary)
+        yield from stoppable(stops_summary, request, work)
 
     stops_look, stops_summary = Stops(), Stops()
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     busy: dict[str, Any] = {"api_visibility": "private", "concurrency_limit": 8}
     now = [document, segment, ratio]
-    look.click(look_inside, now, [heat, which, shaded, levels, stop_look], show_progress_on=shaded, **busy)
+    news(look.click(look_inside, now, [shaded, stop_look], show_progress_on=shaded, **busy))
     which.input(shade, [*now, which], shaded, concurrency_limit=8, **quiet)
-    summarise.click(in_short, now, [summary, stop_summary], show_progress_on=summary, **busy)
+    news(summarise.click(in_short, now, [summary, stop_summary], show_progress_on=summary, **busy))
     stop_look.click(stops_look.press, queue=False, **quiet)
     stop_summary.click(stops_summary.press, queue=False, **quiet)
     return [heat, which, shaded, levels, summary]

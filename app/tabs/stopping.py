@@ -18,7 +18,7 @@ def stoppable(
     stops: Stops,
     request: gr.Request,
     work: Callable[[Cancelled], Iterator[T]],
-    show: Callable[[T], Any],
+    show: Callable[[T], Any] = lambda _: gr.skip(),
     count: int = 1,
 ) -> Iterator[Any]:
     """Run ``work`` and yield what ``show`` makes of each of its results (``count`` values), then the Stop button.
