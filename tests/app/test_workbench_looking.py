@@ -68,12 +68,26 @@ def test_another_ratio_is_not_encoded_again(workbench, sha256, encoded, monkeypa
 def test_nothing_is_kept_of_a_deleted_document(workbench, sha256) -> None:
     workbench.looking.attention(sha256, 0, 8)
     workbench.looking.reconstruct(sha256, 0, 8)
-    assert workbench.looking.remembered(sha256, 0, 8)
+    workbench.looking.summary(sha256, 0, 8)
+    assert workbench.looking.remembered(sha256, 0, 8) and workbench.looking.summarised(sha256, 0, 8)
     workbench.delete(sha256)
-    assert workbench.looking.remembered(sha256, 0, 8) is None
+    assert workbench.looking.remembered(sha256, 0, 8) is workbench.looking.summarised(sha256, 0, 8) is None
     for use in (workbench.looking.attention, workbench.looking.reconstruct, workbench.looking.summary):
         with pytest.raises(DocumentNotFound):
             use(sha256, 0, 8)
+
+
+def test_whatever_becomes_known_of_a_segment_is_told(workbench, sha256) -> None:
+    looking = workbench.looking
+    told = [looking.there(sha256, 1, 8)]
+    for use in (looking.attention, looking.reconstruct, looking.summary):
+        use(sha256, 1, 8)
+        told.append(looking.there(sha256, 1, 8))
+    looking.reconstruct(sha256, 2, 8)
+    told.append(looking.there(sha256, 1, 8))
+    assert len(set(told)) == len(told)
+    assert looking.there(sha256, 1, 8) == told[-1]
+    assert looking.summarised(sha256, 1, 8) is looking.summary(sha256, 1, 8)
 
 
 def test_fidelity_comes_in_batches_and_is_remembered(workbench, sha256) -> None:
@@ -135,6 +149,7 @@ def test_an_abstention_is_barred_and_said(workbench, codec, sha256, monkeypatch)
 
     monkeypatch.setattr("app.looking.answer_from", watched)
     monkeypatch.setattr("app.looking.ABSTENTION", free.summary)
+    workbench.looking.forget(sha256)
     assert workbench.looking.summary(sha256, 2, 4).abstained
     assert barred == [(), codec.tokenizer(free.summary, add_special_tokens=False)["input_ids"][:1]]
 
