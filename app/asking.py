@@ -239,10 +239,9 @@ def _notes(asked: Question, window: int, texts: Sequence[Segmented], answer: Ans
     if asked.reader == "focus" and answer.evidence:
         in_full = sum(found.ratio == TEXT for found in answer.evidence)
         if in_full < max(asked.in_full, 1):
-            notes.append(
-                f"The bytes of {asked.ratio}x have room for {in_full} segment{'s' * (in_full != 1)} in full; the rest "
-                "is read as slots."
-            )
+            some = f"room for {in_full} segment{'s' * (in_full != 1)} in full; the rest"
+            fits = some if in_full else "no room for a segment in full; all of it"
+            notes.append(f"The bytes of {asked.ratio}x have {fits} is read as slots.")
     if asked.reader in ("memory", "focus"):
         for document, text in zip(asked.documents, texts, strict=True):
             if len(text.input_ids) < HARDLY_COMPRESSED:

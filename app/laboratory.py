@@ -27,13 +27,13 @@ MAIN: dict[str, tuple[str, str, dict[str, Any]]] = {
 }
 HEADS = (
     ("When (UTC)", "when it was measured here, or that it came with the adapter"),
-    ("What", "name of the evaluation; times are those of Savings"),
-    ("Of", "the document, or the file of the development set and which half of its documents"),
+    ("What", "name of the evaluation (times are those of Savings), and of what: the document, or the file of the "
+             "development set and which half of its documents"),
     ("Size", "what was measured"),
     ("On", "device and dtype of the computation"),
     ("Adapter", "first characters of the fingerprint of the adapter"),
     ("Outcome", "the main score by ratio, or times; and seconds that it took"),
-)
+)  # fmt: skip
 
 
 def introduction(model: str, found: int) -> str:
@@ -81,10 +81,9 @@ def runs(own: Sequence[tuple[Run, str]], shipped: Mapping[str, Mapping[str, Any]
         if "task" in run.config
         else (
             run.created_at[:16].replace("T", " "),
-            run.kind,
-            title,
+            f"{run.kind}\n{title}",
             _count(run),
-            f"{run.config.get('device') or ''} {run.config.get('dtype') or ''}".strip(),
+            f"{run.config.get('device') or ''}\n{run.config.get('dtype') or ''}".strip(),
             str(run.config.get("adapter") or "")[:8],
             _outcome(run.results),
         )
@@ -104,10 +103,9 @@ def runs(own: Sequence[tuple[Run, str]], shipped: Mapping[str, Mapping[str, Any]
 def _evaluated(name: str, result: Mapping[str, Any]) -> tuple[str, ...]:
     """Cells of a result of ``python -m ccf_core evaluate``."""
     return (
-        name,
-        f"{result['data']['name']}, half {result['half']}",
+        f"{name}\n{result['data']['name']}, half {result['half']}",
         f"{result['n']:,} {COUNTED.get(result['task'], 'rows')}",
-        f"{result['device']} {result['dtype']}",
+        f"{result['device']}\n{result['dtype']}",
         str(result["adapter"])[:8],
         " · ".join([*filter(None, [main_scores(result)]), f"{result['seconds']:.0f} s"]),
     )

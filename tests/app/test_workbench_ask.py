@@ -141,7 +141,7 @@ def test_focus_reads_the_bytes_of_a_ratio_where_the_question_needs_them(
 def test_focus_says_when_the_bytes_are_too_few_for_text(workbench: Workbench, documents) -> None:
     answer = final(workbench.ask(QUESTION, documents[:1], 32, "focus"))
     assert answer.text == final(workbench.ask(QUESTION, documents[:1], 32)).text
-    assert [note for note in answer.notes if "have room for 0 segments in full" in note]
+    assert [note for note in answer.notes if "no room for a segment in full" in note]
     answer = final(workbench.ask(QUESTION, documents[:1], 4, "focus", in_full=8))
     in_full = [e for e in answer.evidence if e.ratio == 1]
     assert [note for note in answer.notes if f"have room for {len(in_full)} segment" in note]
