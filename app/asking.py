@@ -11,13 +11,12 @@ from typing import cast, get_args
 from app.budget import KVBudget
 from app.errors import NoDocument, NotAnswerable
 from app.exporting import answer_to_dict
-from app.fitting import affordable
+from app.fitting import affordable, fitting_turns, room
 from app.followups import History, earlier_turns, turns
 from app.library import page_at
 from app.memories import Memories
-from app.views import AnswerView, Cancelled, EvidenceView, Progress, Reader, TimingsView
-from ccf_core import CCF, Answer, Focus, KVMemory
-from ccf_core.answer import question_prompt
+from app.views import AnswerView, Cancelled, EvidenceView, Progress, Reader, TimingsView, never, silent
+from ccf_core import Answer, Focus, KVMemory
 from ccf_core.baselines import BASELINES
 from ccf_core.evaluation.metrics import abstains
 from ccf_core.focus import TEXT, positions
@@ -52,30 +51,53 @@ class Asking:
         self,
         question: str,
         documents: Sequence[str],
-        ratio: int,
-        reader: Reader,
-        max_new_tokens: int,
-        chat: int | None,
-        progress: Progress,
-        cancelled: Cancelled,
+        ratio: int = 8,
+        reader: Reader = "memory",
+        *,
+        max_new_tokens: int = 64,
+        chat: int | None = None,
         history: History = "auto",
         replace_last: bool = False,
         in_full: int = 0,
+        kv_budget: KVBudget | None = None,
+        progress: Progress = silent,
+        cancelled: Cancelled = never,
     ) -> Iterator[str | AnswerView]:
-        """See ``Workbench.ask``."""
+        """Pieces of the answer as they come, then the AnswerView; errors are raised at the first step.
+
+        From stored memory the encoder never runs; ``progress`` is called only if something has to be
+        compressed again. Several documents are read one after the other, in the order given, at the finest ratio
+        from ``ratio`` on that fits the window and ``kv_budget`` (None: that of the settings), which is noted if it is
+        another. When ``cancelled`` turns true while the answer is being written, it ends there, and a note says so.
+        Closing the iterator stops the model; nobody else can use the model until it is exhausted or closed.
+
+        ``focus`` reads the documents coarsely, what the question needs finer, and at most ``in_full`` segments as text
+        (0: no limit), all in the bytes of the memory at ``ratio``.
+
+        With ``chat``, question and answer are appended to it, or take the place of its last ones
+        (``replace_last``), and the question sees its last turns: ``all`` or ``none`` of them, or (``auto``) those
+        that it refers to.
+
+        Raises:
+            NoDocument: no document, though the reader is not ``none``.
+            NotAnswerable: no question, one that is too long, an unknown ratio or reader, or a text that is
+                too long to be read in full.
+            DocumentNotFound, ChatNotFound: of store.
+            Cancelled: of ccf_core, before the answer began.
+        """
         if in_full < 0:
             raise NotAnswerable(f"The segments read in full must be 0 or more, not {in_full}.")
         asked = replace(self._check(question, documents, ratio, reader, max_new_tokens, chat), in_full=in_full)
         if chat is not None:
-            earlier = earlier_turns(self.store, chat, asked.text, history, without_last=replace_last)
-            asked = replace(asked, history=tuple(earlier))
+            said = earlier_turns(self.store, chat, asked.text, history, without_last=replace_last)
+            asked = replace(asked, history=tuple(said))
         ccf = self.memories.model.load(cancelled=cancelled)
         self.memories.levels(ratio)
         started = time.perf_counter()
         texts = [self.memories.segmented(document.sha256, cancelled, ccf) for document in asked.documents]
         memory, notes = None, list[str]()
         if reader not in ("full", "none"):
-            ratio, note = affordable(ccf, ratio, texts, self.budget)
+            ratio, note = affordable(ccf, ratio, texts, kv_budget or self.budget)
             asked = replace(asked, ratio=ratio)
             held = ccf.config.ratios[0] if reader == "focus" else ratio
             recalled = [self.memories.recall(d.sha256, held, None, progress, cancelled, ccf) for d in asked.documents]
@@ -93,7 +115,9 @@ class Asking:
             return stopped
 
         with self.memories.model.turn(cancelled):
-            asked = _fit(ccf, asked, memory, len(input_ids))
+            plain = dict.fromkeys(("full", *BASELINES), len(input_ids)) | {"truncated": memory.slots if memory else 0}
+            earlier = fitting_turns(ccf, asked.text, asked.history, max_new_tokens, plain.get(reader, 0))
+            asked = replace(asked, history=earlier)
             pieces = cast(
                 Generator[str | Answer],
                 ccf.answer(
@@ -202,36 +226,6 @@ class Asking:
 def abstained(text: str) -> bool:
     """Whether an answer says that there is none in the document; an empty one says nothing."""
     return bool(text.strip()) and abstains(text)
-
-
-def room(window: int) -> int:
-    """Tokens of the window that are left for documents: its last eighth is kept for question and answer."""
-    return window - window // 8
-
-
-def _fit(ccf: CCF, asked: Question, memory: KVMemory | None, tokens: int) -> Question:
-    """The question with as many of its earlier turns, the latest first, as there is room for.
-
-    Raises NotAnswerable if the question itself, or a text read in full, does not fit the base model's window.
-    """
-    most = room(ccf.decoder.window)
-    reserve = ccf.decoder.window - most
-    if not 1 <= asked.max_new_tokens <= reserve:
-        raise NotAnswerable(f"An answer can have 1 to {reserve:,} tokens, not {asked.max_new_tokens:,}.")
-    length = len(question_prompt(ccf.tokenizer, asked.text))
-    if length > reserve:
-        raise NotAnswerable(f"The question has {length:,} tokens and the limit is {reserve:,}; shorten it.")
-    whole = dict.fromkeys(("full", *BASELINES), tokens)
-    read = (whole | {"truncated": memory.slots if memory else 0}).get(asked.reader, 0)
-    if read > most:
-        raise NotAnswerable(
-            f"The base model reads at most {most:,} tokens of plain text and these are {read:,}; "
-            "ask the memory instead, or fewer documents."
-        )
-    history = asked.history
-    while history and len(question_prompt(ccf.tokenizer, asked.text, history)) > reserve - asked.max_new_tokens:
-        history = history[1:]
-    return replace(asked, history=history)
 
 
 def _notes(asked: Question, window: int, texts: Sequence[Segmented], answer: Answer, stopped: bool) -> list[str]:

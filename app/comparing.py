@@ -84,7 +84,9 @@ class Comparing:
         cancelled: Cancelled,
     ) -> Iterator[Compared]:
         reader, ratio = self._read(setting)
-        pieces = self.asking.ask(question, documents, ratio, reader, max_new_tokens, None, progress, cancelled)
+        pieces = self.asking.ask(
+            question, documents, ratio, reader, max_new_tokens=max_new_tokens, progress=progress, cancelled=cancelled
+        )
         # Whoever leaves a comparison early stops the model before the next one gets it.
         with closing(pieces):  # type: ignore[type-var]
             for piece in pieces:

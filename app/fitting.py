@@ -1,14 +1,21 @@
-"""The finest ratio at which documents fit what may be held of them."""
+"""What fits the model: the finest ratio of documents, a text read in full, earlier turns of a conversation."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from app.budget import KVBudget
+from app.errors import NotAnswerable
 from app.ingest import document_slots
 from ccf_core import CCF
+from ccf_core.answer import question_prompt
 from ccf_core.baselines import position_bytes
 from ccf_core.segment import Segmented
+
+
+def room(window: int) -> int:
+    """Tokens of the window that are left for documents: its last eighth is kept for question and answer."""
+    return window - window // 8
 
 
 def affordable(ccf: CCF, ratio: int, texts: Sequence[Segmented], budget: KVBudget | None) -> tuple[int, str]:
@@ -18,8 +25,8 @@ def affordable(ccf: CCF, ratio: int, texts: Sequence[Segmented], budget: KVBudge
     and into the attention span of a base that slides. The note is empty if the ratio is the one asked for and fits.
     If none fits, it is the coarsest there is.
     """
-    room = ccf.decoder.window - ccf.decoder.window // 8
-    limits = [(room, f"the model's window holds {room:,}")]
+    most = room(ccf.decoder.window)
+    limits = [(most, f"the model's window holds {most:,}")]
     if sliding := getattr(ccf.model.config, "sliding_window", None):
         limits.append((sliding - 1, f"the model attends to {sliding - 1:,} at a time"))
     if budget:
@@ -36,3 +43,28 @@ def affordable(ccf: CCF, ratio: int, texts: Sequence[Segmented], budget: KVBudge
     if slots(chosen) > most:
         return chosen, f"{found}, which is too few even for {chosen}x with {slots(chosen):,}: it was read at that."
     return chosen, "" if chosen == ratio else f"{found}, so it was read at {chosen}x, the finest ratio that fits."
+
+
+def fitting_turns(
+    ccf: CCF, question: str, history: tuple[tuple[str, str], ...], max_new_tokens: int, tokens: int
+) -> tuple[tuple[str, str], ...]:
+    """As many earlier turns, the latest first, as there is room for beside the question and its answer.
+
+    ``tokens`` are read as plain text. Raises NotAnswerable if they, the question, or the answer do not fit the base
+    model's window.
+    """
+    most = room(ccf.decoder.window)
+    reserve = ccf.decoder.window - most
+    if not 1 <= max_new_tokens <= reserve:
+        raise NotAnswerable(f"An answer can have 1 to {reserve:,} tokens, not {max_new_tokens:,}.")
+    length = len(question_prompt(ccf.tokenizer, question))
+    if length > reserve:
+        raise NotAnswerable(f"The question has {length:,} tokens and the limit is {reserve:,}; shorten it.")
+    if tokens > most:
+        raise NotAnswerable(
+            f"The base model reads at most {most:,} tokens of plain text and these are {tokens:,}; "
+            "ask the memory instead, or fewer documents."
+        )
+    while history and len(question_prompt(ccf.tokenizer, question, history)) > reserve - max_new_tokens:
+        history = history[1:]
+    return history

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
 
-from app.asking import room
 from app.errors import NoDocument
+from app.fitting import room
 from app.memories import Memories
 from app.views import Cancelled, never
 from ccf_core import Answer

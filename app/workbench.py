@@ -17,7 +17,6 @@ from app.conversations import Conversations
 from app.evaluating import Evaluating
 from app.exporting import export_memory
 from app.folders import Folders
-from app.followups import History
 from app.ingest import Intake
 from app.inspecting import Inspecting
 from app.jobs import Jobs
@@ -28,14 +27,12 @@ from app.memories import Memories
 from app.model import Model
 from app.settings import Settings
 from app.views import (
-    AnswerView,
     Cancelled,
     DocumentView,
     Ingested,
     LoadProgress,
     ModelState,
     Progress,
-    Reader,
     Recalled,
     Reconstruction,
     Savings,
@@ -69,13 +66,14 @@ class Workbench:
         self.folders = Folders(self._intake)
         #: What waits to be compressed, and what came of it.
         self.jobs = Jobs(self.store, self._intake)
-        self._asking = Asking(self.store, self._memories, settings.kv_budget)
+        asking = Asking(self.store, self._memories, settings.kv_budget)
+        self.ask = asking.ask
         #: Questions and answers that are kept.
         self.conversations = Conversations(self.store)
         self._inspecting = Inspecting(self.store, self._memories)
         #: Attention, slot map, fidelity, summaries, surgery.
         self.looking = Looking(self.store, self._memories, self._inspecting)
-        self.compare = Comparing(self._asking, self._memories).compare
+        self.compare = Comparing(asking, self._memories).compare
         self.measuring = Measuring(self.store, self._memories, self._inspecting)
         self.evaluate = Evaluating(self.store, self._model).evaluate
 
@@ -197,7 +195,7 @@ class Workbench:
         """Give the space of what was deleted back to the disk."""
         self.store.vacuum()
 
-    # Asking
+    # Memories
 
     def recall(
         self,
@@ -221,48 +219,6 @@ class Workbench:
     def memory(self, sha256: str, ratio: int) -> KVMemory:
         """``recall(sha256, ratio).memory``."""
         return self.recall(sha256, ratio).memory
-
-    def ask(
-        self,
-        question: str,
-        documents: Sequence[str],
-        ratio: int = 8,
-        reader: Reader = "memory",
-        *,
-        max_new_tokens: int = 64,
-        chat: int | None = None,
-        history: History = "auto",
-        replace_last: bool = False,
-        in_full: int = 0,
-        progress: Progress = silent,
-        cancelled: Cancelled = never,
-    ) -> Iterator[str | AnswerView]:
-        """Pieces of the answer as they come, then the AnswerView; errors are raised at the first step.
-
-        From stored memory the encoder never runs; ``progress`` is called only if something has to be
-        compressed again. Several documents are read one after the other, in the order given, at the finest ratio
-        from ``ratio`` on that fits ``Settings.kv_budget`` and the window, which is noted if it is another. When
-        ``cancelled`` turns true while the answer is being written, it ends there, and a note says so. Closing
-        the iterator stops the model; nobody else can use the model until it is exhausted or closed.
-
-        ``focus`` reads the documents coarsely, what the question needs finer, and at most ``in_full`` segments as text
-        (0: no limit), all in the bytes of the memory at ``ratio``.
-
-        With ``chat``, question and answer are appended to it, or take the place of its last ones
-        (``replace_last``), and the question sees its last turns: ``all`` or ``none`` of them, or (``auto``) those
-        that it refers to.
-
-        Raises:
-            NoDocument: no document, though the reader is not ``none``.
-            NotAnswerable: no question, one that is too long, an unknown ratio or reader, or a text that is
-                too long to be read in full.
-            DocumentNotFound, ChatNotFound: of store.
-            Cancelled: of ccf_core, before the answer began.
-        """
-        return self._asking.ask(
-            question, documents, ratio, reader, max_new_tokens, chat, progress, cancelled, history, replace_last,
-            in_full,
-        )  # fmt: skip
 
     # Looking into memories
 

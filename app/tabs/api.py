@@ -12,6 +12,7 @@ from typing import Any
 import gradio as gr
 from gradio.utils import get_upload_folder
 
+from app.budget import KVBudget
 from app.comparing import DEFAULT
 from app.operating import numbers
 from app.pairing import Pair
@@ -116,7 +117,10 @@ def _library(workbench: Workbench) -> tuple[Any, ...]:
 
 
 def _asking(workbench: Workbench) -> tuple[Any, ...]:
-    def ask(question: str, documents: list[str], ratio: int = 8, reader: str = "memory", in_full: int = 0) -> Json:
+    def ask(
+        question: str, documents: list[str], ratio: int = 8, reader: str = "memory", in_full: int = 0,
+        kv_budget: str = "",
+    ) -> Json:  # fmt: skip
         """Answer a question from the memories of documents.
 
         Args:
@@ -125,13 +129,16 @@ def _asking(workbench: Workbench) -> tuple[Any, ...]:
             ratio: tokens of text a slot, 4, 8, 16 or 32
             reader: memory; focus (finer where needed); to compare full (the text), truncated (its beginning), none
             in_full: how many segments focus reads as text at most, 0 for no limit
+            kv_budget: positions (4096) or bytes (200MB) that may be held of the documents; without it, what fits
 
         Returns:
             text, evidence (the segments that the decoder attended to most), timings, and bytes held.
         """
         chosen = [documents] if isinstance(documents, str) else documents
         with sentences():
-            *_, answer = workbench.ask(question, chosen, int(ratio), reader, in_full=int(in_full))  # type: ignore[arg-type]
+            limit = KVBudget.parse(kv_budget) if kv_budget.strip() else None
+            pieces = workbench.ask(question, chosen, int(ratio), reader, in_full=int(in_full), kv_budget=limit)  # type: ignore[arg-type]
+            *_, answer = pieces
         assert isinstance(answer, AnswerView)
         return dataclasses.asdict(answer)
 

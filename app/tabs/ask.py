@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from app import panels_ask as panels
+from app.budget import KVBudget
 from app.examples import suggestions_for
 from app.tabs.acts import SAVE_JS, acts
 from app.tabs.common import MENDABLE, RATIOS, Stops, relay, sentences
@@ -61,6 +62,11 @@ def render_ask(workbench: Workbench, library: Library, page: gr.Blocks) -> gr.HT
             0, 8, value=0, step=1, label="Focus: segments read in full", elem_id="in-full", visible=False,
             info="at most; 0: as many as the bytes of the ratio allow",
         )  # fmt: skip
+        budget = gr.Textbox(
+            label="KV budget", placeholder=str(workbench.settings.kv_budget or "what the window holds"), max_lines=1,
+            info="positions (4096) or bytes (200MB) to hold at most; more is read at a coarser ratio",
+            elem_id="kv-budget",
+        )  # fmt: skip
         history = gr.Radio(
             HISTORY, value="auto", label="Earlier turns are read", elem_id="history",
             info="a small model answers best without them",
@@ -89,8 +95,8 @@ def render_ask(workbench: Workbench, library: Library, page: gr.Blocks) -> gr.HT
         )  # fmt: skip
 
     def answer(
-        asked: str, number: int | None, picked: list[str], ratio: int, reader: str, in_full: int, history: str,
-        again: bool, request: gr.Request,
+        asked: str, number: int | None, picked: list[str], ratio: int, reader: str, in_full: int, budget: str,
+        history: str, again: bool, request: gr.Request,
     ) -> Iterator[tuple[Any, ...]]:  # fmt: skip
         """Values for ``face`` and the question's field, as the answer grows."""
         stop = stops.begin(request)
@@ -99,6 +105,7 @@ def render_ask(workbench: Workbench, library: Library, page: gr.Blocks) -> gr.HT
         fresh = number is None
         said: list[MessageView] = []
         try:
+            limit = KVBudget.parse(budget) if budget.strip() else None
             said = messages(number)
             if again:
                 said = said[:-2]
@@ -106,7 +113,7 @@ def render_ask(workbench: Workbench, library: Library, page: gr.Blocks) -> gr.HT
             number = number or workbench.conversations.new(asked or "?", picked or []).id
             pieces = workbench.ask(
                 asked, picked or [], ratio, reader, chat=number, history=history, replace_last=again,  # type: ignore[arg-type]
-                in_full=int(in_full), cancelled=stop.is_set,
+                in_full=int(in_full), kv_budget=limit, cancelled=stop.is_set,
             )  # fmt: skip
             text = ""
             for piece in relay(pieces, stop):
@@ -130,23 +137,24 @@ def render_ask(workbench: Workbench, library: Library, page: gr.Blocks) -> gr.HT
         return (gr.skip(),) * len(face) if str(request.session_hash) in answering else shown(number)
 
     def again(
-        number: int | None, picked: list[str], ratio: int, reader: str, in_full: int, history: str, request: gr.Request
-    ) -> Iterator[tuple[Any, ...]]:
-        for asked in [message.content for message in messages(number) if message.role == "user"][-1:]:
-            yield from answer(asked, number, picked, ratio, reader, in_full, history, True, request)
-
-    def ask(
-        asked: str, number: int | None, picked: list[str], ratio: int, reader: str, in_full: int, history: str,
+        number: int | None, picked: list[str], ratio: int, reader: str, in_full: int, budget: str, history: str,
         request: gr.Request,
     ) -> Iterator[tuple[Any, ...]]:  # fmt: skip
-        yield from answer(asked, number, picked, ratio, reader, in_full, history, False, request)
+        for asked in [message.content for message in messages(number) if message.role == "user"][-1:]:
+            yield from answer(asked, number, picked, ratio, reader, in_full, budget, history, True, request)
+
+    def ask(
+        asked: str, number: int | None, picked: list[str], ratio: int, reader: str, in_full: int, budget: str,
+        history: str, request: gr.Request,
+    ) -> Iterator[tuple[Any, ...]]:  # fmt: skip
+        yield from answer(asked, number, picked, ratio, reader, in_full, budget, history, False, request)
 
     def ask_suggested(
         found: list[tuple[str, str]], number: int | None, picked: list[str], ratio: int, reader: str, in_full: int,
-        history: str, request: gr.Request, event: gr.EventData,
+        budget: str, history: str, request: gr.Request, event: gr.EventData,
     ) -> Iterator[tuple[Any, ...]]:  # fmt: skip
         asked = found[int(event._data["of"])][0]
-        yield from answer(asked, number, picked, ratio, reader, in_full, history, False, request)
+        yield from answer(asked, number, picked, ratio, reader, in_full, budget, history, False, request)
 
     def suggest(picked: list[str]) -> tuple[list[tuple[str, str]], str]:
         titles = {view.sha256: view.title for view in workbench.documents()}
@@ -168,7 +176,7 @@ def render_ask(workbench: Workbench, library: Library, page: gr.Blocks) -> gr.HT
 
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     face = [chat, current, chosen, forget, sure, export, stop]
-    settings = [current, library.picked, ratio, reader, in_full, history]
+    settings = [current, library.picked, ratio, reader, in_full, budget, history]
     question.submit(ask, [question, *settings], [*face, question], concurrency_limit=8, **quiet)
     suggested.suggested(ask_suggested, [offered, *settings], [*face, question], concurrency_limit=8, **quiet)
     chat.again(again, settings, [*face, question], concurrency_limit=8, **quiet)

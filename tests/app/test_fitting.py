@@ -73,6 +73,15 @@ def test_the_finest_ratio_within_the_budget_is_read_and_noted(ask, prose) -> Non
     assert ask(prose(), 16, str(slots)).ratio == 16
 
 
+def test_the_budget_of_a_question_comes_before_that_of_the_settings(settings: Settings, prose) -> None:
+    with Workbench(replace(settings, kv_budget=KVBudget(3, in_bytes=False))) as workbench:
+        done = workbench.ingest_text(prose(), "Log")
+        *_, own = workbench.ask(QUESTION, [done.document.sha256], 4, kv_budget=KVBudget(500, in_bytes=False))
+        *_, common = workbench.ask(QUESTION, [done.document.sha256], 4)
+    assert isinstance(own, AnswerView) and isinstance(common, AnswerView)
+    assert (own.ratio, own.notes, common.ratio) == (4, (), 32)
+
+
 def test_a_budget_in_bytes_bounds_the_bytes_held(ask, prose) -> None:
     text = prose(1000)
     answer = ask(text, 4, KVBudget(70_000, in_bytes=True))

@@ -54,6 +54,18 @@ def test_a_question_of_no_document_stays_in_its_field(page: Page, tiny_app: str)
     expect(page.locator("#question textarea")).to_have_value("Who counted the ships?")
 
 
+def test_a_kv_budget_bounds_what_is_read(page: Page, tiny_app: str) -> None:
+    steps.visit(page, tiny_app)
+    page.fill("#kv-budget textarea, #kv-budget input", "lots")
+    page.fill("#question textarea", "Who counted the ships?")
+    page.press("#question textarea", "Enter")
+    expect(page.locator("#chat [role=alert]")).to_contain_text("must be a number of positions")
+    expect(page.locator("#question textarea")).to_have_value("Who counted the ships?")
+    page.fill("#kv-budget textarea, #kv-budget input", "64")
+    steps.ask(page, "Who counted the ships?")
+    expect(page.locator("#chat .ccf-info")).to_contain_text("the KV budget is 64 positions")
+
+
 @pytest.mark.parametrize(
     ("name", "data", "sentence"),
     [
