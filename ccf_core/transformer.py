@@ -7,7 +7,7 @@ It knows nothing of slots, adapters or caches; attention itself is handed in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -54,6 +54,31 @@ def layer_weights(model: PreTrainedModel) -> list[dict[str, Tensor]]:
     ]
 
 
+#: Projections of the same input, which one product can do.
+JOINED = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
+
+
+@torch.inference_mode(False)
+@torch.no_grad()
+def joined_layers(model: PreTrainedModel) -> list[dict[str, Tensor]]:
+    """``layer_weights`` with the projections of ``JOINED`` also side by side, as "q_proj+k_proj+v_proj.weight".
+
+    Nothing is held twice: the model's own parameters become views of what is joined, one layer after the other.
+    """
+    layers = layer_weights(model)
+    for w in layers:
+        for names in JOINED:
+            for part in ("weight", "bias"):
+                if f"{names[0]}.{part}" not in w:
+                    continue
+                own = [w[f"{name}.{part}"] for name in names]
+                whole = torch.cat([tensor.detach() for tensor in own])
+                for tensor, view in zip(own, whole.split([len(tensor) for tensor in own]), strict=True):
+                    tensor.data = view
+                w[f"{'+'.join(names)}.{part}"] = whole
+    return layers
+
+
 def embedding_table(model: PreTrainedModel) -> Tensor:
     """Input embeddings, (vocabulary, hidden); its dtype and device are the model's."""
     return cast(Tensor, model.get_input_embeddings().weight)
@@ -83,10 +108,18 @@ def _linear(x: Tensor, w: Weights, name: str) -> Tensor:
     return F.linear(x, w[f"{name}.weight"], w.get(f"{name}.bias"))
 
 
+def _linears(x: Tensor, w: Weights, *names: str) -> Sequence[Tensor]:
+    """Projections of one input, in one product if ``w`` holds them joined."""
+    joined = "+".join(names)
+    if f"{joined}.weight" not in w:
+        return [_linear(x, w, name) for name in names]
+    return _linear(x, w, joined).split([len(w[f"{name}.weight"]) for name in names], dim=-1)
+
+
 def project(spec: StackSpec, w: Weights, hidden: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, ...]:
     """First half of a layer: (query, key, key before rotary, value), each (..., tokens, heads, head_dim)."""
     x = rms_norm(hidden, w["input_layernorm.weight"], spec.eps)
-    q, k, v = (_linear(x, w, name).unflatten(-1, (-1, spec.head_dim)) for name in ("q_proj", "k_proj", "v_proj"))
+    q, k, v = (part.unflatten(-1, (-1, spec.head_dim)) for part in _linears(x, w, "q_proj", "k_proj", "v_proj"))
     if "q_norm.weight" in w:
         q, k = rms_norm(q, w["q_norm.weight"], spec.eps), rms_norm(k, w["k_norm.weight"], spec.eps)
     return rotate(q, cos, sin), rotate(k, cos, sin), k, v
@@ -96,16 +129,8 @@ def finish(spec: StackSpec, w: Weights, hidden: Tensor, attended: Tensor) -> Ten
     """Second half of a layer: output projection, residuals and the gated feed-forward."""
     hidden = hidden + _linear(attended.flatten(-2), w, "o_proj")
     x = rms_norm(hidden, w["post_attention_layernorm.weight"], spec.eps)
-    gate = ACT2FN[spec.activation](_linear(x, w, "gate_proj"))
-    return hidden + _linear(gate * _linear(x, w, "up_proj"), w, "down_proj")
-
-
-def layer(
-    spec: StackSpec, w: Weights, hidden: Tensor, cos: Tensor, sin: Tensor, attend: Attend
-) -> tuple[Tensor, Tensor, Tensor]:
-    """One decoder layer: (hidden, key before rotary, value)."""
-    q, k, raw, v = project(spec, w, hidden, cos, sin)
-    return finish(spec, w, hidden, attend(q, k, v)), raw, v
+    gate, up = _linears(x, w, "gate_proj", "up_proj")
+    return hidden + _linear(ACT2FN[spec.activation](gate) * up, w, "down_proj")
 
 
 def attend_with(mask: Tensor | None) -> Attend:
