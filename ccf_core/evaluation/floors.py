@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -103,7 +104,12 @@ def matrix_vector_products(decoder: Decoder) -> Callable[[], object]:
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         products()
-    return graph.replay
+    # The graph knows the addresses of what it multiplies, and does not keep it alive.
+    return partial(_replay, graph, vectors)
+
+
+def _replay(graph: torch.cuda.CUDAGraph, _: object) -> None:
+    graph.replay()
 
 
 @torch.inference_mode()

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from ccf_core import CCF
+from ccf_core import CCF, Adapter, CCFConfig
+from ccf_core.base import Base
 from ccf_core.cache import roomy_cache
 from ccf_core.decoder import Prefix, before_end, end_tokens
 from ccf_core.greedy import PATIENCE, serves
@@ -70,6 +71,16 @@ def test_logits_are_those_of_the_modules(make_ccf: Callable[..., CCF], text_ids:
     allowed = found > float("-inf")
     torch.testing.assert_close(found[allowed], expected[allowed], atol=1e-4, rtol=1e-5)
     assert (~allowed).sum() == 12 * len(written) * 2
+
+
+@pytest.mark.model
+def test_the_real_base_writes_what_it_did(real_base: Base, text_ids: Callable) -> None:
+    own = real_base.copy()
+    ccf = CCF(own, Adapter.zero(own.model, CCFConfig()))
+    prefixes = [ccf.decoder.prefix(ccf.compress(text_ids(200)).at(8)), None]
+    rows = prefixes, [ccf.segment("The harbour master counted").input_ids, ccf.segment("In the morning, the").input_ids]
+    written = ccf.decoder.generate(*rows, max_new_tokens=16, exactly=True)
+    assert written == by_the_modules(ccf, rows, 16, exactly=True)
 
 
 @pytest.mark.parametrize("new", [1, PATIENCE, 3 * PATIENCE + 1])
