@@ -66,7 +66,10 @@ def main(args: argparse.Namespace) -> dict:
     if args.markdown and not args.markdown.parent.is_dir():
         raise EvaluationError(f"There is no folder for {args.markdown.name}: make it first.")
     bench = Bench(_codec(args), args)
-    figures = [one for tokens in args.tokens for one in bench.document(tokens)] + [bench.batch()]
+    figures: list[Figure] = []
+    for one in bench.figures():
+        report(f"{one['figure']} {one['measured']}, at best {one['bound']}")
+        figures.append(one)
     result = {
         "figures": figures,
         "machine": bench.machine(),
@@ -113,6 +116,12 @@ class Bench:
         self.matrix = timed(self.clock, products)
         self.vector = timed(self.clock, matrix_vector_products(ccf.decoder))
         self.rates: dict[str, list[float]] = {"matrix": [], "vector": []}
+
+    def figures(self) -> Iterator[Figure]:
+        """Of every length, then of the batch."""
+        for tokens in self.args.tokens:
+            yield from self.document(tokens)
+        yield self.batch()
 
     def document(self, tokens: int) -> Iterator[Figure]:
         """Figures of one document of so many tokens: read by either way, then decoded after."""
