@@ -108,13 +108,14 @@ class _State:
         if self.mask is not None:
             self.mask = F.pad(self.mask, (0, 1), value=True)
             mask = self.mask[:, None, None]
-        hidden = self.model.get_input_embeddings()(tokens)[:, None]
-        cos, sin = rotary_table(self.model, self.position[:, None], hidden.dtype)
+        # What the layer functions take for tokens of a text are here the rows: (rows, hidden).
+        hidden = self.model.get_input_embeddings()(tokens)
+        cos, sin = rotary_table(self.model, self.position, hidden.dtype)
         for index, w in enumerate(self.layers):
             q, k, _, v = project(self.spec, w, hidden, cos, sin)
-            keys, values = self.cache.update(k.transpose(1, 2), v.transpose(1, 2), index)
+            keys, values = self.cache.update(k.unsqueeze(2), v.unsqueeze(2), index)
             # The query heads of a key-value head take the place of several queries.
             grouped = q.reshape(len(q), self.spec.kv_heads, -1, self.spec.head_dim)
             attended = F.scaled_dot_product_attention(grouped, keys, values, attn_mask=mask)
             hidden = finish(self.spec, w, hidden, attended.reshape(q.shape))
-        self.hidden = self.model.model.norm(hidden[:, 0])
+        self.hidden = self.model.model.norm(hidden)

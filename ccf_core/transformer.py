@@ -7,7 +7,7 @@ It knows nothing of slots, adapters or caches; attention itself is handed in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -54,20 +54,20 @@ def layer_weights(model: PreTrainedModel) -> list[dict[str, Tensor]]:
     ]
 
 
-#: Projections of the same input, which one product can do.
-JOINED = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
+#: Projections of one input, which one product can do.
+JOINED = {"qkv_proj": ("q_proj", "k_proj", "v_proj"), "gate_up_proj": ("gate_proj", "up_proj")}
 
 
 @torch.inference_mode(False)
 @torch.no_grad()
 def joined_layers(model: PreTrainedModel) -> list[dict[str, Tensor]]:
-    """``layer_weights`` with the projections of ``JOINED`` also side by side, as "q_proj+k_proj+v_proj.weight".
+    """``layer_weights`` with the projections of ``JOINED`` also as one, such as "qkv_proj.weight".
 
     Nothing is held twice: the model's own parameters become views of what is joined, one layer after the other.
     """
     layers = layer_weights(model)
     for w in layers:
-        for names in JOINED:
+        for joined, names in JOINED.items():
             for part in ("weight", "bias"):
                 if f"{names[0]}.{part}" not in w:
                     continue
@@ -75,7 +75,7 @@ def joined_layers(model: PreTrainedModel) -> list[dict[str, Tensor]]:
                 whole = torch.cat([tensor.detach() for tensor in own])
                 for tensor, view in zip(own, whole.split([len(tensor) for tensor in own]), strict=True):
                     tensor.data = view
-                w[f"{'+'.join(names)}.{part}"] = whole
+                w[f"{joined}.{part}"] = whole
     return layers
 
 
@@ -111,18 +111,19 @@ def _linear(x: Tensor, w: Weights, name: str) -> Tensor:
     return F.linear(x, w[f"{name}.weight"], w.get(f"{name}.bias"))
 
 
-def _linears(x: Tensor, w: Weights, *names: str) -> Sequence[Tensor]:
-    """Projections of one input, in one product if ``w`` holds them joined."""
-    joined = "+".join(names)
-    if f"{joined}.weight" not in w:
-        return [_linear(x, w, name) for name in names]
-    return _linear(x, w, joined).split_with_sizes([w[f"{name}.weight"].shape[0] for name in names], dim=-1)
-
-
 def project(spec: StackSpec, w: Weights, hidden: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, ...]:
     """First half of a layer: (query, key, key before rotary, value), each (..., tokens, heads, head_dim)."""
     x = rms_norm(hidden, w["input_layernorm.weight"], spec.eps)
-    q, k, v = (part.unflatten(-1, (-1, spec.head_dim)) for part in _linears(x, w, "q_proj", "k_proj", "v_proj"))
+    if "qkv_proj.weight" in w:
+        turned = spec.heads + spec.kv_heads
+        heads = _linear(x, w, "qkv_proj").unflatten(-1, (-1, spec.head_dim))
+        q, k, v = heads[..., : spec.heads, :], heads[..., spec.heads : turned, :], heads[..., turned:, :]
+        if "q_norm.weight" not in w:
+            # Queries and keys stand side by side: one rotation for both.
+            both = rotate(heads[..., :turned, :], cos, sin)
+            return both[..., : spec.heads, :], both[..., spec.heads :, :], k, v
+    else:
+        q, k, v = (_linear(x, w, name).unflatten(-1, (-1, spec.head_dim)) for name in JOINED["qkv_proj"])
     if "q_norm.weight" in w:
         q, k = rms_norm(q, w["q_norm.weight"], spec.eps), rms_norm(k, w["k_norm.weight"], spec.eps)
     return rotate(q, cos, sin), rotate(k, cos, sin), k, v
@@ -132,7 +133,10 @@ def finish(spec: StackSpec, w: Weights, hidden: Tensor, attended: Tensor) -> Ten
     """Second half of a layer: output projection, residuals and the gated feed-forward."""
     hidden = hidden + _linear(attended.flatten(-2), w, "o_proj")
     x = rms_norm(hidden, w["post_attention_layernorm.weight"], spec.eps)
-    gate, up = _linears(x, w, "gate_proj", "up_proj")
+    if "gate_up_proj.weight" in w:
+        gate, up = _linear(x, w, "gate_up_proj").chunk(2, dim=-1)
+    else:
+        gate, up = _linear(x, w, "gate_proj"), _linear(x, w, "up_proj")
     return hidden + _linear(spec.activation(gate) * up, w, "down_proj")
 
 

@@ -18,7 +18,7 @@ from ccf_core.decoder import Decoder
 from ccf_core.transformer import JOINED, StackSpec
 
 #: A layer's matrices as the decoder holds them.
-MATRICES = (*("+".join(names) for names in JOINED), "o_proj", "down_proj")
+MATRICES = (*JOINED, "o_proj", "down_proj")
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Counts:
         sizes = {name: layer[f"{name}.weight"].numel() for name in MATRICES}
         head = model.get_output_embeddings().weight
         spec = StackSpec.of(model)
-        return cls(spec, sum(sizes.values()), sizes["+".join(JOINED[0])], head.numel(), head.itemsize)
+        return cls(spec, sum(sizes.values()), sizes["qkv_proj"], head.numel(), head.itemsize)
 
     @property
     def weight_bytes(self) -> int:

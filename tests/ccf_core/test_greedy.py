@@ -134,8 +134,8 @@ def test_joined_projections_hold_nothing_twice(make_ccf: Callable[..., CCF], tex
         for name, parameter in ccf.model.named_parameters():
             assert torch.equal(parameter, before[name])
         for own, held in zip(layer_weights(ccf.model), ccf.decoder.layers, strict=True):
-            for names in JOINED:
-                whole = held[f"{'+'.join(names)}.weight"]
+            for joined, names in JOINED.items():
+                whole = held[f"{joined}.weight"]
                 assert whole.shape[0] == sum(len(own[f"{name}.weight"]) for name in names)
                 for name in names:
                     assert own[f"{name}.weight"].untyped_storage().data_ptr() == whole.untyped_storage().data_ptr()
