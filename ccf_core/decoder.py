@@ -7,19 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import cast
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-from transformers import DynamicCache, PreTrainedModel
+from transformers import Cache, DynamicCache, PreTrainedModel
 
+from ccf_core.cache import roomy_cache
 from ccf_core.config import CCFConfig
 from ccf_core.errors import MemoryMismatch
+from ccf_core.greedy import greedy, serves
 from ccf_core.layout import Placement, levels_of, placement
 from ccf_core.memory import Block, KVMemory
-from ccf_core.transformer import rotary_table, rotate
+from ccf_core.transformer import Weights, joined_layers, rotary_table, rotate
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,11 @@ class Decoder:
         self.config = config
         self.window = int(model.config.max_position_embeddings)
 
+    @cached_property
+    def layers(self) -> Sequence[Weights]:
+        """The model's layers with joined projections, made when first needed; its parameters are views of them."""
+        return joined_layers(self.model)
+
     @torch.inference_mode()
     def prefix(self, memory: KVMemory, following: int = 0) -> Prefix:
         """Rotate a memory's slots to their places; ``following`` tokens of text will be read after them.
@@ -107,10 +114,13 @@ class Decoder:
         k = rotate(k.transpose(1, 2), cos, sin).transpose(1, 2)
         return Prefix(tuple(k.unsqueeze(1)), tuple(v.unsqueeze(1)), placed.question)
 
-    def inputs(self, prefixes: Sequence[Prefix | None], prompts: Sequence[Sequence[int]]) -> dict[str, object]:
+    def inputs(
+        self, prefixes: Sequence[Prefix | None], prompts: Sequence[Sequence[int]], new: int | None = None
+    ) -> dict[str, object]:
         """Keyword arguments for ``model.generate`` or ``model(...)``: one row for each prefix and its prompt.
 
         Shorter prefixes and prompts are padded on the left and masked. A prefix of ``None`` is an empty one.
+        new : tokens after the prompt for which the cache has room; unless told it grows, and is left out if empty.
         """
         device = self.model.device
         rows = len(prompts)
@@ -132,14 +142,17 @@ class Decoder:
             "attention_mask": mask.to(device),
             "position_ids": position_ids.to(device),
         }
-        if slots:
-            given["past_key_values"] = self._cache(prefixes)
+        if slots or new is not None:
+            given["past_key_values"] = self._cache(prefixes, None if new is None else slots + longest + new)
         return given
 
-    def _cache(self, prefixes: Sequence[Prefix | None]) -> DynamicCache:
-        cache = DynamicCache()
-        template = next(p for p in prefixes if p)
-        for index in range(len(template.keys)):
+    def _cache(self, prefixes: Sequence[Prefix | None], room: int | None = None) -> Cache:
+        """What the prefixes hold, in a cache that grows, or has room for as many positions in all."""
+        layers = self.model.config.num_hidden_layers
+        cache = DynamicCache() if room is None else roomy_cache(layers, room)
+        template = next((p for p in prefixes if p), None)
+        for index in range(layers if template else 0):
+            assert template is not None
             if len(prefixes) == 1:
                 cache.update(template.keys[index], template.values[index], index)
             else:
@@ -151,7 +164,7 @@ class Decoder:
     @torch.inference_mode()
     def read_text(self, input_ids: Sequence[int], chunk: int = 1024, after: Prefix | None = None) -> Prefix:
         """The decoder's own cache over raw text, as a prefix: full context, or text behind ``after``."""
-        cache = self._cache([after]) if after else DynamicCache()
+        cache = self._cache([after], (after.length if after else 0) + len(input_ids))
         begin = after.next_position if after else 0
         for start in range(0, len(input_ids), chunk):
             piece = torch.tensor([list(input_ids[start : start + chunk])], device=self.model.device)
@@ -179,6 +192,11 @@ class Decoder:
         kwargs : anything that ``generate`` takes: a streamer, stopping criteria, sampling, beams.
         """
         ends = list(eos) or end_tokens(self.model)
+        if kwargs.keys() <= {"streamer", "stopping_criteria"} and serves(self.model):
+            barred = [self.config.repeat_token, *(ends if exactly else ())]
+            given = self.inputs(prefixes, prompts, max_new_tokens)
+            written = greedy(self.model, self.layers, given, max_new_tokens, ends=ends, barred=barred, **kwargs)  # type: ignore[arg-type]
+            return [before_end(row, ends) for row in written.tolist()]
         given = self.inputs(prefixes, prompts)
         copies = max(int(kwargs.get(name) or 1) for name in ("num_beams", "num_return_sequences"))  # type: ignore[call-overload]
         if copies > 1 and "past_key_values" in given:

@@ -17,7 +17,7 @@ from transformers import PreTrainedModel
 from ccf_core import layout
 from ccf_core.adapter import LEVELS, Adapter, merged_layers
 from ccf_core.memory import Block
-from ccf_core.transformer import StackSpec, attend_with, embedding_table, layer, rotary_table
+from ccf_core.transformer import StackSpec, attend_with, embedding_table, finish, project, rotary_table
 
 
 class Plan(NamedTuple):
@@ -83,10 +83,13 @@ class Encoder:
         hidden = self.embed(input_ids, finest)
         attend = attend_with(plan.mask)
         keys, values = [], []
-        for w in self.layers:
-            hidden, k, v = layer(self.spec, w, hidden, plan.cos, plan.sin, attend)
+        for index, w in enumerate(self.layers):
+            q, rotated, k, v = project(self.spec, w, hidden, plan.cos, plan.sin)
             keys.append(self._slots(k, plan))
             values.append(self._slots(v, plan))
+            # What the last layer would go on to make of them is no part of a slot.
+            if index + 1 < len(self.layers):
+                hidden = finish(self.spec, w, hidden, attend(q, rotated, v))
         # (layers, batch, slots, kv_heads, head_dim) -> (batch, layers, kv_heads, slots, head_dim)
         k, v = (torch.stack(kept).permute(1, 0, 3, 2, 4).cpu() for kept in (keys, values))
         sizes = [plan.slots.count(level) for level in order]

@@ -8,7 +8,7 @@ It knows nothing of slots, adapters or caches; attention itself is handed in.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 import torch
@@ -31,7 +31,7 @@ class StackSpec:
     kv_heads: int
     head_dim: int
     eps: float
-    activation: str
+    activation: Callable[[Tensor], Tensor] = field(compare=False)
 
     @classmethod
     def of(cls, model: PreTrainedModel) -> StackSpec:
@@ -42,7 +42,7 @@ class StackSpec:
             kv_heads=config.num_key_value_heads,
             head_dim=getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads,
             eps=config.rms_norm_eps,
-            activation=config.hidden_act,
+            activation=ACT2FN[config.hidden_act],
         )
 
 
@@ -54,6 +54,31 @@ def layer_weights(model: PreTrainedModel) -> list[dict[str, Tensor]]:
     ]
 
 
+#: Projections of one input, which one product can do.
+JOINED = {"qkv_proj": ("q_proj", "k_proj", "v_proj"), "gate_up_proj": ("gate_proj", "up_proj")}
+
+
+@torch.inference_mode(False)
+@torch.no_grad()
+def joined_layers(model: PreTrainedModel) -> list[dict[str, Tensor]]:
+    """``layer_weights`` with the projections of ``JOINED`` also as one, such as "qkv_proj.weight".
+
+    Nothing is held twice: the model's own parameters become views of what is joined, one layer after the other.
+    """
+    layers = layer_weights(model)
+    for w in layers:
+        for joined, names in JOINED.items():
+            for part in ("weight", "bias"):
+                if f"{names[0]}.{part}" not in w:
+                    continue
+                own = [w[f"{name}.{part}"] for name in names]
+                whole = torch.cat([tensor.detach() for tensor in own])
+                for tensor, view in zip(own, whole.split([len(tensor) for tensor in own]), strict=True):
+                    tensor.data = view
+                w[f"{joined}.{part}"] = whole
+    return layers
+
+
 def embedding_table(model: PreTrainedModel) -> Tensor:
     """Input embeddings, (vocabulary, hidden); its dtype and device are the model's."""
     return cast(Tensor, model.get_input_embeddings().weight)
@@ -61,6 +86,9 @@ def embedding_table(model: PreTrainedModel) -> Tensor:
 
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     """x / rms(x) in float32, rounded to x's dtype, times weight: the order that the modules use."""
+    if x.dtype == torch.float32:
+        # Nothing is rounded on the way: one call in place of eight, which is what a single token costs.
+        return F.rms_norm(x, weight.shape, weight, eps)
     wide = x.float()
     return weight * (wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + eps)).to(x.dtype)
 
@@ -86,7 +114,16 @@ def _linear(x: Tensor, w: Weights, name: str) -> Tensor:
 def project(spec: StackSpec, w: Weights, hidden: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, ...]:
     """First half of a layer: (query, key, key before rotary, value), each (..., tokens, heads, head_dim)."""
     x = rms_norm(hidden, w["input_layernorm.weight"], spec.eps)
-    q, k, v = (_linear(x, w, name).unflatten(-1, (-1, spec.head_dim)) for name in ("q_proj", "k_proj", "v_proj"))
+    if "qkv_proj.weight" in w:
+        turned = spec.heads + spec.kv_heads
+        heads = _linear(x, w, "qkv_proj").unflatten(-1, (-1, spec.head_dim))
+        q, k, v = heads[..., : spec.heads, :], heads[..., spec.heads : turned, :], heads[..., turned:, :]
+        if "q_norm.weight" not in w:
+            # Queries and keys stand side by side: one rotation for both.
+            both = rotate(heads[..., :turned, :], cos, sin)
+            return both[..., : spec.heads, :], both[..., spec.heads :, :], k, v
+    else:
+        q, k, v = (_linear(x, w, name).unflatten(-1, (-1, spec.head_dim)) for name in JOINED["qkv_proj"])
     if "q_norm.weight" in w:
         q, k = rms_norm(q, w["q_norm.weight"], spec.eps), rms_norm(k, w["k_norm.weight"], spec.eps)
     return rotate(q, cos, sin), rotate(k, cos, sin), k, v
@@ -96,16 +133,11 @@ def finish(spec: StackSpec, w: Weights, hidden: Tensor, attended: Tensor) -> Ten
     """Second half of a layer: output projection, residuals and the gated feed-forward."""
     hidden = hidden + _linear(attended.flatten(-2), w, "o_proj")
     x = rms_norm(hidden, w["post_attention_layernorm.weight"], spec.eps)
-    gate = ACT2FN[spec.activation](_linear(x, w, "gate_proj"))
-    return hidden + _linear(gate * _linear(x, w, "up_proj"), w, "down_proj")
-
-
-def layer(
-    spec: StackSpec, w: Weights, hidden: Tensor, cos: Tensor, sin: Tensor, attend: Attend
-) -> tuple[Tensor, Tensor, Tensor]:
-    """One decoder layer: (hidden, key before rotary, value)."""
-    q, k, raw, v = project(spec, w, hidden, cos, sin)
-    return finish(spec, w, hidden, attend(q, k, v)), raw, v
+    if "gate_up_proj.weight" in w:
+        gate, up = _linear(x, w, "gate_up_proj").chunk(2, dim=-1)
+    else:
+        gate, up = _linear(x, w, "gate_proj"), _linear(x, w, "up_proj")
+    return hidden + _linear(spec.activation(gate) * up, w, "down_proj")
 
 
 def attend_with(mask: Tensor | None) -> Attend:

@@ -1,7 +1,6 @@
 """What compressing, asking and slicing cost; `pytest tests/test_cost.py -m bench -s` prints it.
 
-On 2 CPU cores compressing 10,000 tokens should take at most 1.6 times the bare base model over the same segments, and
-another ratio of a stored document of that length should be there in under 200 ms.
+Another ratio of a stored document of 10,000 tokens should be there in under 200 ms; docs/speed.md has the rest.
 """
 
 from __future__ import annotations
@@ -23,15 +22,13 @@ from ccf_core.evaluation.data import DATA, load_rows
 @pytest.mark.bench
 @pytest.mark.model
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("tokens", [2_000, 10_000])
-def test_cost_of_compressing_and_of_the_first_token(tokens: int, tmp_path: Path):
+def test_cost_of_compressing_and_of_the_first_token(tmp_path: Path):
     out = tmp_path / "bench.json"
-    assert main(["bench", "--tokens", str(tokens), "--ratio", "8", "--out", str(out)]) == 0
+    assert main(["bench", "--tokens", "2000", "8192", "--ratio", "8", "--runs", "2", "--out", str(out)]) == 0
     measured = json.loads(out.read_text())
     print(json.dumps(measured, indent=2))
-    assert measured["tokens"] == tokens
-    assert measured["compress_over_prefill"] > 0
-    assert measured["kv_bytes"] < measured["full_kv_bytes"]
+    assert {figure["tokens"] for figure in measured["figures"]} >= {2000, 8192}
+    assert all(figure["measured"] > 0 for figure in measured["figures"])
 
 
 @pytest.mark.bench

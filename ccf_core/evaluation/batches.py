@@ -11,7 +11,6 @@ from torch import Tensor
 
 from ccf_core.codec import CCF
 from ccf_core.decoder import Decoder, Prefix
-from ccf_core.evaluation.greedy import greedy
 from ccf_core.memory import Block, KVMemory
 from ccf_core.segment import Segmented, Span
 from ccf_core.transformer import StackSpec
@@ -93,10 +92,7 @@ def generate(
         chosen = [jobs[i] for i in batch]
         given = [job.prefix() for job in chosen], [job.prompt for job in chosen]
         longest = max(job.new for job in chosen)
-        if getattr(decoder.model.config, "sliding_window", None):
-            out = decoder.generate(*given, max_new_tokens=longest, exactly=exactly)
-        else:
-            out = greedy(decoder, *given, longest, exactly=exactly)
+        out = decoder.generate(*given, max_new_tokens=longest, exactly=exactly)
         for index, job, ids in zip(batch, chosen, out, strict=True):
             result[index] = ids[: job.new]
         done += len(batch)

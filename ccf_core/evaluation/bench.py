@@ -1,7 +1,7 @@
 """``python -m ccf_core bench``: what compression costs and saves on this machine, in ratios of measured times.
 
-The content of a text does not change the time, so the document is seeded random tokens; nor does training, so
-``--untrained`` measures without an adapter.
+The content of a text does not change the time, so documents are seeded random tokens; nor does training, so
+``--untrained`` measures without an adapter. docs/speed.md says what every figure is.
 """
 
 from __future__ import annotations
@@ -9,145 +9,243 @@ from __future__ import annotations
 import argparse
 import random
 import statistics
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
 
 import torch
 
 from ccf_core.adapter import Adapter
-from ccf_core.answer import question_prompt, stream
+from ccf_core.answer import question_prompt
 from ccf_core.base import load_base
 from ccf_core.codec import CCF
 from ccf_core.config import CCFConfig
 from ccf_core.decoder import Decoder, Prefix
-from ccf_core.evaluation.batches import segment_batches
+from ccf_core.evaluation.batches import compress_all, on_gpu
+from ccf_core.evaluation.bench_page import Figure, figure, markdown
 from ccf_core.evaluation.cli import command, positive, report
 from ccf_core.evaluation.data import EvaluationError
-from ccf_core.evaluation.subject import Subject
-from ccf_core.segment import Segmented
+from ccf_core.evaluation.floors import Counts, matrix_products, matrix_vector_products
+from ccf_core.evaluation.subject import described
+from ccf_core.evaluation.timing import Turns, Work, clock_of, peak, per_token, timed, turns
+from ccf_core.memory import KVMemory
+from ccf_core.transformer import embedding_table
 
 QUESTION = "What does the document say about the harbour, and who is it that says so?"
 
+#: Tokens up to which full context is read on a CPU: the time grows with their square.
+PREFILL_ON_CPU = 16_384
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--tokens", type=positive, default=10_000, help="length of the document")
+    parser.add_argument("--tokens", type=positive, nargs="+", default=[1024, 4096, 8192], help="lengths of documents")
     parser.add_argument("--ratio", type=int, default=8, help="at which questions are answered")
-    parser.add_argument("--runs", type=positive, default=5, help="measured runs, after one to warm up")
-    parser.add_argument("--new-tokens", type=positive, default=32, help="tokens decoded in a run")
-    parser.add_argument("--seed", type=int, default=0, help="of the random document")
+    parser.add_argument(
+        "--finest", type=int, help="ratio down to which documents are compressed (the adapter's finest)"
+    )
+    parser.add_argument("--runs", type=positive, default=5, help="turns measured, after one to warm up")
+    parser.add_argument("--seconds", type=positive, default=300, help="after which no further turn of a figure begins")
+    parser.add_argument(
+        "--prefill-up-to", type=positive, help="longest document read in full context (CPU: 16384, else any)"
+    )
+    parser.add_argument("--documents", type=positive, default=8, help="of the first length, compressed together")
+    parser.add_argument("--new-tokens", type=positive, default=32, help="tokens decoded in a turn")
+    parser.add_argument("--seed", type=int, default=0, help="of the random documents")
     parser.add_argument(
         "--untrained", action="store_true", help="measure an untrained adapter: as fast as a trained one"
     )
+    parser.add_argument(
+        "--cpu-time", action="store_true", help="count seconds that one CPU gave to the process: for a busy machine"
+    )
+    parser.add_argument("--markdown", type=Path, help="also write the figures as a table to this file")
 
 
 def main(args: argparse.Namespace) -> dict:
-    """Medians of interleaved runs.
-
-    compress_over_prefill : compressing the document, down to the finest ratio and held as int8, ÷ the bare
-        base over the same segments in the same batches (no slots, adapter, cache or output head).
-    first_token_over_prefill : first token of an answer from the int8 memory ÷ full-context prefill.
-    decode_over_full : tokens a second decoded after the memory ÷ after full context.
-    floors : what counting tokens and bytes allows at best.
-    """
-    subject = _subject(args)
-    ccf = subject.ccf
-    if args.ratio not in ccf.config.ratios:
-        known = ", ".join(map(str, ccf.config.ratios))
-        raise EvaluationError(f"The adapter has no ratio {args.ratio}: choose from {known}.")
-    document = ccf.segment(_random_tokens(ccf, args.tokens, args.seed))
-    prompt = question_prompt(ccf.tokenizer, QUESTION)
-    memory = ccf.compress(document.input_ids).quantize("int8")
-
-    report(f"compressing {args.tokens} tokens, and the bare base over them")
-    compress_s, bare_s = _interleaved(
-        ccf,
-        args.runs,
-        lambda: ccf.compress(document.input_ids).quantize("int8"),
-        lambda: bare_pass(subject.plain, ccf, document),
-    )
-    report("reading the memory, and the full context")
-    at_ratio = memory.at(args.ratio)
-
-    def first_token() -> None:
-        prefix = ccf.prefix_for("memory", at_ratio)
-        ccf.decoder.generate([prefix], [prompt], max_new_tokens=1, exactly=True)
-
-    first_s, prefill_s = _interleaved(ccf, args.runs, first_token, lambda: ccf.decoder.read_text(document.input_ids))
-    report("decoding after either")
-    prefixes = ccf.decoder.prefix(at_ratio), ccf.decoder.read_text(document.input_ids)
-    rates = [[_decode_rate(ccf, p, prompt, args.new_tokens) for p in prefixes] for _ in range(args.runs + 1)]
-    memory_rate, full_rate = (statistics.median(rate) for rate in zip(*rates[1:], strict=True))
-    full_kv_bytes = memory.tokens * ccf.token_kv_bytes
-    return {
-        "tokens": memory.tokens,
+    """``figures``, each with ``measured``, the ``bound`` that counting operations and bytes gives, and what both are
+    made ``of``; ``machine``, the rates that the bounds are made with, medians of the same run."""
+    if args.markdown and not args.markdown.parent.is_dir():
+        raise EvaluationError(f"There is no folder for {args.markdown.name}: make it first.")
+    bench = Bench(_codec(args), args)
+    figures: list[Figure] = []
+    for one in bench.figures():
+        report(f"{one['figure']} {one['measured']}, at best {one['bound']}")
+        figures.append(one)
+    result = {
+        "figures": figures,
+        "machine": bench.machine(),
         "ratio": args.ratio,
-        "compress_over_prefill": round(compress_s / bare_s, 3),
-        "first_token_over_prefill": round(first_s / prefill_s, 4),
-        "decode_over_full": round(memory_rate / full_rate, 3),
-        "kv_bytes": prefixes[0].nbytes,
-        "full_kv_bytes": full_kv_bytes,
-        "stored_bytes": memory.nbytes,
-        "floors": {
-            "compress_over_prefill": round(1 + memory.slots / memory.tokens, 3),
-            "first_token_over_prefill": round(len(prompt) / memory.tokens, 4),
-            "kv_bytes": at_ratio.slots * ccf.token_kv_bytes,
-        },
-        "seconds": {
-            "compress": round(compress_s, 3),
-            "bare_base": round(bare_s, 3),
-            "first_token": round(first_s, 4),
-            "full_prefill": round(prefill_s, 3),
-        },
-        "tokens_per_s": {"memory": round(memory_rate, 2), "full": round(full_rate, 2)},
+        "finest": bench.finest,
         "runs": args.runs,
         "threads": torch.get_num_threads(),
-        **subject.described(),
+        **described(bench.ccf),
         "command": command(args.argv),
     }
+    if args.markdown:
+        args.markdown.write_text(markdown(result), encoding="utf-8")
+    return result
 
 
-def _subject(args: argparse.Namespace) -> Subject:
+def _codec(args: argparse.Namespace) -> CCF:
     if not args.untrained:
-        return Subject.load(args.adapter, args.base, args.device, args.dtype)
+        return CCF.from_pretrained(args.adapter, args.base, args.device, args.dtype)
     base = load_base(args.base, device=args.device, dtype=args.dtype)
-    plain = Decoder(base.copy().model, CCFConfig())
-    return Subject(CCF(base, Adapter.zero(base.model, CCFConfig())), plain)
+    return CCF(base, Adapter.zero(base.model, CCFConfig()))
 
 
-def _random_tokens(ccf: CCF, count: int, seed: int) -> list[int]:
-    special = set(ccf.tokenizer.all_special_ids)
-    ordinary = [i for i in range(len(ccf.tokenizer)) if i not in special]
-    return random.Random(seed).choices(ordinary, k=count)
+class Bench:
+    """A codec, the settings of a run, and the turns in which the machine itself was measured."""
+
+    def __init__(self, ccf: CCF, args: argparse.Namespace) -> None:
+        self.ccf = ccf
+        self.args = args
+        self.finest: int = args.finest or ccf.config.finest
+        for ratio in (self.finest, args.ratio):
+            if ratio not in ccf.config.ratios:
+                known = ", ".join(map(str, ccf.config.ratios))
+                raise EvaluationError(f"The adapter has no ratio {ratio}: choose from {known}.")
+        if args.ratio < self.finest:
+            raise EvaluationError(f"A memory down to {self.finest}x has no {args.ratio}x: choose a finer --finest.")
+        if args.cpu_time and (on_gpu(ccf.decoder) or torch.get_num_threads() > 1):
+            raise EvaluationError("--cpu-time is for one thread on a CPU: set OMP_NUM_THREADS=1, or leave it out.")
+        self.clock = clock_of(ccf.model.device, args.cpu_time)
+        self.prompt = question_prompt(ccf.tokenizer, QUESTION)
+        self.counts = Counts.of(ccf.decoder)
+        segment = ccf.segment(self._ids(ccf.config.segment_length))
+        rows = ccf.batch_size * len(ccf.encoder.plan(len(segment.input_ids), self.finest).cos)
+        products, self.matrix_operations = matrix_products(ccf.decoder, rows)
+        self.matrix = timed(self.clock, products)
+        self.vector = timed(self.clock, matrix_vector_products(ccf.decoder))
+        self.rates: dict[str, list[float]] = {"matrix": [], "vector": []}
+
+    def figures(self) -> Iterator[Figure]:
+        """Of every length, then of the batch."""
+        for tokens in self.args.tokens:
+            yield from self.document(tokens)
+        yield self.batch()
+
+    def document(self, tokens: int) -> Iterator[Figure]:
+        """Figures of one document of so many tokens: read by either way, then decoded after."""
+        ids = self._ids(tokens)
+        made: dict[str, KVMemory] = {}
+        yield from self._reading(ids, made)
+        yield from self._decoding(made["memory"].at(self.args.ratio))
+
+    def _reading(self, ids: list[int], made: dict[str, KVMemory]) -> Iterator[Figure]:
+        ccf, counts, tokens = self.ccf, self.counts, len(ids)
+        report(f"compressing and reading {tokens} tokens")
+
+        def compress() -> None:
+            made["memory"] = ccf.compress(ids, self.finest).quantize("int8")
+
+        def first_token() -> None:
+            prefix = ccf.prefix_for("memory", made["memory"].at(self.args.ratio))
+            ccf.decoder.generate([prefix], [self.prompt], max_new_tokens=1, exactly=True)
+
+        works = {"matrix": self.matrix, "vector": self.vector}
+        works |= {name: timed(self.clock, work) for name, work in (("compress", compress), ("first", first_token))}
+        gpu = on_gpu(ccf.decoder)
+        reads = tokens <= (self.args.prefill_up_to or (tokens if gpu else PREFILL_ON_CPU))
+        if reads:
+            chunk = 8192 if gpu else 1024
+            works["prefill"] = timed(self.clock, lambda: ccf.decoder.read_text(ids, chunk))
+        measured = self._turns(works)
+        operations = {
+            "compress": counts.compress(ccf, map(len, ccf.segment(ids).spans), self.finest),
+            "prefill": counts.prefill(tokens),
+        }
+        first_bound = counts.first_token_s(
+            len(self.prompt),
+            made["memory"].at(self.args.ratio).slots,
+            self.matrix_operations / measured.median("matrix"),
+            counts.weight_bytes / measured.median("vector"),
+        )
+        prefill_bound = operations["prefill"] * measured.median("matrix") / self.matrix_operations
+        seconds = {f"{name}_s": measured.median(name) for name in ("compress", "first", "prefill") if name in works}
+        for name, bound in (
+            ("compress", operations["compress"] / operations["prefill"]),
+            ("first", first_bound / prefill_bound),
+        ):
+            ratio = measured.ratio(name, "prefill") if reads else None
+            yield figure(f"{name}_over_prefill", tokens, ratio, bound, measured, **seconds)
+        for name in ("compress", "prefill") if reads else ("compress",):
+            share = measured.ratio("matrix", name) * operations[name] / self.matrix_operations
+            yield figure(f"{name}_share_of_matrix_rate", tokens, share, 1, measured, operations=operations[name])
+
+    def _decoding(self, memory: KVMemory) -> Iterator[Figure]:
+        decoder, counts, tokens, slots = self.ccf.decoder, self.counts, memory.tokens, memory.slots
+        report(f"decoding after {tokens} tokens")
+        # Time does not depend on what a cache holds, so full context need not be read for it.
+        makers = {"memory": partial(decoder.prefix, memory), "full": partial(_filled, counts, decoder, tokens)}
+
+        def decode(prefix: Prefix) -> dict[str, list[float]]:
+            return per_token(self.clock, decoder, prefix, self.prompt, self.args.new_tokens, self.vector)
+
+        held = {name: peak(decoder.model.device, make, decode) for name, make in makers.items()}
+        taken: dict[str, dict[str, list[float]]] = {name: {"token": [], "between": []} for name in makers}
+        for _ in range(self.args.runs):
+            for name, make in makers.items():
+                for part, seconds in decode(make()).items():
+                    taken[name][part] += seconds
+        after = {name: Turns(seconds) for name, seconds in taken.items()}
+        for turn in after.values():
+            self.rates["vector"] += turn.seconds["between"]
+        rates = {f"{name}_tokens_per_s": 1 / turn.median("token") for name, turn in after.items()}
+        rates |= {"matrix_vector_tokens_per_s": 1 / after["memory"].median("between"), "slots": slots}
+        over_vector = counts.weight_bytes / counts.decode_bytes(slots)
+        over_full = counts.decode_bytes(tokens) / counts.decode_bytes(slots)
+        measured = after["memory"]
+        yield figure(
+            "decode_over_matrix_vector", tokens, measured.ratio("between", "token"), over_vector, measured, **rates
+        )
+        # Each in units of the products that were done between its own tokens.
+        ratio = after["full"].ratio("token", "between") / measured.ratio("token", "between")
+        yield figure("decode_over_full", tokens, ratio, over_full, measured, **rates)
+        sizes = {f"{name}_bytes": size for name, size in held.items()}
+        yield figure("held_over_full", tokens, held["memory"] / held["full"], slots / tokens, measured, **sizes)
+
+    def batch(self) -> Figure:
+        """Documents of half the first length to the whole of it, compressed together."""
+        most, draw = self.args.tokens[0], random.Random(self.args.seed)
+        lengths = [draw.randint((most + 1) // 2, most) for _ in range(self.args.documents)]
+        documents = [self.ccf.segment(self._ids(length)) for length in lengths]
+        report(f"compressing {len(documents)} documents together")
+
+        def compress() -> None:
+            compress_all(self.ccf, documents, self.finest, "int8", lambda message: None)
+
+        works = {"matrix": self.matrix, "batch": timed(self.clock, compress)}
+        measured = self._turns(works)
+        spans = [len(span) for document in documents for span in document.spans]
+        operations = self.counts.compress(self.ccf, spans, self.finest)
+        share = measured.ratio("matrix", "batch") * operations / self.matrix_operations
+        seconds = measured.median("batch")
+        rates = {"documents_per_s": len(documents) / seconds, "tokens_per_s": sum(lengths) / seconds}
+        return figure("batch_share_of_matrix_rate", sum(lengths), share, 1, measured, operations=operations, **rates)
+
+    def machine(self) -> dict[str, float]:
+        """Operations a second of matrix products, bytes a second of matrix-vector products, and how many of all
+        matrices that is: medians of the run."""
+        matrix, vector = (statistics.median(seconds) for seconds in self.rates.values())
+        return {
+            "matrix_operations_per_s": self.matrix_operations / matrix,
+            "bytes_per_s": self.counts.weight_bytes / vector,
+            "matrix_vector_tokens_per_s": 1 / vector,
+        }
+
+    def _turns(self, works: dict[str, Work]) -> Turns:
+        measured = turns(works, self.args.runs, self.args.seconds)
+        for name, seconds in self.rates.items():
+            seconds += measured.seconds.get(name, ())
+        return measured
+
+    def _ids(self, count: int) -> list[int]:
+        special = set(self.ccf.tokenizer.all_special_ids)
+        ordinary = [i for i in range(len(self.ccf.tokenizer)) if i not in special]
+        return random.Random(self.args.seed).choices(ordinary, k=count)
 
 
-@torch.inference_mode()
-def bare_pass(plain: Decoder, ccf: CCF, document: Segmented) -> None:
-    """The untouched base's body over the document's segments, in the batches that ``ccf`` encodes."""
-    for batch in segment_batches(ccf, [document]):
-        input_ids = torch.tensor([document.segment(i) for _, i in batch], device=plain.model.device)
-        plain.model.model(input_ids=input_ids, use_cache=False)
-
-
-def _interleaved(ccf: CCF, runs: int, *work: Callable[[], object]) -> list[float]:
-    """Median seconds of each, taking turns so that a busy moment of the machine meets them all."""
-    seconds = [[_timed(ccf, one) for one in work] for _ in range(runs + 1)]
-    return [statistics.median(own) for own in zip(*seconds[1:], strict=True)]
-
-
-def _timed(ccf: CCF, work: Callable[[], object]) -> float:
-    _synchronise(ccf)
-    started = time.perf_counter()
-    work()
-    _synchronise(ccf)
-    return time.perf_counter() - started
-
-
-def _synchronise(ccf: CCF) -> None:
-    if ccf.model.device.type == "cuda":
-        torch.cuda.synchronize()
-
-
-def _decode_rate(ccf: CCF, prefix: Prefix, prompt: list[int], new_tokens: int) -> float:
-    *_, told = stream(ccf.decoder, ccf.tokenizer, prefix, prompt, new_tokens + 1, exactly=True)
-    assert isinstance(told, tuple)
-    return told[2]
+def _filled(counts: Counts, decoder: Decoder, positions: int) -> Prefix:
+    """A cache of so many positions in the place of a text's."""
+    spec, like = counts.spec, embedding_table(decoder.model)
+    made = [like.new_full((1, spec.kv_heads, positions, spec.head_dim), 0.1) for _ in range(2 * spec.layers)]
+    return Prefix(tuple(made[::2]), tuple(made[1::2]), positions)

@@ -41,14 +41,17 @@ class Subject:
         return self.plain if reader.startswith("base_") else self.ccf.decoder
 
     def described(self) -> dict[str, object]:
-        """Keys that every result of ``ccf_core`` carries."""
-        model = self.ccf.model
-        return {
-            "adapter": self.ccf.adapter_fingerprint,
-            "base": {"id": self.ccf.base.id, "fingerprint": self.ccf.base.fingerprint},
-            "dtype": str(model.dtype).removeprefix("torch."),
-            "device": device_name(model.device),
-        }
+        return described(self.ccf)
+
+
+def described(ccf: CCF) -> dict[str, object]:
+    """Keys that every result of ``ccf_core`` carries."""
+    return {
+        "adapter": ccf.adapter_fingerprint,
+        "base": {"id": ccf.base.id, "fingerprint": ccf.base.fingerprint},
+        "dtype": str(ccf.model.dtype).removeprefix("torch."),
+        "device": device_name(ccf.model.device),
+    }
 
 
 def device_name(device: torch.device) -> str:

@@ -97,21 +97,6 @@ def test_the_same_seed_gives_the_same_rows(
     assert results[0] == results[1] != results[2]
 
 
-def test_bench_measures(capsys: pytest.CaptureFixture[str], folders: list[str]) -> None:
-    assert main(["bench", "--tokens", "200", "--ratio", "8", "--runs", "1", "--new-tokens", "3", *folders]) == 0
-    result = json.loads(capsys.readouterr().out)
-    assert {
-        "compress_over_prefill", "first_token_over_prefill", "decode_over_full", "kv_bytes", "full_kv_bytes", "floors",
-        "device", "dtype",
-    } <= result.keys()  # fmt: skip
-    token_bytes = 2 * 2 * 2 * 8 * 2  # layers, key and value, heads, head_dim, bf16
-    assert result["full_kv_bytes"] == 200 * token_bytes
-    assert result["floors"]["kv_bytes"] == 25 * token_bytes
-    assert result["kv_bytes"] == 2 * 25 * token_bytes  # held in float32
-    assert result["floors"]["compress_over_prefill"] == 1.25
-    assert min(result[key] for key in ("compress_over_prefill", "first_token_over_prefill", "decode_over_full")) > 0
-
-
 def test_info_says_what_would_be_used(capsys: pytest.CaptureFixture[str], folders: list[str]) -> None:
     assert main(["info", *folders]) == 0
     result = json.loads(capsys.readouterr().out)
@@ -140,6 +125,8 @@ def test_info_says_what_would_be_used(capsys: pytest.CaptureFixture[str], folder
         (["evaluate", "guess", "--data", "{text}"], "invalid choice: 'guess'"),
         (["evaluate", "reconstruct", "--sources", "x"], "choose from 18F/18f.gsa.gov, GSA/digitalgov.gov"),
         (["bench", "--ratio", "7", "--tokens", "50"], "no ratio 7"),
+        (["bench", "--ratio", "4", "--finest", "8", "--tokens", "50"], "choose a finer --finest"),
+        (["bench", "--tokens", "50", "--markdown", "no/folder/x.md"], "no folder for x.md"),
         (["paint"], "invalid choice: 'paint'"),
         ([], "required: "),
     ],

@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import DynamicCache
 
-from ccf_core.transformer import StackSpec, attend_with, layer, layer_weights, rms_norm, rotary_table, rotate
+from ccf_core.transformer import StackSpec, attend_with, finish, layer_weights, project, rms_norm, rotary_table, rotate
 
 SHAPES = {
     "llama": ("llama", {}),
@@ -50,7 +50,8 @@ def run(model, input_ids, positions, mask=None):
     hidden = model.get_input_embeddings()(input_ids)
     keys, values = [], []
     for w in layer_weights(model):
-        hidden, k, v = layer(spec, w, hidden, cos, sin, attend_with(mask))
+        q, rotated, k, v = project(spec, w, hidden, cos, sin)
+        hidden = finish(spec, w, hidden, attend_with(mask)(q, rotated, v))
         keys.append(k)
         values.append(v)
     return model.lm_head(rms_norm(hidden, model.model.norm.weight, spec.eps)), keys, values

@@ -12,7 +12,7 @@ import torch
 
 from ccf_core import CCF, Adapter, CCFConfig, KVMemory, MemoryMismatch
 from ccf_core.adapter import merged_layers
-from ccf_core.transformer import StackSpec, attend_with, layer, rotary_table
+from ccf_core.transformer import StackSpec, attend_with, finish, project, rotary_table
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,8 @@ def keys_and_values(base, adapter, ids: list[int]) -> list[tuple[torch.Tensor, t
     cos, sin = rotary_table(base.model, torch.arange(len(ids)), base.model.dtype)
     found = []
     for w in merged_layers(base.model, adapter):
-        hidden, k, v = layer(spec, w, hidden, cos, sin, attend_with(None))
+        q, rotated, k, v = project(spec, w, hidden, cos, sin)
+        hidden = finish(spec, w, hidden, attend_with(None)(q, rotated, v))
         found.append((k[0], v[0]))
     return found
 
