@@ -113,7 +113,7 @@ def _cell(key: str, value: Any) -> str:
 def _score(name: str, value: float | None, interval: Sequence[float] | None) -> str:
     if value is None:
         return ""
-    scale, digits = (1, 3) if name == "nats" else (100, 1)
+    scale, digits = {"nats": (1, 3), "bytes": (1, 0)}.get(name, (100, 1))
     shown = f"{scale * value:.{digits}f}"
     if interval:
         shown += f" [{scale * interval[0]:.{digits}f}, {scale * interval[1]:.{digits}f}]"
