@@ -67,7 +67,7 @@ def keys_to_int4(x: Tensor) -> tuple[Tensor, Tensor]:
 
 def keys_from_int4(packed: Tensor, scale: Tensor, sizes: Sequence[int]) -> Tensor:
     """float32 of what ``keys_to_int4`` made; of several levels in a row, if ``sizes`` are those of all their groups."""
-    return (_unpacked(packed) - (KEY_MAX + 1)) * _key_steps(scale, sizes)
+    return _unpacked(packed).sub_(KEY_MAX + 1).mul_(_key_steps(scale, sizes))
 
 
 def values_to_int4(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -90,7 +90,7 @@ def values_to_int4(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 def values_from_int4(packed: Tensor, scale: Tensor, least: Tensor) -> Tensor:
     """float32 of what ``values_to_int4`` made."""
     codes = _unpacked(packed)
-    return codes * _along(scale, codes.shape[-1]) + _along(least, codes.shape[-1])
+    return codes.mul_(_along(scale, codes.shape[-1])).add_(_along(least, codes.shape[-1]))
 
 
 def _of_groups(x: Tensor, dim: int, reduce: Callable[..., Tensor]) -> Tensor:

@@ -20,8 +20,7 @@ ABOUT = (
     "Segments are written again from their own slots alone, greedily, as many tokens as they have. `rouge_l`: "
     "longest common subsequence of token ids ÷ tokens; `exact_token`: equal positions; `digit_recall`, "
     "`capital_recall`: numbers, and words with a capital inside a sentence, found again; `teacher_forced`: next-token "
-    "accuracy given the true tokens before; `bytes`: of a slot as held. `full` are whole segments, `tails` shorter "
-    "last ones."
+    "accuracy given the true tokens before. `full` are whole segments, `tails` shorter last ones."
 )
 DATA = "text.jsonl.xz"
 FIELDS = ("text",)
