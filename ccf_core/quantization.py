@@ -103,7 +103,8 @@ def _of_groups(x: Tensor, dim: int, reduce: Callable[..., Tensor]) -> Tensor:
 def _key_steps(scale: Tensor, sizes: Sequence[int]) -> Tensor:
     """The scale of every key, from those of its channel's groups along the slots."""
     steps = KEY_SCALES.to(scale.device)[scale.int()]
-    return steps.repeat_interleave(torch.tensor(sizes, dtype=torch.long, device=scale.device), dim=-2)
+    repeats = torch.tensor(sizes, dtype=torch.long, device=scale.device)
+    return steps.repeat_interleave(repeats, dim=-2, output_size=sum(sizes))
 
 
 def _along(of_groups: Tensor, head_dim: int) -> Tensor:
