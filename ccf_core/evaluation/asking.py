@@ -202,6 +202,7 @@ def table(scores: Mapping[Setting, list[Scores]], which: Sequence[int], source: 
     ``kept`` is f1 ÷ the better f1 of ``full`` and ``base_full``, told where one of them was run, and
     ``kept_rouge_l`` the same for long answers; ``kept_gold`` is f1 ÷ f1 of ``gold``. Of ``focus`` also the mean
     differences of f1 to the readers it is measured against, row by row: ``f1_minus_bm25``, ``f1_minus_no_slots``.
+    Of memories held as some dtype the differences to those held as bfloat16: see ``readers.differences``.
     """
 
     def column(setting: Setting, metric: str) -> list[metrics.Pair]:
@@ -223,6 +224,9 @@ def table(scores: Mapping[Setting, list[Scores]], which: Sequence[int], source: 
             for metric in ("f1", "f1_missed") if (other, None) in scores else ():
                 pairs = zip(told.get(metric, []), column((other, None), metric), strict=True)
                 told[f"{metric}_minus_{other.removeprefix('focus_')}"] = [(a - b, 1.0) for (a, _), (b, _) in pairs]
+        if (readers.EXACT, ratio) in scores:
+            exact = {name: column((readers.EXACT, ratio), name) for name in names}
+            told |= readers.differences(reader, told, exact)
         result.append(
             {"reader": reader, "ratio": ratio, "source": source, "n": len(which)} | metrics.summarise(told, seed)
         )

@@ -13,6 +13,7 @@ from ccf_core.evaluation import batches, metrics, readers
 from ccf_core.evaluation.batches import Job
 from ccf_core.evaluation.data import EvaluationError, Row, source_of, stratified
 from ccf_core.evaluation.subject import Options, Subject
+from ccf_core.memory import KVMemory
 from ccf_core.segment import Segmented
 
 ABOUT = (
@@ -23,7 +24,7 @@ ABOUT = (
 )
 DATA = "text.jsonl.xz"
 FIELDS = ("text",)
-READERS = ("memory", "mean_pool", *BASELINES)
+READERS = ("memory", "mean_pool", *readers.AS_HELD, *BASELINES)
 SAMPLES = ("full", "tails")
 
 Sample = tuple[str, Segmented]
@@ -70,13 +71,21 @@ def evaluate(subject: Subject, rows: list[Row], options: Options) -> tuple[int, 
         written = batches.generate(decoder, jobs, report, rows=options.batch_size, exactly=True)
         forced = batches.score(decoder, jobs, report, rows=options.batch_size)
         for (ratio, i), out, (_, hits) in zip(measured, written, forced, strict=True):
-            for metric, pair in _scores(subject, segments[i].input_ids, out, hits).items():
-                scores.setdefault((reader, ratio, everything[i][0]), {}).setdefault(metric, []).append(pair)
+            told = scores.setdefault((reader, ratio, everything[i][0]), {})
+            for metric, pair in (_scores(subject, segments[i].input_ids, out, hits) | _bytes(made[ratio][i])).items():
+                told.setdefault(metric, []).append(pair)
     return len(everything), [
         {"reader": reader, "ratio": ratio, "sample": name, "n": len(chosen[name])}
-        | metrics.summarise(row, options.seed)
+        | metrics.summarise(
+            row | readers.differences(reader, row, scores.get((readers.EXACT, ratio, name))), options.seed
+        )
         for (reader, ratio, name), row in scores.items()
     ]
+
+
+def _bytes(made: readers.Made | None) -> dict[str, metrics.Pair]:
+    """Bytes of a memory and its slots; nothing for pruned caches."""
+    return {"bytes": (float(made.nbytes), float(made.slots))} if isinstance(made, KVMemory) else {}
 
 
 def _scores(subject: Subject, ids: Sequence[int], out: Sequence[int], hits: Tensor) -> dict[str, metrics.Pair]:
