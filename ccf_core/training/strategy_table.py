@@ -224,7 +224,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         for process in running.values():
             process.wait()
     if failed:
-        raise RunFailed(f"{failed[0]} ended with an error: see {failed[0]}.log in {args.out.name}.")
+        first = next(name for name in commands if name in failed)
+        raise RunFailed(f"{first} ended with an error: see {first}.log in {args.out.name}.")
     return write()
 
 
