@@ -41,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--qa", nargs="*", type=Path, default=[], help='JSON lines with "context", "question", "answers"'
     )
+    parser.add_argument("--made-up", type=int, default=20_000, help="facts to put into texts and ask for")
     parser.add_argument("--tokens", type=Path, help="file to keep the tokenized rows in, or to read them from")
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints, log and the adapter")
     parser.add_argument("--base", help="folder or hub id of the base model")
@@ -92,7 +93,8 @@ def main(args: argparse.Namespace) -> int:
         data = TrainingData.load(args.tokens)
     else:
         text, questions = ((row for path in paths for row in read_rows(path)) for paths in (args.text, args.qa))
-        data = tokenize_rows(text, questions, base.tokenizer, end_token=base.tokenizer.eos_token_id)
+        end = base.tokenizer.eos_token_id
+        data = tokenize_rows(text, questions, base.tokenizer, end_token=end, made_up=args.made_up)
         if args.tokens and accelerator.is_main_process:
             data.save(args.tokens)
     given = vars(args)

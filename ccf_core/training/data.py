@@ -9,7 +9,7 @@ import gzip
 import json
 import lzma
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,9 @@ from transformers import PreTrainedTokenizerBase
 
 from ccf_core.answer import question_prompt
 from ccf_core.training.cloze import Vocabulary
+from ccf_core.training.facts import facts
 
+_RAGGED = ("texts", "contexts", "prompts", "answers", "statements", "fact_prompts", "fact_answers")
 _OPENERS: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open}
 
 
@@ -42,6 +44,10 @@ class Ragged:
         ids = np.concatenate(arrays) if arrays else np.zeros(0, dtype)
         return cls(ids, np.cumsum([0, *map(len, arrays)]))
 
+    @classmethod
+    def none(cls) -> Ragged:
+        return cls.of([])
+
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
@@ -55,7 +61,7 @@ class Ragged:
 @dataclass(frozen=True)
 class TrainingData:
     """Token arrays of all documents, all contexts, and the questions (prompt, answer) of each context; a look at
-    each token of the vocabulary.
+    each token of the vocabulary; made-up facts, each a statement and a question about it.
 
     ``question_of[c]`` … ``question_of[c + 1]`` are the questions of context c.
     """
@@ -66,10 +72,13 @@ class TrainingData:
     answers: Ragged
     question_of: np.ndarray
     vocabulary: Vocabulary
+    statements: Ragged = field(default_factory=Ragged.none)
+    fact_prompts: Ragged = field(default_factory=Ragged.none)
+    fact_answers: Ragged = field(default_factory=Ragged.none)
 
     def save(self, path: str | Path) -> None:
         arrays: dict[str, Any] = {"question_of": self.question_of}
-        for name in ("texts", "contexts", "prompts", "answers"):
+        for name in _RAGGED:
             ragged = getattr(self, name)
             arrays |= {f"{name}.ids": ragged.ids, f"{name}.offsets": ragged.offsets}
         arrays |= {f"vocabulary.{name}": array for name, array in vars(self.vocabulary).items()}
@@ -80,7 +89,8 @@ class TrainingData:
         with np.load(path, allow_pickle=False) as file:
             ragged = {
                 name: Ragged(file[f"{name}.ids"], file[f"{name}.offsets"])
-                for name in ("texts", "contexts", "prompts", "answers")
+                for name in _RAGGED
+                if f"{name}.ids" in file  # written before there were facts, it has none
             }
             looks = {f.name: file[f"vocabulary.{f.name}"] for f in fields(Vocabulary)}
             return cls(**ragged, question_of=file["question_of"], vocabulary=Vocabulary(**looks))
@@ -93,8 +103,10 @@ def tokenize_rows(
     *,
     end_token: int,
     max_context: int = 8192,
+    made_up: int = 0,
 ) -> TrainingData:
-    """Tokenize rows; questions are grouped by context, and contexts of more than ``max_context`` tokens left out.
+    """Tokenize rows and ``made_up`` facts; questions are grouped by context, and contexts of more than
+    ``max_context`` tokens left out.
 
     The first answer of a row is the one that is taught, closed by ``end_token``.
     """
@@ -118,9 +130,16 @@ def tokenize_rows(
         prompts += [question_prompt(tokenizer, question) for question, _ in asked]
         answers += [[*ids, end_token] for ids in plain([answer.strip() for _, answer in asked])]
         question_of.append(len(prompts))
-    ragged = (Ragged.of(items, smallest) for items in (text_ids, contexts, prompts, answers))
-    vocabulary = Vocabulary.of(tokenizer, end_token)
-    return TrainingData(*ragged, np.asarray(question_of), vocabulary)  # type: ignore[call-arg, arg-type]
+    told = list(facts(made_up, seed=0))
+    statements = plain([statement for statement, _, _ in told])
+    asked_of = [question_prompt(tokenizer, question) for _, question, _ in told]
+    facts_told = [[*ids, end_token] for ids in plain([answer for _, _, answer in told])]
+    every = (text_ids, contexts, prompts, answers, statements, asked_of, facts_told)
+    return TrainingData(
+        **{name: Ragged.of(items, smallest) for name, items in zip(_RAGGED, every, strict=True)},
+        question_of=np.asarray(question_of),
+        vocabulary=Vocabulary.of(tokenizer, end_token),
+    )
 
 
 def _batched(items: Iterable[str], size: int) -> Iterator[list[str]]:

@@ -13,6 +13,7 @@ import numpy as np
 from ccf_core.config import CCFConfig
 from ccf_core.training.cloze import draw_cloze
 from ccf_core.training.data import TrainingData
+from ccf_core.training.facts import state
 
 #: Most positions (slots read and tokens) of a decoder sequence in an ordinary and in a long batch.
 LONGEST = (1536, 8704)
@@ -37,6 +38,7 @@ class Mix:
     ragged : share of texts (half of it for questions) whose segments have random lengths from 1 on.
     reconstructed : most segments of an example that are reconstructed.
     continue_share, continuations : texts with continuations, and how many; cloze_share, clozes : likewise.
+    fact_share, facts : texts into which made-up facts are put and asked for, and how many at most.
     question_share : examples from question rows; questions : most of them asked of one context.
     joined_share, joined : question examples that read several contexts, and how many at most.
     unanswerable : share of questions put to documents that do not hold the answer.
@@ -59,19 +61,21 @@ class Mix:
     continuations: int = 3
     cloze_share: float = 0.6
     clozes: int = 4
-    question_share: float = 0.45
+    fact_share: float = 0.25
+    facts: int = 4
+    question_share: float = 0.2
     questions: int = 4
-    joined_share: float = 0.35
+    joined_share: float = 0.5
     joined: int = 8
     unanswerable: float = 0.08
-    raw_share: float = 0.15
+    raw_share: float = 0.2
     full_share: float = 0.06
     copy_share: float = 0.2
     distil_share: float = 0.5
     distil: float = 0.8
     emphasis: float = 1.0
     strides: tuple[float, ...] = (0.6, 0.1, 0.1, 0.1, 0.1)
-    weights: tuple[float, ...] = (1.0, 0.6, 0.6, 0.2)
+    weights: tuple[float, ...] = (1.0, 1.2, 0.6, 0.2)
 
 
 @dataclass(frozen=True)
@@ -130,6 +134,9 @@ class Sampler:
         window = mix.long_window >> int(rng.integers(3)) if long else mix.window
         start = int(rng.integers(0, max(1, len(text) - window // 2)))
         ids = text[start : start + window].astype(np.int64)
+        if stated := self._facts(rng):
+            statements = [self.data.statements[fact].astype(np.int64) for fact in stated]
+            ids = state(statements, ids, self.data.vocabulary.ends, window, rng)
         if rng.random() < mix.full_share:
             return Example(ratio, [], [self._raw_text(rng, ids)] if len(ids) > 1 else [])
         bounds = cut(len(ids), rng, self.config.segment_length, rng.random() < mix.ragged)
@@ -150,9 +157,32 @@ class Sampler:
                 if len(segment) > 1:
                     taught = None if teacher is None else (teacher, at)
                     self._read(rng, example, Kind.CONTINUE, index, segment[:-1], segment[1:], shift, taught)
-        if rng.random() < mix.cloze_share:
+        if stated:
+            self._ask_facts(rng, example, ids, stated, shift, long)
+        elif rng.random() < mix.cloze_share:
             self._ask_clozes(rng, example, ids, mix.clozes, shift)
         return example
+
+    def _facts(self, rng: np.random.Generator) -> list[int]:
+        """Which facts the text is to hold, none for most texts."""
+        known = len(self.data.statements)
+        if not known or rng.random() >= self.mix.fact_share:
+            return []
+        return rng.integers(known, size=1 + int(rng.integers(self.mix.facts))).tolist()
+
+    def _ask_facts(
+        self, rng: np.random.Generator, example: Example, ids: np.ndarray, facts: list[int], shift: int, long: bool
+    ) -> None:
+        data = self.data
+        distilled = rng.random() < self.mix.distil_share
+        for fact in facts:
+            prompt, answer = data.fact_prompts[fact].astype(np.int64), data.fact_answers[fact].astype(np.int64)
+            if rng.random() < self.mix.unanswerable:
+                prompt = data.fact_prompts[int(rng.integers(len(data.fact_prompts)))].astype(np.int64)
+                answer = data.vocabulary.abstain.astype(np.int64)
+            teacher = self._read_in_full(example, ids, prompt, answer, long) if distilled else None
+            self._ask(rng, example, prompt, answer, shift, teacher)
+            distilled = False
 
     def _ask_clozes(self, rng: np.random.Generator, example: Example, ids: np.ndarray, count: int, shift: int) -> None:
         for _ in range(count):
@@ -192,20 +222,24 @@ class Sampler:
             if rng.random() < mix.unanswerable and len(data.contexts) > len(contexts):
                 prompt = self._foreign_prompt(rng, contexts)
                 answer = data.vocabulary.abstain.astype(np.int64)
-            teacher = None
-            if distilled:
-                read = np.concatenate((raw, prompt))
-                if full or len(read) + len(answer) <= LONGEST[long]:
-                    ids = np.concatenate((read, answer[:-1]))
-                    targets = np.concatenate((np.full(len(read) - 1, -1), answer))
-                    teacher = (len(example.decoded), len(raw))
-                    example.decoded.append(Decoded(Kind.FULL, (), ids, targets))
+            teacher = self._read_in_full(example, raw, prompt, answer, long or full) if distilled else None
             if not full:
                 self._ask(rng, example, prompt, answer, shift, teacher)
             distilled = False
         if not full and rng.random() < mix.cloze_share:
             self._ask_clozes(rng, example, raw, max(0, mix.questions - len(asked)), shift)
         return example
+
+    def _read_in_full(
+        self, example: Example, raw: np.ndarray, prompt: np.ndarray, answer: np.ndarray, long: bool
+    ) -> tuple[int, int] | None:
+        """Add a sequence that answers from raw text, if that fits; (its index, where its prompt begins)."""
+        read = np.concatenate((raw, prompt))
+        if len(read) + len(answer) > LONGEST[long]:
+            return None
+        targets = np.concatenate((np.full(len(read) - 1, -1), answer))
+        example.decoded.append(Decoded(Kind.FULL, (), np.concatenate((read, answer[:-1])), targets))
+        return len(example.decoded) - 1, len(raw)
 
     def _foreign_prompt(self, rng: np.random.Generator, contexts: list[int]) -> np.ndarray:
         """A question asked of a context that is none of these."""
