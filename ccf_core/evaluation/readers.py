@@ -8,37 +8,40 @@ from functools import partial
 from ccf_core.baselines import BASELINES, Ranked
 from ccf_core.codec import CCF
 from ccf_core.decoder import Prefix
-from ccf_core.evaluation import batches
+from ccf_core.evaluation import batches, residuals
 from ccf_core.evaluation.batches import Job, Report
 from ccf_core.evaluation.data import EvaluationError
 from ccf_core.evaluation.subject import Options, Subject
 from ccf_core.memory import KVMemory
+from ccf_core.residual import ResidualMemory
 from ccf_core.segment import Segmented
 
 #: Readers of memories: which of them an adapter has depends on how it compresses.
 MEMORIES = ("memory", "mean_pool")
 #: Readers of pruned caches, by the adapted decoder and by the untouched base.
 PRUNED = (*BASELINES, *(f"base_{name}" for name in BASELINES))
+#: Reader of memories in which tokens take the place of some slots, see ``ccf_core.residual``.
+RESIDUAL = "residual"
 #: Readers that choose what they read by the question, see ``focusing``.
 BY_QUESTION = ("focus", "focus_no_slots", "bm25", "gold")
 #: Readers that are measured at every ratio; the others read the same whatever the ratio.
-AT_RATIO = (*MEMORIES, "truncated", *PRUNED)
+AT_RATIO = (*MEMORIES, RESIDUAL, "truncated", *PRUNED)
 
-#: What a reader of ``MEMORIES`` or ``PRUNED`` has made of a document beforehand.
-Made = KVMemory | Ranked
+#: What a reader of ``MEMORIES``, ``RESIDUAL`` or ``PRUNED`` has made of a document beforehand.
+Made = KVMemory | ResidualMemory | Ranked
 
 
 def settings(readers: Sequence[str], options: Options, compressor: str = "slots") -> list[tuple[str, int | None]]:
     """(reader, ratio) for each of ``readers`` that the options ask for; a ratio where it makes a difference.
 
-    Unless the options name readers, pruned caches are left out, which cost a pass or two over every text, and so are
-    readers that choose by the question.
+    Unless the options name readers, pruned caches and residual tokens are left out, which cost a pass or more over
+    every text, and so are readers that choose by the question.
     Raises EvaluationError for memories of a kind that the adapter does not make.
     """
     own, other = MEMORIES[::-1] if compressor == "mean_pool" else MEMORIES
     if other in options.readers:
         raise EvaluationError(f"This adapter has no reader {other!r}: choose {own!r}, or another adapter.")
-    wanted = options.readers or [reader for reader in readers if reader not in (*PRUNED, *BY_QUESTION, other)]
+    wanted = options.readers or [reader for reader in readers if reader not in (*PRUNED, *BY_QUESTION, RESIDUAL, other)]
     return [
         (reader, ratio)
         for reader in readers
@@ -88,6 +91,8 @@ def prepare(
     if reader in MEMORIES:
         made = memories_at(subject.ccf, documents, options.ratios, options.memory_dtype, options.report)
         return {ratio: memories for ratio, memories in made.items()}
+    if reader == RESIDUAL:
+        return {ratio: made for ratio, made in residuals.make(subject, documents, options).items()}
     if reader in PRUNED:
         return dict.fromkeys(options.ratios, rank(subject, reader, documents, options))
     return dict.fromkeys((None, *options.ratios), [None] * len(documents))
@@ -96,7 +101,7 @@ def prepare(
 def held(
     subject: Subject, reader: str, document: Segmented, made: Made | None, ratio: int
 ) -> tuple[Callable[[], Prefix], int]:
-    """(how to make the prefix of a reader of ``MEMORIES`` or ``PRUNED``, how many positions it has).
+    """(how to make the prefix of a reader of ``MEMORIES``, ``RESIDUAL`` or ``PRUNED``, how many positions it has).
 
     A memory may be finer than ``ratio`` where memories are nested. Raises EvaluationError if nothing was made.
     """
@@ -104,6 +109,8 @@ def held(
     if reader in MEMORIES and isinstance(made, KVMemory):
         at_ratio = made.at(ratio)
         return partial(decoder.prefix, at_ratio), at_ratio.slots
+    if reader == RESIDUAL and isinstance(made, ResidualMemory):
+        return partial(made.prefix, decoder), made.length
     if reader in PRUNED and isinstance(made, Ranked):
         kept = min(slots_at(document, ratio), made.length)
         return partial(made.prefix, kept, decoder.model.device), kept
@@ -126,7 +133,7 @@ def job(
     decoder = subject.decoder(reader)
     if reader == "none":
         return Job(prompt, new)
-    if reader in (*MEMORIES, *PRUNED):
+    if reader in (*MEMORIES, RESIDUAL, *PRUNED):
         assert ratio is not None
         prefix, cached = held(subject, reader, document, made, ratio)
         return Job(prompt, new, prefix=prefix, cached=cached)

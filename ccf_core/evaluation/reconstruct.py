@@ -13,6 +13,7 @@ from ccf_core.evaluation import batches, metrics, readers
 from ccf_core.evaluation.batches import Job
 from ccf_core.evaluation.data import EvaluationError, Row, source_of, stratified
 from ccf_core.evaluation.subject import Options, Subject
+from ccf_core.residual import ResidualMemory
 from ccf_core.segment import Segmented
 
 ABOUT = (
@@ -23,7 +24,10 @@ ABOUT = (
 )
 DATA = "text.jsonl.xz"
 FIELDS = ("text",)
-READERS = ("memory", "mean_pool", *BASELINES)
+READERS = ("memory", "mean_pool", readers.RESIDUAL, *BASELINES)
+#: What ``residual`` is measured against at the same bytes, and by which metrics.
+RIVALS = ("memory", "repeat_attention")
+COMPARED = ("rouge_l", "digit_recall", "capital_recall", "teacher_forced")
 SAMPLES = ("full", "tails")
 
 Sample = tuple[str, Segmented]
@@ -70,8 +74,16 @@ def evaluate(subject: Subject, rows: list[Row], options: Options) -> tuple[int, 
         written = batches.generate(decoder, jobs, report, rows=options.batch_size, exactly=True)
         forced = batches.score(decoder, jobs, report, rows=options.batch_size)
         for (ratio, i), out, (_, hits) in zip(measured, written, forced, strict=True):
-            for metric, pair in _scores(subject, segments[i].input_ids, out, hits).items():
+            told = _scores(subject, segments[i].input_ids, out, hits)
+            held = made[ratio][i]
+            if isinstance(held, ResidualMemory):
+                told["raw_share"] = float(held.tokens), float(held.length)
+            for metric, pair in told.items():
                 scores.setdefault((reader, ratio, everything[i][0]), {}).setdefault(metric, []).append(pair)
+    for (reader, ratio, name), own in scores.items():
+        for other in RIVALS if reader == readers.RESIDUAL else ():
+            theirs = scores.get((other, ratio, name), {})
+            own |= {f"{m}_minus_{other}": metrics.minus(own[m], theirs[m]) for m in COMPARED if m in theirs}
     return len(everything), [
         {"reader": reader, "ratio": ratio, "sample": name, "n": len(chosen[name])}
         | metrics.summarise(row, options.seed)
