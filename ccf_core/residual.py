@@ -2,8 +2,8 @@
 
 A token of plain cache takes the bytes of a slot, so a memory of residual tokens gives up one slot for each of them and
 never holds more. Which ones is decided segment by segment before any question, from the decoder's teacher-forced
-reconstruction: ``exchange`` knows numbers alone, ``residual`` carries it out. ("Lost if surprise", arXiv 2412.17483,
-names such tokens; it does not keep them.)
+reconstruction: ``exchange`` knows numbers alone, ``residual`` carries it out. (arXiv 2412.17483 names the failure "lost
+if surprise".)
 """
 
 from __future__ import annotations
