@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NoReturn, get_args
 from app.budget import KVBudget
 from app.errors import BadSetting, WorkbenchError
 from app.meter import Meter
-from app.settings import Settings
+from app.settings import MEMORY_DTYPES, Settings
 from app.views import Reader
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def _run(args: argparse.Namespace, meter: Meter) -> Result | str | None:
     from ccf_core import CCFError
     from store import StoreError
 
-    options = ("data_dir", "adapter", "base", "device", "dtype", "kv_budget")
+    options = ("data_dir", "adapter", "base", "device", "dtype", "kv_budget", "memory_dtype")
     given = {name: getattr(args, name, None) for name in options}
     try:
         settings = dataclasses.replace(
@@ -98,6 +98,7 @@ def _parser() -> Parser:
     common.add_argument("--base", help="folder or hub id of the base model (CCF_BASE)")
     common.add_argument("--device", help="cpu, cuda or mps (CCF_DEVICE)")
     common.add_argument("--dtype", help="bfloat16, float16 or float32 (CCF_DTYPE)")
+    common.add_argument("--memory-dtype", choices=MEMORY_DTYPES, help="how memories are stored (CCF_MEMORY_DTYPE)")
 
     parser = Parser(prog="python -m app", description="Compress documents into memories, and ask them.")
     commands = parser.add_subparsers(dest="command", required=True, parser_class=Parser, metavar="COMMAND")

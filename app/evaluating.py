@@ -60,6 +60,7 @@ class Evaluating:
             raise CannotEvaluate("Choose how many rows to measure, a ratio and a reader.")
         settings = self.model.settings
         given = {"--base": settings.base, "--device": settings.device, "--dtype": settings.dtype}
+        given |= {"--memory-dtype": settings.memory_dtype}
         optional = [part for name, value in given.items() if value for part in (name, value)]
         short = ("--lengths", *NEEDLE_LENGTHS) if task == "needle" else ()
         command = [

@@ -18,7 +18,7 @@ from pathlib import Path
 from app.errors import NothingIngested, WorkbenchError
 from app.ingest import Intake
 from app.memories import packed
-from app.model import Model, model_key
+from app.model import Model
 from app.processes import Processes
 from app.readers import Limits, ReadError
 from app.settings import Settings
@@ -86,7 +86,7 @@ class Folders:
         """
         files = _files(folder)
         ccf = self.memories.model.load(lambda _, message: progress(message, 0, 0))
-        processes.agree(partial(model_key, ccf))
+        processes.agree(partial(self.memories.model.key_of, ccf))
         taken, seen, waiting = Taken(), set[str](), list[Waiting]()
         for number, path in enumerate(files, 1):
             name = os.fsencode(path.relative_to(folder)).decode("utf-8", "replace")
@@ -130,7 +130,7 @@ class Folders:
                 if storing:
                     done += storing.result()
                     progress("memory", done, total)
-                storing = writer.submit(self._store, model_key(ccf), dealt, gone)
+                storing = writer.submit(self._store, self.memories.model.key_of(ccf), dealt, gone)
             if storing:
                 progress("memory", done + storing.result(), total)
         for one in waiting:
@@ -167,7 +167,7 @@ def assist(settings: Settings, processes: Processes) -> None:
     Raises ProcessFailed when the main process is gone.
     """
     model = Model(settings)
-    processes.agree(lambda: model_key(model.load()))
+    processes.agree(lambda: model.key_of(model.load()))
     processes.serve(partial(encode, model))
 
 
@@ -177,7 +177,9 @@ def encode(model: Model, batches: Sequence[Sequence[Sequence[int]]]) -> list[Par
     encoded: list[Parts] = []
     for batch in batches:
         with model.turn():
-            encoded += [packed(blocks) for blocks in ccf.encoder.encode(batch, ccf.config.finest)]
+            encoded += [
+                packed(blocks, model.settings.memory_dtype) for blocks in ccf.encoder.encode(batch, ccf.config.finest)
+            ]
     return encoded
 
 

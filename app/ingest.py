@@ -11,7 +11,6 @@ from pathlib import Path
 from app.errors import DocumentTooLong
 from app.library import Library, one_line
 from app.memories import Memories
-from app.model import model_key
 from app.readers import Limits, Page, ReadDocument, read
 from app.views import Cancelled, Ingested, IngestProgress, Progress
 from ccf_core.segment import Span, text_sha256
@@ -93,7 +92,7 @@ class Intake:
             slots={ratio: document_slots(document.spans, ratio) for ratio in ccf.config.ratios},
             seconds=ended - started,
             tokens_per_s=sum(len(document.spans[i]) for i in encoded) / (ended - encoding) if encoded else 0.0,
-            stored_bytes=self.store.memories.nbytes(sha256, model_key(ccf)),
+            stored_bytes=self.store.memories.nbytes(sha256, self.memories.model.key_of(ccf)),
             from_cache=not encoded,
         )
 

@@ -98,6 +98,7 @@ class Inspecting:
         text = self.memories.segmented(sha256)
         model = self.memories.model
         ccf = model.load()
+        self.memories.migrate(text, ccf)
         full = len(text.input_ids) * ccf.token_kv_bytes
         # token_kv_bytes counts two bytes a number; the decoder holds its slots in its own dtype.
         slot_bytes = ccf.token_kv_bytes // 2 * ccf.model.dtype.itemsize
@@ -120,6 +121,7 @@ class Inspecting:
             full_kv_bytes=full,
             stored_bytes=self.store.memories.nbytes(sha256, model.key),
             ratios=tuple(at(ratio) for ratio in ccf.config.ratios),
+            stored_dtype=self.memories.dtype,
         )
 
 

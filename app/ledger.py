@@ -24,6 +24,13 @@ PAYBACK = (
 )
 
 
+STORED = {
+    "bfloat16": "two bytes a number",
+    "int8": "one byte a number and scales",
+    "int4": "half a byte a number and scales",
+}
+
+
 def facts(view: Savings, database_bytes: int) -> str:
     """The document's own sizes in one line."""
     return _cells(
@@ -31,7 +38,11 @@ def facts(view: Savings, database_bytes: int) -> str:
             ("text", readable_bytes(view.text_bytes), "UTF-8 bytes of the document's text"),
             ("tokens", f"{view.tokens:,}", "pieces of words; full context holds a position for each"),
             ("a position", readable_bytes(view.full_kv_bytes / view.tokens), "keys and values of one of them, bf16"),
-            ("stored", readable_bytes(view.stored_bytes), "all levels of this document's memory in the database, int8"),
+            (
+                "stored",
+                readable_bytes(view.stored_bytes),
+                f"all levels of this document's memory in the database, {view.stored_dtype}",
+            ),
             ("database", readable_bytes(database_bytes), "its file: texts, search index, memories, conversations"),
         ]
     )  # fmt: skip
@@ -52,7 +63,10 @@ def table(view: Savings, dtype: str | None) -> str:
         ("Positions", "tokens for full context, slots for a memory"),
         ("float32", "four bytes a number" + _here(dtype, "float32")),
         ("bf16", "two bytes a number" + _here(dtype, "bfloat16")),
-        ("Stored, int8", "blobs of the levels that this ratio reads from the database, one byte a number and scales"),
+        (
+            f"Stored, {view.stored_dtype}",
+            f"blobs of the levels that this ratio reads from the database, {STORED[view.stored_dtype]}",
+        ),
         ("Full ÷ this", "positions of full context over positions of this row; the same dtype for both"),
     ]
     head = "".join(f'<th scope="col" title="{render.escape(means)}">{name}</th>' for name, means in heads)

@@ -14,6 +14,7 @@ from app.turns import KeyedTurns
 from app.views import Cancelled, IngestProgress, Progress, Recalled, never, silent
 from ccf_core import CCF, Block, DamagedMemory, KVMemory
 from ccf_core import Cancelled as WasCancelled
+from ccf_core.memory import MEMORY_DTYPES, MemoryDtype
 from ccf_core.memory_file import block_from_bytes, block_to_bytes
 from ccf_core.segment import Segmented
 from store import Store
@@ -33,6 +34,11 @@ class Memories:
         self.max_tokens = max_tokens
         self._making = KeyedTurns()
         self._segmented: dict[tuple[str, str, int], Segmented] = {}
+
+    @property
+    def dtype(self) -> MemoryDtype:
+        """In which memories are stored, and read."""
+        return self.model.settings.memory_dtype
 
     def segmented(self, sha256: str, cancelled: Cancelled = never, ccf: CCF | None = None) -> Segmented:
         """A stored document's tokens and segments; the last few documents are remembered.
@@ -71,9 +77,42 @@ class Memories:
         return self._making.busy(sha256)
 
     def missing(self, sha256: str, segments: int, ccf: CCF | None = None) -> list[int]:
-        """Segments that lack a level under ``ccf``, or under the model in use, which must be loaded."""
+        """Segments that lack a level under ``ccf``, or under the model in use, which must be loaded.
+
+        One that is stored in a more exact dtype than the one in use is not missing: see ``migrate``.
+        """
         ccf = ccf or self.model.load()
-        return self.store.memories.missing(sha256, model_key(ccf), segments, ccf.config.ratios)
+        missing = self._unstored(sha256, segments, ccf, self.dtype)
+        for dtype in self._more_exact() if missing else ():
+            elsewhere = set(self._unstored(sha256, segments, ccf, dtype))
+            missing = [index for index in missing if index in elsewhere]
+        return missing
+
+    def _unstored(self, sha256: str, segments: int, ccf: CCF, dtype: MemoryDtype) -> list[int]:
+        return self.store.memories.missing(sha256, model_key(ccf, dtype), segments, ccf.config.ratios)
+
+    def _more_exact(self) -> tuple[MemoryDtype, ...]:
+        return MEMORY_DTYPES[: MEMORY_DTYPES.index(self.dtype)]
+
+    def migrate(self, document: Segmented, ccf: CCF, cancelled: Cancelled = never) -> None:
+        """What the database holds of a document in a more exact dtype becomes the one in use, without encoding.
+
+        The larger memory is deleted once nothing is left to take from it. Raises Cancelled while waiting for others.
+        """
+        with self._making.turn(document.sha256, cancelled):
+            self._migrate(document, ccf)
+
+    def _migrate(self, document: Segmented, ccf: CCF) -> None:
+        sha256 = document.sha256
+        for dtype in self._more_exact():
+            if not self.store.memories.nbytes(sha256, model_key(ccf, dtype)):
+                continue
+            for index in self._unstored(sha256, len(document.spans), ccf, self.dtype):
+                blocks, _ = self._read(ccf, document, [index], ccf.config.ratios, dtype)
+                by_level = {level: block for (_, level), block in blocks.items()}
+                parts = [(index, level, data) for level, data in packed(by_level, self.dtype)]
+                self.store.memories.put_many(sha256, self.model.key_of(ccf), parts)
+            self.store.memories.delete(sha256, model_key(ccf, dtype))
 
     def levels(self, ratio: int) -> tuple[int, ...]:
         """Levels of a memory at ``ratio``, coarse to fine. Raises NotAnswerable for an unknown ratio."""
@@ -97,8 +136,9 @@ class Memories:
         """
         ccf = ccf or self.model.load()
         with self._making.turn(document.sha256, cancelled):
-            if anew:
-                self.store.memories.delete(document.sha256, model_key(ccf))
+            for dtype in MEMORY_DTYPES if anew else ():
+                self.store.memories.delete(document.sha256, model_key(ccf, dtype))
+            self._migrate(document, ccf)
             missing = self.missing(document.sha256, len(document.spans), ccf)
             self._encode(ccf, document, missing, progress, cancelled)
             return missing
@@ -106,7 +146,7 @@ class Memories:
     def _encode(
         self, ccf: CCF, document: Segmented, segments: Sequence[int], progress: Progress, cancelled: Cancelled
     ) -> None:
-        key = model_key(ccf)
+        key = self.model.key_of(ccf)
         total = len(document.input_ids)
         at_start = done = total - sum(len(document.spans[i]) for i in segments)
         progress(IngestProgress("memory", done, total))
@@ -117,7 +157,7 @@ class Memories:
                 raise WasCancelled("Compression was cancelled; the segments that were finished are kept.")
             with self.model.turn(cancelled):
                 index, blocks = next(encoded)
-            parts = [(index, level, data) for level, data in packed(blocks)]
+            parts = [(index, level, data) for level, data in packed(blocks, self.dtype)]
             self.store.memories.put_many(document.sha256, key, parts)
             done += len(document.spans[index])
             seconds_a_token = (time.perf_counter() - started) / (done - at_start)
@@ -145,6 +185,7 @@ class Memories:
         if absent:
             with self._making.turn(sha256, cancelled):
                 # Whoever held the turn before may have made them.
+                self._migrate(document, ccf)
                 blocks, more = self._read(ccf, document, wanted, levels)
                 damaged |= more
                 absent = _absent(blocks, wanted, levels)
@@ -161,11 +202,17 @@ class Memories:
         return Recalled(memory, self._notes(sha256, wanted, absent, damaged))
 
     def _read(
-        self, ccf: CCF, document: Segmented, segments: Sequence[int], levels: Sequence[int]
+        self,
+        ccf: CCF,
+        document: Segmented,
+        segments: Sequence[int],
+        levels: Sequence[int],
+        dtype: MemoryDtype | None = None,
     ) -> tuple[Blocks, set[int]]:
-        """Sound blocks by (segment, level), and the segments that had an unsound one."""
+        """Sound blocks by (segment, level), and the segments that had an unsound one; as in use, or as ``dtype``."""
         header = ccf.header
-        parts = self.store.memories.get(document.sha256, model_key(ccf), segments, levels)
+        key = model_key(ccf, dtype or self.dtype)
+        parts = self.store.memories.get(document.sha256, key, segments, levels)
         damaged = {segment for segment, _ in parts.corrupted}
         blocks: Blocks = {}
         for (segment, level), data in parts.items():
@@ -191,9 +238,9 @@ class Memories:
         return tuple(notes)
 
 
-def packed(blocks: Mapping[int, Block]) -> list[tuple[int, bytes]]:
-    """(level, bytes as they are stored) of one encoded segment."""
-    return [(level, block_to_bytes(block.quantize())) for level, block in blocks.items()]
+def packed(blocks: Mapping[int, Block], dtype: MemoryDtype) -> list[tuple[int, bytes]]:
+    """(level, bytes as they are stored in ``dtype``) of one encoded segment."""
+    return [(level, block_to_bytes(block.quantize(dtype))) for level, block in blocks.items()]
 
 
 def _absent(blocks: Blocks, segments: Sequence[int], levels: Sequence[int]) -> list[int]:

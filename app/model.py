@@ -17,7 +17,7 @@ from app.settings import Settings
 from app.turns import Turns
 from app.views import Cancelled, LoadProgress, ModelState, never
 from ccf_core import CCF, AdapterError, CCFError
-from ccf_core.memory_file import VERSION
+from ccf_core.memory_file import version_of
 
 CARD = "card.json"
 CONFIG = "ccf.json"
@@ -111,6 +111,10 @@ class Model:
         with self._using.turn(cancelled):
             yield
 
+    def key_of(self, ccf: CCF) -> str:
+        """Under which the store keeps what ``ccf`` makes, in the dtype of the settings; see ``model_key``."""
+        return model_key(ccf, self.settings.memory_dtype)
+
     def info(self) -> dict[str, Any]:
         """See ``Workbench.info``."""
         ccf = self.ccf
@@ -121,6 +125,7 @@ class Model:
             "adapter": ccf and ccf.adapter_fingerprint,
             "device": ccf and str(ccf.model.device),
             "dtype": ccf and str(ccf.model.dtype).removeprefix("torch."),
+            "memory_dtype": self.settings.memory_dtype,
             "card": json.loads(card.read_text(encoding="utf-8")) if card.is_file() else {},
         }
 
@@ -138,7 +143,7 @@ class Model:
                     "The workbench reads a memory at every ratio, which mean-pooled ones are not made for: "
                     "choose an adapter that compresses into slots."
                 )
-            key = model_key(ccf)
+            key = self.key_of(ccf)
         except BaseException as error:
             message = str(error) if isinstance(error, CCFError) else _sentence(error)
             self.state = ModelState("failed", 0.0, message)
@@ -164,10 +169,10 @@ def _ready(ccf: CCF) -> ModelState:
     return ModelState("ready", 1.0, f"{ccf.base.id} on {ccf.model.device}")
 
 
-def model_key(ccf: CCF) -> str:
-    """Names a model in the store: SHA-256 over all that makes its memories what they are.
+def model_key(ccf: CCF, stored: str) -> str:
+    """Names a model in the store: SHA-256 over all that makes its memories what they are, in the dtype ``stored``.
 
     The dtype of the computation is left out: a memory made in float32 serves a bfloat16 decoder as its own.
     """
-    facts = dataclasses.asdict(ccf.header) | {"stored": "int8", "version": VERSION}
+    facts = dataclasses.asdict(ccf.header) | {"stored": stored, "version": int(version_of(stored))}
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

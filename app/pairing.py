@@ -76,14 +76,15 @@ class Pairing:
         yield f"Loading {names[1]}, beside the adapter in use."
         with model.beside(folder, cancelled) as second:
             yield f"Compressing the segment and reading it under {names[1]}."
-            prefix = operate(second, memory_of(second, original, ratio, names[1], cancelled), cut)
+            made = memory_of(second, original, ratio, names[1], cancelled).quantize(self.memories.dtype)
+            prefix = operate(second, made.at(ratio), cut)
             reading = Reading(second, question, original, cancelled)
             other = reading.judge(prefix, reading.read(prefix), target)
         yield Pair(sha256, segment, ratio, reading.question, described(cut), names, used, other)
 
 
 def memory_of(ccf: CCF, segment: Sequence[int], ratio: int, name: str, cancelled: Cancelled) -> KVMemory:
-    """The memory of one segment, int8 as the database would hold it. Raises NotAnswerable, Cancelled."""
+    """The memory of one segment, at ``ratio`` or, where memories are nested, finer. Raises NotAnswerable, Cancelled."""
     config = ccf.config
     if ratio not in config.ratios:
         raise NotAnswerable(f"{name} compresses {', '.join(map(str, config.ratios))} times, not {ratio}: choose those.")
@@ -95,5 +96,4 @@ def memory_of(ccf: CCF, segment: Sequence[int], ratio: int, name: str, cancelled
     if cancelled():
         raise WasCancelled("The comparison was cancelled; nothing was changed.")
     # A mean-pooled memory serves only the ratio that it was made at.
-    memory = ccf.compress(segment, config.finest if config.nested else ratio, cancelled=cancelled)
-    return memory.quantize().at(ratio)
+    return ccf.compress(segment, config.finest if config.nested else ratio, cancelled=cancelled)

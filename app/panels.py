@@ -36,7 +36,8 @@ def foot(info: dict[str, Any]) -> str:
     scores = "".join(f"<p>{render.escape(line)}</p>" for line in sentences_for(info["adapter"]))
     return (
         f'<footer class="wb-foot"><p>Base {render.escape(Path(info["base"]).name)} · adapter {info["adapter"][:12]} · '
-        f"{render.escape(info['device'])} · {render.escape(info['dtype'])}</p>{scores}"
+        f"{render.escape(info['device'])} · {render.escape(info['dtype'])} · memories in {info['memory_dtype']}"
+        f"</p>{scores}"
         "<p>This is a small model: it misreads, misremembers and invents. What it gets wrong here, it gets "
         "wrong for real; no answer is prepared beforehand.</p></footer>"
     )

@@ -6,12 +6,15 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Literal
 
 from platformdirs import user_data_path
 
 from app.budget import KVBudget
 from app.errors import BadSetting
 
+#: Those of ``ccf_core.memory``, whose import would make ``--help`` wait for torch.
+MEMORY_DTYPES = ("bfloat16", "int8", "int4")
 DEFAULT_ADAPTER = Path(__file__).resolve().parent.parent / "assets" / "adapter"
 
 
@@ -33,6 +36,8 @@ class Settings:
     allow_other_base : use an adapter on a base it was not trained on (``CCF_ALLOW_OTHER_BASE`` = 1).
     kv_budget : cache that an answer's documents may take, positions or MB, None for what the window holds
         (``CCF_KV_BUDGET``).
+    memory_dtype : in which memories are stored, and held until they are read (``CCF_MEMORY_DTYPE``). What the database
+        holds in a more exact one becomes this one when it is needed next, without being compressed again.
     """
 
     data_dir: Path = field(default_factory=default_data_dir)
@@ -44,6 +49,7 @@ class Settings:
     max_tokens: int = 200_000
     allow_other_base: bool = False
     kv_budget: KVBudget | None = None
+    memory_dtype: Literal["bfloat16", "int8", "int4"] = "int8"
 
     @property
     def database(self) -> Path:
@@ -51,7 +57,10 @@ class Settings:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Settings:
-        """Raises BadSetting for a number that is none. An empty variable counts as unset."""
+        """Raises BadSetting for a number that is none and for an unknown dtype of memories.
+
+        An empty variable counts as unset.
+        """
         given = {name: value for name, value in environ.items() if value.strip()}
         return cls(
             data_dir=_folder(given["CCF_DATA"]) if "CCF_DATA" in given else default_data_dir(),
@@ -63,11 +72,18 @@ class Settings:
             max_tokens=_number(given, "CCF_MAX_TOKENS", cls.max_tokens),
             allow_other_base=given.get("CCF_ALLOW_OTHER_BASE", "0") not in ("0", "false", "no"),
             kv_budget=KVBudget.parse(given["CCF_KV_BUDGET"]) if "CCF_KV_BUDGET" in given else None,
+            memory_dtype=_memory_dtype(given.get("CCF_MEMORY_DTYPE", cls.memory_dtype)),
         )
 
 
 def _folder(value: str) -> Path:
     return Path(value).expanduser()
+
+
+def _memory_dtype(value: str) -> Any:
+    if value.strip() not in MEMORY_DTYPES:
+        raise BadSetting(f"CCF_MEMORY_DTYPE must be one of {', '.join(MEMORY_DTYPES)}, not {value!r}.")
+    return value.strip()
 
 
 def _number(environ: Mapping[str, str], name: str, default: int) -> int:

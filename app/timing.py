@@ -10,11 +10,10 @@ from statistics import median
 
 from app.errors import NoDocument
 from app.fitting import room
-from app.memories import Memories
+from app.memories import Memories, packed
 from app.views import Cancelled, never
 from ccf_core import Answer
 from ccf_core import Cancelled as WasCancelled
-from ccf_core.memory_file import block_to_bytes
 from ccf_core.segment import Segmented
 from store import Store
 
@@ -155,8 +154,7 @@ class Timing:
                 if cancelled():
                     raise WasCancelled(STOPPED)
                 started = time.perf_counter()
-                for block in next(encoded)[1].values():
-                    block_to_bytes(block.quantize())
+                packed(next(encoded)[1], self.memories.dtype)
                 seconds += time.perf_counter() - started
         return seconds
 

@@ -241,7 +241,7 @@ class Reconstruction:
 class RatioSavings:
     """A document at one ratio.
 
-    kv_bytes : its slots as the decoder holds them.  stored_bytes : int8 blobs of its levels in the database.
+    kv_bytes : its slots as the decoder holds them.  stored_bytes : blobs of its levels in the database.
     factor : full_kv_bytes over kv_bytes.
     """
 
@@ -254,7 +254,10 @@ class RatioSavings:
 
 @dataclass(frozen=True)
 class Savings:
-    """Sizes of one document: its text, its plain cache in bf16, its memory at every ratio, finest first."""
+    """Sizes of one document: its text, its plain cache in bf16, its memory at every ratio, finest first.
+
+    stored_dtype : in which the database holds its memory.
+    """
 
     document: str
     text_bytes: int
@@ -262,6 +265,7 @@ class Savings:
     full_kv_bytes: int
     stored_bytes: int
     ratios: tuple[RatioSavings, ...]
+    stored_dtype: str
 
 
 @dataclass(frozen=True)

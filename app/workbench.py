@@ -122,10 +122,10 @@ class Workbench:
         return ccf.config.ratios if ccf else CCFConfig.ratios
 
     def info(self) -> dict[str, Any]:
-        """``version``, ``base`` (id), ``adapter`` (fingerprint), ``device``, ``dtype``, ``card``.
+        """``version``, ``base`` (id), ``adapter`` (fingerprint), ``device``, ``dtype``, ``memory_dtype``, ``card``.
 
-        The card is the adapter's, a JSON object, {} if it has none; all but it and the version are None until
-        the model is loaded.
+        The card is the adapter's, a JSON object, {} if it has none; what the model alone knows is None until it is
+        loaded.
         """
         return self._model.info()
 

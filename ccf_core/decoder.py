@@ -20,7 +20,7 @@ from ccf_core.config import CCFConfig
 from ccf_core.errors import MemoryMismatch
 from ccf_core.greedy import greedy, serves
 from ccf_core.layout import Placement, levels_of, placement
-from ccf_core.memory import Block, KVMemory
+from ccf_core.memory import KVMemory, floating
 from ccf_core.transformer import Weights, joined_layers, rotary_table, rotate
 
 
@@ -69,13 +69,7 @@ def _slot_ends(config: CCFConfig, tokens: int, ratio: int) -> tuple[int, ...]:
 
 def slot_tensors(memory: KVMemory, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
     """All slots, segment by segment, coarse to fine: k (before rotary) and v, (layers, kv_heads, slots, head_dim)."""
-    parts = [block for _, _, block in memory.parts()]
-    if len({block.k.dtype for block in parts}) == 1:
-        # Joined as they are held, so that they go to the device in one piece.
-        held = [block.tensors() for block in parts]
-        parts = [Block(**{name: torch.cat([tensors[name] for tensors in held], dim=2) for name in held[0]})]
-    blocks = [block.floating(dtype, device) for block in parts]
-    return torch.cat([k for k, _ in blocks], dim=2), torch.cat([v for _, v in blocks], dim=2)
+    return floating([block for _, _, block in memory.parts()], dtype, device)
 
 
 def slot_segments(memory: KVMemory) -> list[int]:

@@ -121,13 +121,10 @@ def slot_map(
         first += block.slots
         if not len(inside):
             continue
-        # Cut before anything is widened: a long memory would not fit otherwise.
-        x, scale = (block.k, block.k_scale) if part == "keys" else (block.v, block.v_scale)
+        # Block by block, cut before it is widened: a long memory would not fit otherwise.
         layers = slice(None) if layer is None else slice(layer, layer + 1)
-        values = x[layers][:, :, inside].float()
-        if scale is not None:
-            values = values * scale[layers][:, :, inside].float()
-        vectors.append(values.mean(0).transpose(0, 1).flatten(1))
+        k, v = block.layers(layers).floating(torch.float32, "cpu")
+        vectors.append((k if part == "keys" else v)[:, :, inside].mean(0).transpose(0, 1).flatten(1))
         where += [(segment, level)] * len(inside)
     points, explained = principal_plane(torch.cat(vectors))
     segments, levels = zip(*where, strict=True)

@@ -9,15 +9,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 from ccf_core.errors import MemoryMismatch
+from ccf_core.quantization import (
+    CODES,
+    from_int8,
+    groups,
+    keys_from_int4,
+    keys_to_int4,
+    to_int8,
+    values_from_int4,
+    values_to_int4,
+)
 from ccf_core.segment import Span
 
-INT8_MAX = 127
+#: In which a memory can be stored and held until it is read, from exact to small.
+MemoryDtype = Literal["bfloat16", "int8", "int4"]
+MEMORY_DTYPES: tuple[MemoryDtype, ...] = get_args(MemoryDtype)
 
 
 @dataclass(frozen=True)
@@ -49,12 +61,19 @@ class Block:
 
     k, v : (layers, kv_heads, slots, head_dim), floating, or int8 codes with
     k_scale, v_scale : (layers, kv_heads, slots, 1) float16; value = code · scale.
+
+    As int4, two codes a byte, k and v : (layers, kv_heads, slots, head_dim / 2) uint8, with
+    k_scale : (layers, kv_heads, ceil(slots / 32), head_dim) uint8, of a channel in a group of slots,
+    v_scale, v_least : (layers, kv_heads, slots, ceil(head_dim / 32)) float16, of a group within a vector.
+    A group never reaches beyond the block, so blocks are left out, chosen and joined as they are. Bytes of a block:
+    layers · kv_heads · (slots · (head_dim + 4 · ceil(head_dim / 32)) + ceil(slots / 32) · head_dim).
     """
 
     k: Tensor
     v: Tensor
     k_scale: Tensor | None = None
     v_scale: Tensor | None = None
+    v_least: Tensor | None = None
 
     @property
     def slots(self) -> int:
@@ -64,33 +83,58 @@ class Block:
     def nbytes(self) -> int:
         return sum(t.nbytes for t in self.tensors().values())
 
-    def tensors(self) -> dict[str, Tensor]:
-        named = {"k": self.k, "v": self.v, "k_scale": self.k_scale, "v_scale": self.v_scale}
-        return {name: tensor for name, tensor in named.items() if tensor is not None}
+    @property
+    def dtype(self) -> str:
+        return "int4" if self.k.dtype == torch.uint8 else str(self.k.dtype).removeprefix("torch.")
 
-    def quantize(self) -> Block:
-        """int8, symmetric, one scale for each vector of head_dim numbers: off by at most half a scale, max|x| / 254
-        (and float16's rounding of the scale)."""
-        if self.k_scale is not None:
+    def tensors(self) -> dict[str, Tensor]:
+        return {name: tensor for name, tensor in vars(self).items() if tensor is not None}
+
+    def layers(self, wanted: slice) -> Block:
+        """Some layers, as they are held: a view."""
+        return Block(**{name: tensor[wanted] for name, tensor in self.tensors().items()})
+
+    def quantize(self, dtype: MemoryDtype = "int8") -> Block:
+        """The block in a dtype that is no more exact than its own; codes become others by way of their values.
+
+        Errors are bounded in ``quantization``. Raises ValueError for another dtype, and for a more exact one, which
+        would be larger and no better.
+        """
+        if dtype not in MEMORY_DTYPES:
+            raise ValueError(f"a memory can be held as {', '.join(map(repr, MEMORY_DTYPES))}, not as {dtype!r}")
+        if self.dtype == dtype:
             return self
-        (k, k_scale), (v, v_scale) = _to_int8(self.k), _to_int8(self.v)
-        return Block(k, v, k_scale, v_scale)
+        if self.dtype in CODES and MEMORY_DTYPES.index(dtype) < MEMORY_DTYPES.index(self.dtype):
+            raise ValueError(f"an {self.dtype} memory cannot become {dtype}: compress the document again")
+        k, v = self.floating(torch.float32, self.k.device)
+        if dtype == "int8":
+            (k, k_scale), (v, v_scale) = to_int8(k), to_int8(v)
+            return Block(k, v, k_scale, v_scale)
+        if dtype == "int4":
+            (k, k_scale), (v, v_scale, v_least) = keys_to_int4(k), values_to_int4(v)
+            return Block(k, v, k_scale, v_scale, v_least)
+        return Block(k.bfloat16(), v.bfloat16())
 
     def floating(self, dtype: torch.dtype, device: torch.device | str) -> tuple[Tensor, Tensor]:
         """k and v as ``dtype`` on ``device``."""
-        pairs = ((self.k, self.k_scale), (self.v, self.v_scale))
-        k, v = (
-            x.to(device, dtype) if s is None else (x.to(device).float() * s.to(device).float()).to(dtype)
-            for x, s in pairs
-        )
-        return k, v
+        return floating([self], dtype, device)
 
 
-def _to_int8(x: Tensor) -> tuple[Tensor, Tensor]:
-    peak = x.float().abs().amax(-1, keepdim=True)
-    scale = (peak / INT8_MAX).clamp_min(2.0**-24).to(torch.float16)
-    codes = (x.float() / scale.float()).round().clamp(-INT8_MAX, INT8_MAX).to(torch.int8)
-    return codes, scale
+def floating(blocks: Sequence[Block], dtype: torch.dtype, device: torch.device | str) -> tuple[Tensor, Tensor]:
+    """k and v of blocks in a row, (layers, kv_heads, slots of all, head_dim), as ``dtype`` on ``device``."""
+    if len({block.dtype for block in blocks}) > 1:
+        each = [block.floating(dtype, device) for block in blocks]
+        return torch.cat([k for k, _ in each], dim=2), torch.cat([v for _, v in each], dim=2)
+    # Joined as they are held, so that they go to the device in one piece.
+    held = [block.tensors() for block in blocks]
+    t = {name: torch.cat([tensors[name] for tensors in held], dim=2).to(device) for name in held[0]}
+    k, v = t["k"], t["v"]
+    if blocks[0].dtype == "int8":
+        k, v = from_int8(k, t["k_scale"]), from_int8(v, t["v_scale"])
+    elif blocks[0].dtype == "int4":
+        k = keys_from_int4(k, t["k_scale"], [size for block in blocks for size in groups(block.slots)])
+        v = values_from_int4(v, t["v_scale"], t["v_least"])
+    return k.to(dtype), v.to(dtype)
 
 
 @dataclass(frozen=True)
@@ -158,12 +202,11 @@ class KVMemory:
 
     @property
     def dtype(self) -> str:
-        return str(next(iter(self.blocks[0].values())).k.dtype).removeprefix("torch.")
+        return next(iter(self.blocks[0].values())).dtype
 
-    def quantize(self, kind: Literal["int8"] = "int8") -> KVMemory:
-        if kind != "int8":
-            raise ValueError(f"a memory can be quantized to 'int8', not to {kind!r}")
-        return replace(self, blocks=tuple({level: b.quantize() for level, b in bs.items()} for bs in self.blocks))
+    def quantize(self, dtype: MemoryDtype = "int8") -> KVMemory:
+        """Every block as ``dtype``, each for itself: a slice of it is what the slice would become. See ``Block``."""
+        return replace(self, blocks=tuple({level: b.quantize(dtype) for level, b in bs.items()} for bs in self.blocks))
 
     def parts(self) -> Iterator[tuple[int, int, Block]]:
         """(segment, level, block), the grain in which memories are stored."""

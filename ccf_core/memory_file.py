@@ -21,10 +21,16 @@ from torch import Tensor
 from ccf_core.errors import DamagedMemory
 from ccf_core.layout import slots_of_level
 from ccf_core.memory import Block, KVMemory, MemoryHeader
+from ccf_core.quantization import groups
 from ccf_core.segment import Span
 
 FORMAT = "ccf-memory"
-VERSION = 1
+#: What is written has the first version that knows its dtype, so that older programs can read all that they could.
+VERSIONS = ("1", "2")
+
+
+def version_of(dtype: str) -> str:
+    return "2" if dtype == "int4" else "1"
 
 
 def block_to_bytes(block: Block) -> bytes:
@@ -42,15 +48,30 @@ def block_from_bytes(data: bytes, header: MemoryHeader, tokens: int, level: int)
 
 
 def _check_shape(block: Block, header: MemoryHeader, tokens: int, level: int) -> None:
-    shape = (header.layers, header.kv_heads, slots_of_level(tokens, level, header.ratios), header.head_dim)
-    if tuple(block.k.shape) != shape or tuple(block.v.shape) != shape:
-        raise DamagedMemory(f"A memory block has shape {tuple(block.k.shape)}, not {shape}: compress the text again.")
-    scales = [None if s is None else (tuple(s.shape), s.dtype) for s in (block.k_scale, block.v_scale)]
-    coded = block.k.dtype == torch.int8
-    if block.v.dtype != block.k.dtype or not (coded or block.k.is_floating_point()):
-        raise DamagedMemory(f"A memory block holds {block.k.dtype} and {block.v.dtype}: compress the text again.")
-    if scales != [((*shape[:3], 1), torch.float16) if coded else None] * 2:
-        raise DamagedMemory("The scales of a memory block do not fit its codes: compress the text again.")
+    heads, slots, numbers = (
+        (header.layers, header.kv_heads),
+        slots_of_level(tokens, level, header.ratios),
+        header.head_dim,
+    )
+    shapes = {name: (*heads, slots, numbers) for name in ("k", "v")}
+    dtypes = dict.fromkeys(shapes, block.k.dtype)
+    if block.dtype == "int8":
+        shapes |= {name: (*heads, slots, 1) for name in ("k_scale", "v_scale")}
+    elif block.dtype == "int4":
+        shapes = {name: (*heads, slots, numbers // 2) for name in ("k", "v")}
+        shapes["k_scale"] = (*heads, len(groups(slots)), numbers)
+        shapes |= {name: (*heads, slots, len(groups(numbers))) for name in ("v_scale", "v_least")}
+        dtypes["k_scale"] = torch.uint8
+    elif not block.k.is_floating_point():
+        raise DamagedMemory(f"A memory block holds {block.k.dtype}: compress the text again.")
+    found = block.tensors()
+    for name in shapes | found:
+        wanted = shapes.get(name), dtypes.get(name, torch.float16)
+        if name not in found or (tuple(found[name].shape), found[name].dtype) != wanted:
+            raise DamagedMemory(
+                f"The tensor {name} of a memory block is not of the shape and dtype that an {block.dtype} block of "
+                f"{slots} slots has: compress the text again."
+            )
 
 
 def save(memory: KVMemory, path: Path) -> None:
@@ -64,7 +85,7 @@ def save(memory: KVMemory, path: Path) -> None:
     metadata = {name: str(value) for name, value in dataclasses.asdict(memory.header).items() if name != "ratios"}
     metadata |= {
         "format": FORMAT,
-        "version": str(VERSION),
+        "version": version_of(memory.dtype),
         "ratio": str(memory.ratio),
         "ratios": json.dumps(memory.header.ratios),
         "dtype": memory.dtype,
@@ -77,8 +98,9 @@ def load(path: Path) -> KVMemory:
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT or metadata.get("version") != str(VERSION):
-                raise DamagedMemory(f"{path.name} is not a memory file of version {VERSION}: export the memory again.")
+            if metadata.get("format") != FORMAT or metadata.get("version") not in VERSIONS:
+                known = " or ".join(VERSIONS)
+                raise DamagedMemory(f"{path.name} is not a memory file of version {known}: export the memory again.")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         return _memory(metadata, tensors)
     except (SafetensorError, KeyError, TypeError, ValueError) as error:

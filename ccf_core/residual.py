@@ -17,9 +17,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ccf_core import focus
 from ccf_core.config import CCFConfig
 from ccf_core.decoder import Decoder, Prefix
-from ccf_core.focus import check, cut
+from ccf_core.errors import MemoryMismatch
 from ccf_core.layout import levels_of, placement
 from ccf_core.memory import Block, KVMemory
 from ccf_core.segment import Span
@@ -34,6 +35,13 @@ class Exchange(NamedTuple):
 
     slots: tuple[int, ...] = ()
     tokens: tuple[int, ...] = ()
+
+
+def check(memory: KVMemory) -> None:
+    """Raises MemoryMismatch for mean-pooled memories, and for int4, whose slots share scales: none can go alone."""
+    focus.check(memory)
+    if memory.dtype == "int4":
+        raise MemoryMismatch("Tokens cannot stand among slots held as int4: hold the memory as int8 or bfloat16.")
 
 
 def coarser(config: CCFConfig, ratio: int) -> int | None:
@@ -176,10 +184,10 @@ class ResidualMemory:
 
 
 def like(block: Block, other: Block) -> Block:
-    """A floating block held as ``other`` is: in int8, or in its dtype."""
-    return (
-        block.quantize() if other.k_scale is not None else Block(block.k.to(other.k.dtype), block.v.to(other.v.dtype))
-    )
+    """A floating block held as ``other`` is: in int8, or in its floating dtype."""
+    if other.dtype == "int8":
+        return block.quantize("int8")
+    return Block(block.k.to(other.k.dtype), block.v.to(other.v.dtype))
 
 
 def pick(block: Block, tokens: Sequence[int]) -> Block:
@@ -195,10 +203,10 @@ def residual(
 
     input_ids : the tokens that it was made of. At the coarsest ratio nothing is exchanged; nor with ``most`` 0.
     Costs two teacher-forced passes and a plain one over the text. Raises ValueError if ``input_ids`` are not as many
-    as the memory is of; MemoryMismatch for a mean-pooled memory.
+    as the memory is of; MemoryMismatch for a mean-pooled memory and one held as int4.
     """
     check(memory)
-    texts = cut(input_ids, [len(span) for span in memory.spans])
+    texts = focus.cut(input_ids, [len(span) for span in memory.spans])
     config, prompt = decoder.config, [decoder.config.repeat_token]
     up = coarser(config, memory.ratio)
     exchanges, kept = [], []

@@ -33,7 +33,7 @@ def amounts(view: Savings, dtype: str | None) -> list[Amount]:
         Amount("Text", view.text_bytes, "text"),
         Amount("Full context, bf16", view.full_kv_bytes, "full"),
         *(Amount(f"Memory {r.ratio}x, {held}", r.kv_bytes, "memory") for r in view.ratios),
-        Amount("Database, int8", view.stored_bytes, "stored"),
+        Amount(f"Database, {view.stored_dtype}", view.stored_bytes, "stored"),
     ]
 
 

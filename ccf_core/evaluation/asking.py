@@ -204,6 +204,7 @@ def table(scores: Mapping[Setting, list[Scores]], which: Sequence[int], source: 
     ``kept`` is f1 ÷ the better f1 of ``full`` and ``base_full``, told where one of them was run, and
     ``kept_rouge_l`` the same for long answers; ``kept_gold`` is f1 ÷ f1 of ``gold``. Of readers with ``RIVALS`` also
     the mean differences of f1 to them, row by row: ``f1_minus_bm25``, ``f1_minus_no_slots`` and so on.
+    Of memories held as some dtype the differences to those held as bfloat16: see ``readers.differences``.
     """
 
     def column(setting: Setting, metric: str) -> list[metrics.Pair]:
@@ -225,6 +226,9 @@ def table(scores: Mapping[Setting, list[Scores]], which: Sequence[int], source: 
             for metric in ("f1", "f1_missed") if (other, ratio) in scores else ():
                 differences = metrics.minus(told.get(metric, []), column((other, ratio), metric))
                 told[f"{metric}_minus_{other.removeprefix('focus_')}"] = differences
+        if (readers.EXACT, ratio) in scores:
+            exact = {name: column((readers.EXACT, ratio), name) for name in names}
+            told |= readers.differences(reader, told, exact)
         result.append(
             {"reader": reader, "ratio": ratio, "source": source, "n": len(which)} | metrics.summarise(told, seed)
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,14 +10,11 @@ from torch import Tensor
 
 from ccf_core.codec import CCF
 from ccf_core.decoder import Decoder, Prefix
-from ccf_core.memory import Block, KVMemory
+from ccf_core.memory import Block, KVMemory, MemoryDtype
 from ccf_core.segment import Segmented, Span
 from ccf_core.transformer import StackSpec
 
 Report = Callable[[str], None]
-
-#: dtypes in which a memory can be held between encoder and decoder.
-MEMORY_DTYPES = ("int8", "bfloat16")
 
 
 @dataclass(frozen=True)
@@ -178,7 +174,7 @@ def segment_batches(ccf: CCF, documents: Sequence[Segmented]) -> Iterator[list[t
 
 
 def compress_all(
-    ccf: CCF, documents: Sequence[Segmented], finest: int, memory_dtype: str, report: Report
+    ccf: CCF, documents: Sequence[Segmented], finest: int, memory_dtype: MemoryDtype, report: Report
 ) -> list[KVMemory]:
     """Memories of many documents; segments of one length are encoded together, whatever their document."""
     blocks: list[dict[int, dict[int, Block]]] = [{} for _ in documents]
@@ -186,14 +182,8 @@ def compress_all(
     for batch in segment_batches(ccf, documents):
         encoded = ccf.encoder.encode([documents[number].segment(index) for number, index in batch], finest)
         for (number, index), levels in zip(batch, encoded, strict=True):
-            blocks[number][index] = {level: held_as(block, memory_dtype) for level, block in levels.items()}
+            blocks[number][index] = {level: block.quantize(memory_dtype) for level, block in levels.items()}
         done += len(batch)
         if done % 1024 < len(batch) or done == total:
             report(f"{done} of {total} segments encoded")
     return [ccf.memory(document, own, finest) for document, own in zip(documents, blocks, strict=True)]
-
-
-def held_as(block: Block, memory_dtype: str) -> Block:
-    if memory_dtype == "int8":
-        return block.quantize()
-    return dataclasses.replace(block, k=block.k.to(torch.bfloat16), v=block.v.to(torch.bfloat16))

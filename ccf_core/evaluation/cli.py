@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
-from ccf_core.evaluation.batches import MEMORY_DTYPES
 from ccf_core.evaluation.data import DATA, EvaluationError, choose, load_rows, sha256_of
 from ccf_core.evaluation.report import markdown
 from ccf_core.evaluation.subject import Options, Subject
 from ccf_core.evaluation.tasks import TASKS
+from ccf_core.memory import MEMORY_DTYPES
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

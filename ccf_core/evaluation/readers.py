@@ -8,16 +8,21 @@ from functools import partial
 from ccf_core.baselines import BASELINES, Ranked
 from ccf_core.codec import CCF
 from ccf_core.decoder import Prefix
-from ccf_core.evaluation import batches, residuals
+from ccf_core.evaluation import batches, metrics, residuals
 from ccf_core.evaluation.batches import Job, Report
 from ccf_core.evaluation.data import EvaluationError
 from ccf_core.evaluation.subject import Options, Subject
-from ccf_core.memory import KVMemory
+from ccf_core.memory import MEMORY_DTYPES, KVMemory, MemoryDtype
 from ccf_core.residual import ResidualMemory
 from ccf_core.segment import Segmented
 
 #: Readers of memories: which of them an adapter has depends on how it compresses.
 MEMORIES = ("memory", "mean_pool")
+#: Readers of memories held as another dtype than the options say: for comparing dtypes in one run, on the same rows.
+AS_HELD: dict[str, MemoryDtype] = {f"memory_{dtype}": dtype for dtype in MEMORY_DTYPES}
+#: The one that loses nothing, whose scores the others' are taken from.
+EXACT = "memory_bfloat16"
+COMPARED = ("teacher_forced", "rouge_l", "f1")
 #: Readers of pruned caches, by the adapted decoder and by the untouched base.
 PRUNED = (*BASELINES, *(f"base_{name}" for name in BASELINES))
 #: Reader of memories in which tokens take the place of some slots, see ``ccf_core.residual``.
@@ -25,9 +30,9 @@ RESIDUAL = "residual"
 #: Readers that choose what they read by the question, see ``focusing``.
 BY_QUESTION = ("focus", "focus_no_slots", "bm25", "gold")
 #: Readers that are measured at every ratio; the others read the same whatever the ratio.
-AT_RATIO = (*MEMORIES, RESIDUAL, "truncated", *PRUNED)
+AT_RATIO = (*MEMORIES, *AS_HELD, RESIDUAL, "truncated", *PRUNED)
 
-#: What a reader of ``MEMORIES``, ``RESIDUAL`` or ``PRUNED`` has made of a document beforehand.
+#: What a reader of ``MEMORIES``, ``AS_HELD``, ``RESIDUAL`` or ``PRUNED`` has made of a document beforehand.
 Made = KVMemory | ResidualMemory | Ranked
 
 
@@ -35,13 +40,14 @@ def settings(readers: Sequence[str], options: Options, compressor: str = "slots"
     """(reader, ratio) for each of ``readers`` that the options ask for; a ratio where it makes a difference.
 
     Unless the options name readers, pruned caches and residual tokens are left out, which cost a pass or more over
-    every text, and so are readers that choose by the question.
+    every text, and so are readers that choose by the question and those of ``AS_HELD``.
     Raises EvaluationError for memories of a kind that the adapter does not make.
     """
     own, other = MEMORIES[::-1] if compressor == "mean_pool" else MEMORIES
     if other in options.readers:
         raise EvaluationError(f"This adapter has no reader {other!r}: choose {own!r}, or another adapter.")
-    wanted = options.readers or [reader for reader in readers if reader not in (*PRUNED, *BY_QUESTION, RESIDUAL, other)]
+    unnamed = (*AS_HELD, RESIDUAL, *PRUNED, *BY_QUESTION, other)
+    wanted = options.readers or [reader for reader in readers if reader not in unnamed]
     return [
         (reader, ratio)
         for reader in readers
@@ -50,13 +56,26 @@ def settings(readers: Sequence[str], options: Options, compressor: str = "slots"
     ]
 
 
+def differences(
+    reader: str, scores: Mapping[str, list[metrics.Pair]], exact: Mapping[str, list[metrics.Pair]] | None
+) -> dict[str, list[metrics.Pair]]:
+    """What holding memories as another dtype changes, row by row: ``rouge_l_minus_bfloat16`` and its like.
+
+    exact : the scores of ``EXACT`` on the same rows, if it was run; nothing is told without them, or of other readers.
+    """
+    if exact is None or reader == EXACT or reader not in AS_HELD:
+        return {}
+    pairs = {name: zip(scores[name], exact[name], strict=True) for name in COMPARED if name in scores}
+    return {f"{name}_minus_{AS_HELD[EXACT]}": [(a - b, 1.0) for (a, _), (b, _) in both] for name, both in pairs.items()}
+
+
 def slots_at(document: Segmented, ratio: int) -> int:
     """Slots of the document's memory at ``ratio``: ceil(n / ratio) a segment."""
     return sum(-(-len(span) // ratio) for span in document.spans)
 
 
 def memories_at(
-    ccf: CCF, documents: Sequence[Segmented], ratios: Sequence[int], memory_dtype: str, report: Report
+    ccf: CCF, documents: Sequence[Segmented], ratios: Sequence[int], memory_dtype: MemoryDtype, report: Report
 ) -> dict[int, list[KVMemory]]:
     """Every document's memory at every ratio; encoded once if memories are nested, else once a ratio."""
     if not ccf.config.nested:
@@ -88,8 +107,9 @@ def prepare(
     subject: Subject, reader: str, documents: Sequence[Segmented], options: Options
 ) -> Mapping[int | None, Sequence[Made | None]]:
     """What ``reader`` makes of all documents before anything is asked, by ratio; nothing if it reads plain text."""
-    if reader in MEMORIES:
-        made = memories_at(subject.ccf, documents, options.ratios, options.memory_dtype, options.report)
+    if reader in (*MEMORIES, *AS_HELD):
+        dtype = AS_HELD.get(reader, options.memory_dtype)
+        made = memories_at(subject.ccf, documents, options.ratios, dtype, options.report)
         return {ratio: memories for ratio, memories in made.items()}
     if reader == RESIDUAL:
         return {ratio: made for ratio, made in residuals.make(subject, documents, options).items()}
@@ -101,17 +121,17 @@ def prepare(
 def held(
     subject: Subject, reader: str, document: Segmented, made: Made | None, ratio: int
 ) -> tuple[Callable[[], Prefix], int]:
-    """(how to make the prefix of a reader of ``MEMORIES``, ``RESIDUAL`` or ``PRUNED``, how many positions it has).
+    """(how to make the prefix of a reader of memories, ``RESIDUAL`` or ``PRUNED``, how many positions it has).
 
     A memory may be finer than ``ratio`` where memories are nested. Raises EvaluationError if nothing was made.
     """
     decoder = subject.decoder(reader)
-    if reader in MEMORIES and isinstance(made, KVMemory):
+    if isinstance(made, KVMemory) and reader in (*MEMORIES, *AS_HELD):
         at_ratio = made.at(ratio)
         return partial(decoder.prefix, at_ratio), at_ratio.slots
-    if reader == RESIDUAL and isinstance(made, ResidualMemory):
+    if isinstance(made, ResidualMemory) and reader == RESIDUAL:
         return partial(made.prefix, decoder), made.length
-    if reader in PRUNED and isinstance(made, Ranked):
+    if isinstance(made, Ranked) and reader in PRUNED:
         kept = min(slots_at(document, ratio), made.length)
         return partial(made.prefix, kept, decoder.model.device), kept
     raise EvaluationError(f"The reader {reader!r} reads what was made of a document before: prepare it first.")
@@ -133,7 +153,7 @@ def job(
     decoder = subject.decoder(reader)
     if reader == "none":
         return Job(prompt, new)
-    if reader in (*MEMORIES, RESIDUAL, *PRUNED):
+    if reader in (*MEMORIES, *AS_HELD, RESIDUAL, *PRUNED):
         assert ratio is not None
         prefix, cached = held(subject, reader, document, made, ratio)
         return Job(prompt, new, prefix=prefix, cached=cached)

@@ -13,6 +13,7 @@ from ccf_core.evaluation import batches, metrics, readers
 from ccf_core.evaluation.batches import Job
 from ccf_core.evaluation.data import EvaluationError, Row, source_of, stratified
 from ccf_core.evaluation.subject import Options, Subject
+from ccf_core.memory import KVMemory
 from ccf_core.residual import ResidualMemory
 from ccf_core.segment import Segmented
 
@@ -24,7 +25,7 @@ ABOUT = (
 )
 DATA = "text.jsonl.xz"
 FIELDS = ("text",)
-READERS = ("memory", "mean_pool", readers.RESIDUAL, *BASELINES)
+READERS = ("memory", "mean_pool", *readers.AS_HELD, readers.RESIDUAL, *BASELINES)
 #: What ``residual`` is measured against at the same bytes, and by which metrics.
 RIVALS = ("memory", "repeat_attention")
 COMPARED = ("rouge_l", "digit_recall", "capital_recall", "teacher_forced")
@@ -74,21 +75,28 @@ def evaluate(subject: Subject, rows: list[Row], options: Options) -> tuple[int, 
         written = batches.generate(decoder, jobs, report, rows=options.batch_size, exactly=True)
         forced = batches.score(decoder, jobs, report, rows=options.batch_size)
         for (ratio, i), out, (_, hits) in zip(measured, written, forced, strict=True):
-            told = _scores(subject, segments[i].input_ids, out, hits)
-            held = made[ratio][i]
-            if isinstance(held, ResidualMemory):
-                told["raw_share"] = float(held.tokens), float(held.length)
-            for metric, pair in told.items():
-                scores.setdefault((reader, ratio, everything[i][0]), {}).setdefault(metric, []).append(pair)
+            told = scores.setdefault((reader, ratio, everything[i][0]), {})
+            for metric, pair in (_scores(subject, segments[i].input_ids, out, hits) | _held(made[ratio][i])).items():
+                told.setdefault(metric, []).append(pair)
     for (reader, ratio, name), own in scores.items():
         for other in RIVALS if reader == readers.RESIDUAL else ():
             theirs = scores.get((other, ratio, name), {})
             own |= {f"{m}_minus_{other}": metrics.minus(own[m], theirs[m]) for m in COMPARED if m in theirs}
     return len(everything), [
         {"reader": reader, "ratio": ratio, "sample": name, "n": len(chosen[name])}
-        | metrics.summarise(row, options.seed)
+        | metrics.summarise(
+            row | readers.differences(reader, row, scores.get((readers.EXACT, ratio, name))), options.seed
+        )
         for (reader, ratio, name), row in scores.items()
     ]
+
+
+def _held(made: readers.Made | None) -> dict[str, metrics.Pair]:
+    """Bytes of a memory ÷ its positions, and tokens among them ÷ positions; nothing for pruned caches."""
+    if isinstance(made, ResidualMemory):
+        positions = float(made.length)
+        return {"bytes": (float(made.nbytes), positions), "raw_share": (float(made.tokens), positions)}
+    return {"bytes": (float(made.nbytes), float(made.slots))} if isinstance(made, KVMemory) else {}
 
 
 def _scores(subject: Subject, ids: Sequence[int], out: Sequence[int], hits: Tensor) -> dict[str, metrics.Pair]:

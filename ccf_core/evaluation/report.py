@@ -10,6 +10,7 @@ from typing import Any
 
 from ccf_core.evaluation import figure, heatmap
 from ccf_core.evaluation.data import EvaluationError
+from ccf_core.evaluation.readers import AS_HELD
 from ccf_core.evaluation.tasks import TASKS
 
 Result = dict[str, Any]
@@ -78,7 +79,7 @@ def page(results: dict[str, Result], figures: dict[str, list[str]]) -> str:
 def markdown(result: Result) -> str:
     """What was measured, on what and how, and a table of its rows."""
     half = f", half {result['half']}" if result.get("half") else ""
-    held = f", memories held as {result['memory_dtype']}" if result.get("memory_dtype") else ""
+    held = f", memories held as {result['memory_dtype']}" if _held_as_told(result) else ""
     about = (
         f"Data: `{result['data']['name']}`{half}; n = {result['n']}, seed {result['seed']}. "
         f"Adapter `{result['adapter'][:12]}` on {result['base']['id']}, {result['dtype']}{held}, greedy; "
@@ -90,6 +91,11 @@ def markdown(result: Result) -> str:
         )
         + "\n"
     )
+
+
+def _held_as_told(result: Result) -> bool:
+    """Whether a dtype for all memories says something: not if every reader has one of its own."""
+    return bool(result.get("memory_dtype")) and any(row.get("reader") not in AS_HELD for row in result["rows"])
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
@@ -113,7 +119,7 @@ def _cell(key: str, value: Any) -> str:
 def _score(name: str, value: float | None, interval: Sequence[float] | None) -> str:
     if value is None:
         return ""
-    scale, digits = (1, 3) if name == "nats" else (100, 1)
+    scale, digits = {"nats": (1, 3), "bytes": (1, 0)}.get(name, (100, 1))
     shown = f"{scale * value:.{digits}f}"
     if interval:
         shown += f" [{scale * interval[0]:.{digits}f}, {scale * interval[1]:.{digits}f}]"

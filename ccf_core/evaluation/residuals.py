@@ -11,7 +11,6 @@ from ccf_core import residual
 from ccf_core.evaluation import batches
 from ccf_core.evaluation.batches import Job
 from ccf_core.evaluation.subject import Options, Subject
-from ccf_core.focus import check
 from ccf_core.memory import Block, KVMemory
 from ccf_core.residual import Exchange, ResidualMemory
 from ccf_core.segment import Segmented
@@ -21,10 +20,10 @@ Place = tuple[int, int]
 
 
 def make(subject: Subject, documents: Sequence[Segmented], options: Options) -> dict[int, list[ResidualMemory]]:
-    """Every document at every ratio asked for; MemoryMismatch if memories are mean-pooled."""
+    """Every document at every ratio asked for; MemoryMismatch if memories are mean-pooled or held as int4."""
     ccf, config = subject.ccf, subject.ccf.config
     memories = batches.compress_all(ccf, documents, min(options.ratios), options.memory_dtype, options.report)
-    check(memories[0])
+    residual.check(memories[0])
     chances = _chances(subject, documents, memories, options)
     exchanges: dict[int, dict[Place, Exchange]] = {}
     for ratio in options.ratios:

@@ -14,6 +14,7 @@ from ccf_core.base import load_base
 from ccf_core.codec import CCF
 from ccf_core.decoder import Decoder
 from ccf_core.focus import SHARE
+from ccf_core.memory import MemoryDtype
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Options:
     limit: int | None = None
     seed: int = 0
     readers: tuple[str, ...] = ()
-    memory_dtype: str = "int8"
+    memory_dtype: MemoryDtype = "int8"
     batch_size: int | None = None
     k: tuple[int, ...] = (4, 16)
     lengths: tuple[int, ...] = (1000, 2000, 4000, 8000)

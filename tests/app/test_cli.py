@@ -58,6 +58,18 @@ def as_json(run) -> Callable[..., dict]:
     return call
 
 
+def test_memories_are_stored_in_the_dtype_that_is_asked_for(as_json, file, tmp_path) -> None:
+    out = tmp_path / "log.safetensors"
+    sizes = []
+    for dtype in ("bfloat16", "int8", "int4"):
+        told = as_json("compress", file, "--memory-dtype", dtype, "--out", out)
+        assert KVMemory.load(out).dtype == dtype
+        # Each is made of the one before.
+        assert told["from_cache"] == (dtype != "bfloat16")
+        sizes.append(KVMemory.load(out).nbytes)
+    assert sizes == sorted(sizes, reverse=True)
+
+
 def test_compress(as_json, file, settings: Settings, tmp_path, encoded) -> None:
     first = as_json("compress", file, "--out", tmp_path / "log.safetensors")
     assert list(first) == [

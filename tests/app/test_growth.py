@@ -10,7 +10,7 @@ from app.views import RatioSavings, Savings
 
 VIEW = Savings(
     "0" * 64, 4_000, 1_000, 20_000_000, 3_000_000,
-    tuple(RatioSavings(r, 1_000 // r, 20_000 * 1_000 // r, 9, 1.0) for r in (4, 8, 20, 40)),
+    tuple(RatioSavings(r, 1_000 // r, 20_000 * 1_000 // r, 9, 1.0) for r in (4, 8, 20, 40)), "int8",
 )  # fmt: skip
 POINTS = [Timed(250, 1.0, 0.5, 0.1), Timed(500, 2.0, 1.5, 0.1)]
 

@@ -77,6 +77,7 @@ def test_info_before_and_after_loading(workbench: Workbench) -> None:
         "adapter": None,
         "device": None,
         "dtype": None,
+        "memory_dtype": "int8",
         "card": {},
     }
     workbench.load_model()
@@ -114,11 +115,17 @@ def test_settings_come_from_the_environment() -> None:
             "CCF_MEMORY_CAP_MB": "12",
             "CCF_MAX_TOKENS": "345",
             "CCF_ALLOW_OTHER_BASE": "1",
+            "CCF_MEMORY_DTYPE": "int4",
         }
     )
     assert settings == Settings(
-        Path("/some/where"), Path("/an/adapter"), "org/model", "cpu", "float32", 12_000_000, 345, True
+        Path("/some/where"), Path("/an/adapter"), "org/model", "cpu", "float32", 12_000_000, 345, True, None, "int4"
     )
+
+
+def test_an_unknown_dtype_of_memories_gets_a_sentence() -> None:
+    with pytest.raises(BadSetting, match="CCF_MEMORY_DTYPE must be one of bfloat16, int8, int4, not 'int3'"):
+        Settings.from_env({"CCF_MEMORY_DTYPE": "int3"})
 
 
 def test_settings_have_defaults() -> None:

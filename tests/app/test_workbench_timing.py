@@ -8,6 +8,7 @@ import pytest
 
 from app import ledger
 from app.errors import NoDocument, NotAnswerable
+from app.settings import MEMORY_DTYPES
 from app.timing import KIND, Timed, Times
 from app.views import RatioSavings, Savings
 from app.workbench import Workbench
@@ -72,7 +73,9 @@ def test_what_cannot_be_timed_is_a_sentence(workbench: Workbench, document: str)
             next(timing.measure(sha, ratio))
 
 
-VIEW = Savings("0" * 64, 4_000, 1_000, 20_480_000, 3_000_000, (RatioSavings(8, 125, 5_120_000, 1_280_000, 4.0),))
+VIEW = Savings(
+    "0" * 64, 4_000, 1_000, 20_480_000, 3_000_000, (RatioSavings(8, 125, 5_120_000, 1_280_000, 4.0),), "int4"
+)  # fmt: skip
 
 
 def test_the_table_has_each_dtype_and_what_is_stored() -> None:
@@ -80,6 +83,8 @@ def test_the_table_has_each_dtype_and_what_is_stored() -> None:
     assert html.count('<th scope="row">') == 2
     for cell in ("39.1 MiB", "19.5 MiB", "4.88 MiB", "2.44 MiB", "1.22 MiB", "8.0"):
         assert f"<td>{cell}</td>" in html
+    assert "Stored, int4" in html and "half a byte a number" in html
+    assert ledger.STORED.keys() == set(MEMORY_DTYPES)
     assert "four bytes a number, as on this machine" in html and "two bytes a number, as" not in html
 
 

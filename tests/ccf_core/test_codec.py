@@ -94,7 +94,7 @@ def test_segments_encoded_one_by_one_and_levels_in_any_order_make_the_same_memor
 
 
 def test_a_reconstruction_has_as_many_tokens_as_its_segment(ccf, memory, plain_forward):
-    for some in (memory, memory.at(32), memory.quantize()):
+    for some in (memory, memory.at(32), memory.quantize(), memory.quantize("int4")):
         rows = ccf.reconstruct_ids(some)
         assert [len(row) for row in rows] == [len(span) for span in some.spans]
     ids = [ccf.config.repeat_token]

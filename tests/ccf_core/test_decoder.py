@@ -32,7 +32,7 @@ def memory(ccf, text_ids):
 def test_logits_equal_a_plain_forward_over_the_same_keys(any_ccf, text_ids, tokens, plain_logits):
     """A document of 1,500 tokens does not fit the window of 1,024: its slots are squeezed."""
     whole = any_ccf.compress(text_ids(tokens))
-    for memory in (whole, whole.at(8), whole.at(32), whole.at(8).quantize()):
+    for memory in (whole, whole.at(8), whole.at(32), whole.at(8).quantize(), whole.at(8).quantize("int4")):
         given = any_ccf.decoder.inputs([any_ccf.decoder.prefix(memory)], [PROMPT])
         with torch.inference_mode():
             logits = any_ccf.model(**given).logits[0]

@@ -99,10 +99,10 @@ def plane_by_definition(vectors):
 
 @pytest.mark.parametrize("part", ["keys", "values"])
 @pytest.mark.parametrize("layer", [None, 0, 1])
-@pytest.mark.parametrize("quantized", [False, True])
-def test_a_map_is_the_plane_of_largest_variance(ccf, text_ids, part, layer, quantized):
+@pytest.mark.parametrize("dtype", [None, "int8", "int4"])
+def test_a_map_is_the_plane_of_largest_variance(ccf, text_ids, part, layer, dtype):
     memory = ccf.compress(text_ids(100))
-    memory = memory.quantize() if quantized else memory
+    memory = memory.quantize(dtype) if dtype else memory
     found = slot_map(memory, part, layer)
     rows, where = [], []
     for segment, level, block in memory.parts():

@@ -146,5 +146,5 @@ def test_quantizing_twice_or_to_anything_else(memory):
     assert coded.dtype == "int8" and memory.dtype == "float32"
     assert pointers(coded.quantize("int8")) == pointers(coded)
     assert coded.at(8).slots == memory.at(8).slots
-    with pytest.raises(ValueError, match="'int8', not to 'int3'"):
+    with pytest.raises(ValueError, match="'bfloat16', 'int8', 'int4', not as 'int3'"):
         memory.quantize("int3")

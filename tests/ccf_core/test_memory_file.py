@@ -15,11 +15,11 @@ from safetensors.torch import load_file, save_file
 
 from ccf_core import CCF, DamagedMemory, KVMemory, MemoryHeader
 from ccf_core.layout import slots_of_level
-from ccf_core.memory_file import VERSION, block_from_bytes, block_to_bytes
+from ccf_core.memory_file import VERSIONS, block_from_bytes, block_to_bytes
 
 ROOT = Path(__file__).parents[2]
 FIXTURES = ROOT / "tests" / "fixtures"
-DTYPES = ("float32", "bfloat16", "int8")
+DTYPES = ("float32", "bfloat16", "int8", "int4")
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def memories(make_base, make_adapter, text_ids):
         base = make_base()
         base.model.to(getattr(torch, dtype))
         made[dtype] = CCF(base, make_adapter(base.model)).compress(text_ids(67))
-    return made | {"int8": made["float32"].quantize()}
+    return made | {dtype: made["float32"].quantize(dtype) for dtype in ("int8", "int4")}
 
 
 def same(one: KVMemory, other: KVMemory) -> bool:
@@ -106,6 +106,24 @@ def test_damaged_blobs_are_refused(memories):
         block_from_bytes(data, header, 31, 32)
 
 
+def test_damaged_int4_blobs_are_refused(memories):
+    header, block = memories["int4"].header, memories["int4"].blocks[0][4]
+    for changed in (
+        {"k_scale": None}, {"v_least": None}, {"v_least": block.v_least.float()}, {"k": block.k[..., :2]},
+        {"v": block.v.to(torch.int8)}, {"k_scale": block.k_scale.repeat(1, 1, 2, 1)},
+        {"v_scale": block.k_scale.clone()},
+    ):  # fmt: skip
+        with pytest.raises(DamagedMemory, match="compress the"):
+            block_from_bytes(block_to_bytes(dataclasses.replace(block, **changed)), header, 32, 4)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_only_what_needs_the_newer_version_says_so(memories, tmp_path, dtype):
+    memories[dtype].save(tmp_path / "m.safetensors")
+    with safe_open(tmp_path / "m.safetensors", "pt") as file:
+        assert file.metadata()["version"] == ("2" if dtype == "int4" else "1")
+
+
 @pytest.fixture
 def saved(memories, tmp_path):
     memories["int8"].save(tmp_path / "m.safetensors")
@@ -134,7 +152,7 @@ def test_a_truncated_file_is_refused(saved, kept):
     [
         {"format": "pt"},
         {"format": None},
-        {"version": "2"},
+        {"version": "3"},
         {"version": "0"},
         {"version": "one"},
         {"version": None},
@@ -142,7 +160,7 @@ def test_a_truncated_file_is_refused(saved, kept):
 )
 def test_another_format_or_version_is_refused(saved, metadata):
     rewrite(saved, metadata, {})
-    with pytest.raises(DamagedMemory, match="not a memory file of version 1"):
+    with pytest.raises(DamagedMemory, match="not a memory file of version 1 or 2"):
         KVMemory.load(saved)
 
 
@@ -212,8 +230,8 @@ def test_files_of_every_released_version_are_read(path):
         assert block.slots == slots_of_level(len(memory.spans[index]), level, memory.header.ratios)
 
 
-def test_there_is_a_fixture_of_this_version_in_both_kinds():
-    kinds = {f"memory-v{VERSION}-{kind}" for kind in ("bfloat16", "int8")}
+def test_there_is_a_fixture_of_every_version_and_dtype():
+    kinds = {"memory-v1-bfloat16", "memory-v1-int8", f"memory-v{VERSIONS[-1]}-int4"}
     assert kinds <= {path.stem for path in FIXTURES.glob("*.safetensors")}
 
 
@@ -224,14 +242,16 @@ def documented(heading: str) -> set[str]:
     return set(re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE))
 
 
-def test_the_specification_names_what_a_file_holds(saved):
+def test_the_specification_names_what_a_file_holds(memories, saved):
+    memories["int4"].save(saved)
     with safe_open(saved, "pt") as file:
         metadata, names = file.metadata(), set(file.keys())
     assert documented("Metadata") == metadata.keys()
     assert documented("Tensors") == {re.sub(r"^s\d+\.l\d+", "s{segment}.l{level}", name) for name in names}
-    assert f"version {VERSION}" in (ROOT / "docs" / "memory-format.md").read_text(encoding="utf-8")
+    assert metadata["version"] == VERSIONS[-1]
+    assert f"version {VERSIONS[-1]}" in (ROOT / "docs" / "memory-format.md").read_text(encoding="utf-8")
 
 
 def test_the_specification_names_what_a_blob_holds(memories):
-    names = set(memories["int8"].blocks[0][4].tensors())
+    names = set(memories["int4"].blocks[0][4].tensors())
     assert documented("Blobs in a database") == names

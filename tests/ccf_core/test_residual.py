@@ -64,9 +64,9 @@ def test_the_tokens_kept_are_those_with_the_lowest_probability(ccf: CCF, memory:
 
 
 @pytest.mark.parametrize("ratio", [4, 8, 16, 32])
-@pytest.mark.parametrize("dtype", ["float32", "int8"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int8"])
 def test_no_byte_more_than_the_slots_take(ccf: CCF, memory: KVMemory, ids: list[int], ratio: int, dtype: str) -> None:
-    slots = (memory.quantize() if dtype == "int8" else memory).at(ratio)
+    slots = (memory if dtype == "float32" else memory.quantize(dtype)).at(ratio)
     for worth in (0.5, EAGER):
         found = residual(ccf.decoder, slots, ids, worth=worth)
         assert (found.length, found.nbytes) == (slots.slots, slots.nbytes)
@@ -143,5 +143,7 @@ def test_ratios_and_memories_that_it_cannot_serve(make_ccf: Callable[..., CCF], 
     pooled = make_ccf(compressor="mean_pool")
     with pytest.raises(MemoryMismatch, match="slots"):
         residual(pooled.decoder, pooled.compress(ids), ids)
+    with pytest.raises(MemoryMismatch, match="int8 or bfloat16"):
+        residual(ccf.decoder, ccf.compress(ids).quantize("int4"), ids)
     with pytest.raises(ValueError, match="input_ids"):
         residual(ccf.decoder, ccf.compress(ids), ids[:-1])

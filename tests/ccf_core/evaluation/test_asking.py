@@ -50,6 +50,22 @@ def test_kept_divides_by_the_better_full_context() -> None:
     assert kept == pytest.approx([0.5, 2 / 3, 1.0], abs=1e-4)
 
 
+def test_what_a_dtype_costs_is_told_row_by_row_at_the_same_ratio() -> None:
+    def both(*f1: float) -> list[asking.Scores]:
+        return [{"f1": [(one, 1.0)]} for one in f1]
+
+    scores = {
+        ("memory_bfloat16", 4): both(0.3, 0.5), ("memory_bfloat16", 8): both(0.1, 0.2),
+        ("memory_int4", 4): both(0.3, 0.4), ("memory_int4", 8): both(0.2, 0.2), ("memory", 8): both(0.0, 0.0),
+    }  # fmt: skip
+    rows = asking.table(scores, [0, 1], "all", seed=0)
+    costs = {(row["reader"], row["ratio"]): row["metrics"].get("f1_minus_bfloat16") for row in rows}
+    assert {setting for setting, cost in costs.items() if cost is not None} == {("memory_int4", 4), ("memory_int4", 8)}
+    assert costs["memory_int4", 4] == pytest.approx(-0.05)
+    assert costs["memory_int4", 8] == pytest.approx(0.05)
+    assert rows[2]["ci95"]["f1_minus_bfloat16"] == pytest.approx([-0.1, 0.0])
+
+
 def test_context_longer_than_the_window_is_cut_to_what_fits(subject: Subject) -> None:
     row = {"source": "s", "context": "fog " * 3000, "question": "Where?", "answers": ["Oslo"]}
     document = subject.ccf.segment(row["context"])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ccf_core.__main__ import _common
 from ccf_core.evaluation import cli, report
-from ccf_core.evaluation.readers import BY_QUESTION
+from ccf_core.evaluation.readers import AS_HELD, BY_QUESTION
 from ccf_core.evaluation.tasks import TASKS
 
 PAGE = (Path(__file__).parents[3] / "docs" / "evaluation.md").read_text(encoding="utf-8")
@@ -21,4 +21,4 @@ def test_tasks_and_options_on_the_page_are_those_of_the_command() -> None:
     known = {option for action in parser._actions for option in action.option_strings}
     named = set(re.findall(r"--[a-z][a-z-]*", PAGE))
     assert named and named <= known
-    assert set(re.findall(r"^\| `(\w+)` \|", PAGE, flags=re.MULTILINE)) == {*TASKS, *BY_QUESTION}
+    assert set(re.findall(r"^\| `(\w+)` \|", PAGE, flags=re.MULTILINE)) == {*TASKS, *BY_QUESTION, *AS_HELD}

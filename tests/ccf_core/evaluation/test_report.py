@@ -48,7 +48,8 @@ def test_a_table_tells_n_and_intervals() -> None:
     assert len({line.count("|") for line in lines}) == 1
 
 
-def test_nats_are_no_shares() -> None:
+def test_nats_and_bytes_are_no_shares() -> None:
+    assert "| 7020 [7020, 7020] |" in table([row("memory_int4", 8, {"bytes": 7020.0})])
     assert "| 2.613 [2.513, 2.713] |" in table([row("none", None, {"nats": 2.6129}, k=4)])
 
 
@@ -65,6 +66,10 @@ def test_markdown_says_what_was_measured_and_how() -> None:
         QA["command"],
     ):
         assert part in text
+
+
+def test_readers_that_hold_memories_each_in_a_dtype_of_its_own_have_none_together() -> None:
+    assert "held as" not in markdown(result("qa", [row("memory_int4", 4, {"f1": 0.4}, source="all")]))
 
 
 def test_depths_become_columns() -> None:

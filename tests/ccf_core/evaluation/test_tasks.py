@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from ccf_core.evaluation import batches, metrics, perplexity, qa, reconstruct
+from ccf_core.evaluation import batches, metrics, perplexity, qa, readers, reconstruct
 from ccf_core.evaluation.batches import Job
 from ccf_core.evaluation.data import EvaluationError, Row
 from ccf_core.evaluation.subject import Options, Subject
@@ -95,6 +95,27 @@ def test_reconstruct_measures_the_codecs_own_reconstruction(subject: Subject, te
         assert {"exact_token", "digit_recall", "capital_recall", "teacher_forced"} <= row["metrics"].keys()
         low, high = row["ci95"]["rouge_l"]
         assert low <= row["metrics"]["rouge_l"] <= high
+
+
+def test_memories_of_several_dtypes_are_measured_beside_one_another(subject: Subject, text_rows: list[Row]) -> None:
+    options = dataclasses.replace(OPTIONS, readers=tuple(readers.AS_HELD), ratios=(8,))
+    _, rows = reconstruct.evaluate(subject, text_rows, options)
+    by_reader = {row["reader"]: row for row in rows if row["sample"] == "full"}
+    assert list(by_reader) == ["memory_bfloat16", "memory_int8", "memory_int4"]
+    ccf = subject.ccf
+    segments = [segment for _, segment in reconstruct.samples(subject, text_rows, options)["full"]]
+    exact = by_reader["memory_bfloat16"]["metrics"]
+    assert not any("minus" in name for name in exact)
+    for reader, dtype in readers.AS_HELD.items():
+        held = [ccf.compress(segment.input_ids).quantize(dtype).at(8) for segment in segments]
+        told = by_reader[reader]["metrics"]
+        assert told["bytes"] == pytest.approx(sum(m.nbytes for m in held) / sum(m.slots for m in held))
+        for name in ("rouge_l", "teacher_forced") if dtype != "bfloat16" else ():
+            assert told[f"{name}_minus_bfloat16"] == pytest.approx(told[name] - exact[name], abs=2e-5)
+    _, alone = reconstruct.evaluate(subject, text_rows, dataclasses.replace(options, readers=("memory_int4",)))
+    held_so = dataclasses.replace(options, readers=("memory",), memory_dtype="int4")
+    _, as_int4 = reconstruct.evaluate(subject, text_rows, held_so)
+    assert [row["metrics"] for row in alone] == [row["metrics"] for row in as_int4]
 
 
 def test_a_limit_counts_each_sample(subject: Subject, text_rows: list[Row]) -> None:
