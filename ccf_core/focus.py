@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from itertools import accumulate, pairwise
 from typing import cast
 
@@ -72,11 +73,13 @@ def plan(
     ratios: Sequence[int],
     segments: int = 0,
     most_text: int | None = None,
+    slot: Fraction | int = 1,
 ) -> tuple[int, ...]:
     """The ratio at which each segment is read, ``TEXT`` for one in full.
 
     ranking : segments, the best first.  tokens : of each segment.  ratios : finest first; the last is the coarsest.
     segments : most that are read in full, 0 for no limit.  most_text : most tokens of text, None for no limit.
+    slot : what a slot costs of the budget, in tokens of text.
 
     All begin at the coarsest ratio. Down the ranking each is read in full until the next no longer fits; from there on
     each at the finest ratio until the next no longer fits; and so on. So none is read coarser than one ranked below
@@ -85,14 +88,14 @@ def plan(
     """
     coarse = ratios[-1]
     plan = [coarse] * len(tokens)
-    left = budget - sum(positions(n, coarse) for n in tokens)
+    left = budget - slot * sum(positions(n, coarse) for n in tokens)
     room = sum(tokens) if most_text is None else most_text
     waiting = list(ranking)
     for ratio in (TEXT, *ratios[:-1]):
         count = 0
         while waiting:
             n = tokens[waiting[0]]
-            more = positions(n, ratio) - positions(n, coarse)
+            more = (1 if ratio == TEXT else slot) * positions(n, ratio) - slot * positions(n, coarse)
             if more > left or (ratio == TEXT and (n > room or (segments and count == segments))):
                 break
             plan[waiting.pop(0)] = ratio

@@ -86,14 +86,15 @@ def answers(
             options.report(f"reader {reader}")
             jobs = focusing.jobs(subject, reader, questions, planned, options)
             written = batches.generate(decoder, jobs, options.report, rows=options.batch_size)
-            yield (reader, None), written, _held(jobs, questions)
+            yield (reader, None), written, positions(jobs, questions)
             continue
         for setting, jobs in _of_reader(subject, reader, [ratio for _, ratio in of_reader], questions, options):
             written = batches.generate(decoder, jobs, options.report, rows=options.batch_size)
-            yield setting, written, _held(jobs, questions)
+            yield setting, written, positions(jobs, questions)
 
 
-def _held(jobs: Sequence[Job], questions: Sequence[Question]) -> list[int]:
+def positions(jobs: Sequence[Job], questions: Sequence[Question]) -> list[int]:
+    """Positions of each question's document in the cache."""
     return [job.cached + len(job.prompt) - len(q.prompt) for job, q in zip(jobs, questions, strict=True)]
 
 

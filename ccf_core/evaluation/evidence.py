@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import comb
@@ -100,18 +100,12 @@ def evaluate(subject: Subject, rows: list[Row], options: Options) -> tuple[int, 
     drawn = joined(asked, pool, options.seed)
     documents = {c: subject.ccf.segment(c) for c in dict.fromkeys(c for _, contexts, _ in drawn for c in contexts)}
     settings = readers.settings(READERS, options, subject.ccf.config.compressor)
-    memories = {}
-    if any(reader in ("memory", "focus", "focus_no_slots") for reader, _ in settings):
-        parts = list(documents.values())
-        made = readers.memories_at(subject.ccf, parts, options.ratios, options.memory_dtype, options.report)
-        memories = dict(zip(documents, made[min(options.ratios)], strict=True))
-    whole, questions = [], []
+    compressed = any(reader in ("memory", "focus", "focus_no_slots") for reader, _ in settings)
+    questions = about(subject, drawn, documents, compressed, options)
+    whole = []
     for row, contexts, gold in drawn:
-        parts = [documents[context] for context in contexts]
         segments = [(i, c[s.char_start : s.char_end]) for i, c in enumerate(contexts) for s in documents[c].spans]
         whole.append(Joined(contexts, gold, row, tuple(segments)))
-        memory = KVMemory.join(memories[context] for context in contexts) if memories else None
-        questions.append(asking.question(subject, row, _document(parts), memory, parts[gold].input_ids))
     scores: dict[Setting, list[Scores]] = {}
     for setting, written, held in asking.answers(subject, settings, questions, options):
         scores[setting] = asking.told(subject, asked, questions, setting, written, held)
@@ -132,6 +126,28 @@ def evaluate(subject: Subject, rows: list[Row], options: Options) -> tuple[int, 
     scores["bm25", None] = [own | found for own, found in zip(answered, ranked, strict=True)]
     scores["chance", None] = [w.chance() for w in whole]
     return len(asked), asking.tables(asked, scores, options.seed)
+
+
+def about(
+    subject: Subject,
+    drawn: Sequence[tuple[Row, tuple[str, ...], int]],
+    documents: Mapping[str, Segmented],
+    compressed: bool,
+    options: Options,
+) -> list[Question]:
+    """Questions about what ``joined`` has drawn, from the ``documents`` of all contexts; if ``compressed`` with the
+    memories of the contexts joined, down to the finest ratio."""
+    memories: dict[str, KVMemory] = {}
+    if compressed:
+        parts = list(documents.values())
+        made = readers.memories_at(subject.ccf, parts, options.ratios, options.memory_dtype, options.report)
+        memories = dict(zip(documents, made[min(options.ratios)], strict=True))
+    questions = []
+    for row, contexts, gold in drawn:
+        parts = [documents[context] for context in contexts]
+        memory = KVMemory.join(memories[context] for context in contexts) if memories else None
+        questions.append(asking.question(subject, row, _document(parts), memory, parts[gold].input_ids))
+    return questions
 
 
 def _document(parts: Sequence[Segmented]) -> Segmented:

@@ -9,10 +9,12 @@ gold : the text of the passage that was asked about, where an evaluation knows i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from functools import partial
 from typing import TYPE_CHECKING
 
 from ccf_core import focus
+from ccf_core.baselines import position_bytes
 from ccf_core.evaluation import batches, readers
 from ccf_core.evaluation.batches import Job
 from ccf_core.evaluation.subject import Options, Subject
@@ -37,21 +39,44 @@ def _budget(question: Question, options: Options) -> int:
 
 def plans(subject: Subject, questions: Sequence[Question], options: Options) -> list[Focused]:
     """What ``focus`` reads for each question, as ``ccf_core.focus.read`` chooses it, in batches."""
-    decoder = subject.ccf.decoder
     memories = _memories(subject, questions, options)
+    return [
+        focus.spend(subject.ccf.decoder, memory, _texts(q), own, Focus(_budget(q, options)))
+        for q, memory, own in zip(questions, memories, scores(subject, questions, memories, options), strict=True)
+    ]
+
+
+def scores(
+    subject: Subject, questions: Sequence[Question], memories: Sequence[KVMemory], options: Options
+) -> list[list[float]]:
+    """What every segment of each question's document is worth to it, by both of the signals of ``focus``."""
+    decoder = subject.ccf.decoder
     coarse = [memory.at(memory.header.ratios[-1]) for memory in memories]
     jobs = [
         Job(q.prompt, target=focus.NO_ANSWER, prefix=partial(decoder.prefix, memory), cached=memory.slots)
         for q, memory in zip(questions, coarse, strict=True)
     ]
-    result = []
-    for q, memory, coarsely, attention in zip(
-        questions, memories, coarse, batches.attention(decoder, jobs, options.report), strict=True
-    ):
-        texts = _texts(q)
-        scores = focus.fuse(focus.by_segment(attention, coarsely), focus.words(subject.ccf.tokenizer, q.text, texts))
-        result.append(focus.spend(decoder, memory, texts, scores, Focus(_budget(q, options))))
-    return result
+    attentions = batches.attention(decoder, jobs, options.report)
+    return [
+        focus.fuse(focus.by_segment(attention, memory), focus.words(subject.ccf.tokenizer, q.text, _texts(q)))
+        for q, memory, attention in zip(questions, coarse, attentions, strict=True)
+    ]
+
+
+def spend(subject: Subject, question: Question, scores: Sequence[float], budget: int) -> Focused:
+    """What ``focus`` reads within ``budget`` bytes, slots counted as the question's memory holds them."""
+    assert question.memory is not None
+    decoder, memory = subject.ccf.decoder, question.memory
+    coarse, position = memory.at(memory.header.ratios[-1]), position_bytes(decoder)
+    read = focus.plan(
+        focus.ranked(scores),
+        budget // position,
+        [len(span) for span in memory.spans],
+        [ratio for ratio in memory.header.ratios if ratio >= memory.ratio],
+        most_text=decoder.window // 2,
+        slot=Fraction(coarse.nbytes, coarse.slots * position),
+    )
+    return Focused.of(memory, _texts(question), read)
 
 
 def _memories(subject: Subject, questions: Sequence[Question], options: Options) -> list[KVMemory]:
@@ -72,8 +97,13 @@ def _memories(subject: Subject, questions: Sequence[Question], options: Options)
 
 def best_text(subject: Subject, question: Question, options: Options) -> dict[int, Sequence[int]]:
     """Segment -> the tokens that ``bm25`` reads of it, within the budget and the window, in the order of the text."""
+    return best_tokens(subject, question, _budget(question, options))
+
+
+def best_tokens(subject: Subject, question: Question, budget: int) -> dict[int, Sequence[int]]:
+    """The same within ``budget`` tokens."""
     texts = _texts(question)
-    left = min(_budget(question, options), subject.ccf.decoder.window - len(question.prompt) - question.new)
+    left = min(budget, subject.ccf.decoder.window - len(question.prompt) - question.new)
     read: dict[int, Sequence[int]] = {}
     for index in focus.ranked(focus.words(subject.ccf.tokenizer, question.text, texts)):
         if left > 0:

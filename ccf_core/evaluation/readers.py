@@ -84,16 +84,17 @@ def memories_at(
     return {ratio: [memory.at(ratio) for memory in finest] for ratio in ratios}
 
 
-def rank(subject: Subject, reader: str, documents: Sequence[Segmented], options: Options) -> list[Ranked]:
-    """Every document's cache as a reader of ``PRUNED`` ranks it, down to the finest ratio, on the CPU.
+def rank(
+    subject: Subject, reader: str, documents: Sequence[Segmented], kept: Sequence[int], options: Options
+) -> list[Ranked]:
+    """The best ``kept`` positions of every document's cache as a reader of ``PRUNED`` ranks them, on the CPU.
 
-    Scores do not depend on the ratio, so this is done once. Of a document that is read the part that fits the
-    window beside a question.
+    Scores do not depend on the ratio, so this is done once, for the finest one. Of a document that is read the part
+    that fits the window beside a question.
     """
     decoder = subject.decoder(reader)
     pruning = BASELINES[reader.removeprefix("base_")](subject.ccf.tokenizer, options.seed)
     texts = [document.input_ids[: decoder.window - decoder.window // 8] for document in documents]
-    kept = [slots_at(document, min(options.ratios)) for document in documents]
     result: dict[int, Ranked] = {}
     rows, tokens = (256, 65_536) if batches.on_gpu(decoder) else (8, 8_192)
     for batch in batches.batches([Job(text) for text in texts], options.batch_size or rows, tokens):
@@ -114,7 +115,8 @@ def prepare(
     if reader == RESIDUAL:
         return {ratio: made for ratio, made in residuals.make(subject, documents, options).items()}
     if reader in PRUNED:
-        return dict.fromkeys(options.ratios, rank(subject, reader, documents, options))
+        kept = [slots_at(document, min(options.ratios)) for document in documents]
+        return dict.fromkeys(options.ratios, rank(subject, reader, documents, kept, options))
     return dict.fromkeys((None, *options.ratios), [None] * len(documents))
 
 

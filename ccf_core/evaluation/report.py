@@ -25,6 +25,7 @@ FIGURES: dict[str, tuple[str, str, dict[str, Any], str]] = {
     "longqa": ("f1", "F1", {"source": "all"}, ""),
     "needle": ("hit", "needles found", {"length": "all", "depth": "all"}, ""),
     "evidence": ("top3", "gold segment in the first three", {"source": "all"}, ""),
+    "peers": ("f1", "F1", {"source": "all"}, ""),
 }
 
 
@@ -67,7 +68,7 @@ def page(results: dict[str, Result], figures: dict[str, list[str]]) -> str:
     parts = [
         "# Results",
         "Written by `python -m ccf_core report` from the JSON that `python -m ccf_core evaluate` printed. "
-        "Shares are in %, losses in nats; the brackets hold a 95% interval, a bootstrap over rows.",
+        "Shares are in %, losses in nats, times in seconds; the brackets hold a 95% interval, a bootstrap over rows.",
     ]
     for name, result in sorted(results.items(), key=lambda item: (order.index(item[1]["task"]), item[0])):
         title = result["task"] if name == result["task"] else f"{result['task']}: {name}"
@@ -119,7 +120,9 @@ def _cell(key: str, value: Any) -> str:
 def _score(name: str, value: float | None, interval: Sequence[float] | None) -> str:
     if value is None:
         return ""
-    scale, digits = {"nats": (1, 3), "bytes": (1, 0)}.get(name, (100, 1))
+    if name.endswith("_bytes"):
+        return f"{value:,.0f}"
+    scale, digits = {"nats": (1, 3), "bytes": (1, 0)}.get(name, (1, 4) if name.endswith("_s") else (100, 1))
     shown = f"{scale * value:.{digits}f}"
     if interval:
         shown += f" [{scale * interval[0]:.{digits}f}, {scale * interval[1]:.{digits}f}]"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from ccf_core.evaluation import evidence, longqa, needle, perplexity, qa, reconstruct
+from ccf_core.evaluation import evidence, longqa, needle, peers, perplexity, qa, reconstruct
 
 TASKS: dict[str, ModuleType] = {
     "reconstruct": reconstruct,
@@ -17,4 +17,5 @@ TASKS: dict[str, ModuleType] = {
     "longqa": longqa,
     "needle": needle,
     "evidence": evidence,
+    "peers": peers,
 }
