@@ -58,9 +58,9 @@ def evaluate(subject: Subject, rows: list[Row], options: Options) -> tuple[int, 
         options.report(f"reader {reader}" + (f" at {ratio}x" if ratio else ""))
         decoder = subject.decoder(reader)
         written = batches.generate(decoder, [one.job for one in held], options.report, rows=options.batch_size)
-        budgets = [peers.budget(q, ratio) for q in peers.questions]
         scores[setting] = peers.scores(asked, setting, written, held)
-        seconds[setting] = singly.seconds(subject, reader, ratio, peers.questions, budgets, options)
+        few = [(q, peers.budget(q, ratio)) for q in peers.questions[: 1 + singly.DOCUMENTS]]
+        seconds[setting] = singly.seconds(subject, reader, ratio, few, options)
     for reader, ratio in scores:
         if ratio and reader != "memory" and ("memory", ratio) in scores:
             for own, memory in zip(scores[reader, ratio], scores["memory", ratio], strict=True):
