@@ -17,10 +17,11 @@ from ccf_core.memory import KVMemory
 ABOUT = (
     "10 to 15 contexts are joined to one document, as in evidence. At a ratio each reader may hold as many bytes of it "
     "as the memory does. Slots count as they are held, all else in the model's dtype: beside an int8 memory, keys and "
-    "values are about half as many in bfloat16, a quarter in float32. `kept`: f1 ÷ the better f1 of `full` and `base_full`; `held_bytes`: "
-    "what is held, mean over documents; `kv_bytes`: the decoder's cache for it while it answers, slots widened; "
-    "`compress_s`: from the document's tokens to what is kept until a question comes; `first_token_s`: from there to "
-    "the first token, what is chosen by the question included; both one document at a time, medians of a few."
+    "values are about half as many in bfloat16, a quarter in float32. `kept`: f1 ÷ the better f1 of `full` and "
+    "`base_full`; `held_bytes`: what is held, mean over documents; `kv_bytes`: the decoder's cache for it while it "
+    "answers, slots widened; `compress_s`: from the document's tokens to what is kept until a question comes; "
+    "`first_token_s`: from there to the first token, what is chosen by the question included; both one document at a "
+    "time, medians of a few."
 )
 DATA = "qa.jsonl.xz"
 FIELDS = ("context", "question", "answers")
