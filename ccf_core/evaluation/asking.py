@@ -19,6 +19,8 @@ from ccf_core.memory import KVMemory
 from ccf_core.segment import Segmented
 
 ANSWER_TOKENS, LONG_ANSWER_TOKENS = 32, 64
+#: Reader -> what it is measured against at the same bytes.
+RIVALS = {"focus": ("bm25", "focus_no_slots"), readers.RESIDUAL: ("memory", "repeat_attention")}
 
 #: What one answer tells: metric -> its pairs (none, where it tells nothing).
 Scores = dict[str, list[metrics.Pair]]
@@ -201,8 +203,8 @@ def table(scores: Mapping[Setting, list[Scores]], which: Sequence[int], source: 
     """One result row for each setting, over the answers ``which``.
 
     ``kept`` is f1 ÷ the better f1 of ``full`` and ``base_full``, told where one of them was run, and
-    ``kept_rouge_l`` the same for long answers; ``kept_gold`` is f1 ÷ f1 of ``gold``. Of ``focus`` also the mean
-    differences of f1 to the readers it is measured against, row by row: ``f1_minus_bm25``, ``f1_minus_no_slots``.
+    ``kept_rouge_l`` the same for long answers; ``kept_gold`` is f1 ÷ f1 of ``gold``. Of readers with ``RIVALS`` also
+    the mean differences of f1 to them, row by row: ``f1_minus_bm25``, ``f1_minus_no_slots`` and so on.
     Of memories held as some dtype the differences to those held as bfloat16: see ``readers.differences``.
     """
 
@@ -221,10 +223,10 @@ def table(scores: Mapping[Setting, list[Scores]], which: Sequence[int], source: 
         if (focusing.GOLD, None) in scores and "f1" in told:
             pairs = zip(told["f1"], column((focusing.GOLD, None), "f1"), strict=True)
             told["kept_gold"] = [(own, gold) for (own, _), (gold, _) in pairs]
-        for other in ("bm25", "focus_no_slots") if reader == "focus" else ():
-            for metric in ("f1", "f1_missed") if (other, None) in scores else ():
-                pairs = zip(told.get(metric, []), column((other, None), metric), strict=True)
-                told[f"{metric}_minus_{other.removeprefix('focus_')}"] = [(a - b, 1.0) for (a, _), (b, _) in pairs]
+        for other in RIVALS.get(reader, ()):
+            for metric in ("f1", "f1_missed") if (other, ratio) in scores else ():
+                differences = metrics.minus(told.get(metric, []), column((other, ratio), metric))
+                told[f"{metric}_minus_{other.removeprefix('focus_')}"] = differences
         if (readers.EXACT, ratio) in scores:
             exact = {name: column((readers.EXACT, ratio), name) for name in names}
             told |= readers.differences(reader, told, exact)

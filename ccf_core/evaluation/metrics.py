@@ -143,6 +143,11 @@ def pooled(pairs: Sequence[Pair]) -> float | None:
     return sum(v for v, _ in pairs) / weight if weight else None
 
 
+def minus(own: Sequence[Pair], other: Sequence[Pair]) -> list[Pair]:
+    """Differences of one metric, row by row; weights are the rows' own, so that pooled it is that of the pooled."""
+    return [(a - b, weight) for (a, weight), (b, _) in zip(own, other, strict=True)]
+
+
 def ci95(pairs: Sequence[Pair], seed: int = 0, resamples: int = 1000) -> list[float] | None:
     """95% interval of ``pooled`` by a percentile bootstrap over rows; None where ``pooled`` is."""
     if pooled(pairs) is None:

@@ -20,7 +20,8 @@ DATA = "qa.jsonl.xz"
 FIELDS = ("context", "question", "answers")
 #: ``base_…`` are the same by the untouched base.
 READERS = (
-    *("memory", "mean_pool", "full", "truncated", "none", "base_full", *readers.AS_HELD, *BASELINES),
+    *("memory", "mean_pool", "full", "truncated", "none", "base_full", *readers.AS_HELD),
+    *(readers.RESIDUAL, *BASELINES),
     *("base_sink_recent", "base_key_norm", "base_repeat_attention"),
     *focusing.READERS,
 )

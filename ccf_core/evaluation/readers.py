@@ -8,11 +8,12 @@ from functools import partial
 from ccf_core.baselines import BASELINES, Ranked
 from ccf_core.codec import CCF
 from ccf_core.decoder import Prefix
-from ccf_core.evaluation import batches, metrics
+from ccf_core.evaluation import batches, metrics, residuals
 from ccf_core.evaluation.batches import Job, Report
 from ccf_core.evaluation.data import EvaluationError
 from ccf_core.evaluation.subject import Options, Subject
 from ccf_core.memory import MEMORY_DTYPES, KVMemory, MemoryDtype
+from ccf_core.residual import ResidualMemory
 from ccf_core.segment import Segmented
 
 #: Readers of memories: which of them an adapter has depends on how it compresses.
@@ -24,26 +25,29 @@ EXACT = "memory_bfloat16"
 COMPARED = ("teacher_forced", "rouge_l", "f1")
 #: Readers of pruned caches, by the adapted decoder and by the untouched base.
 PRUNED = (*BASELINES, *(f"base_{name}" for name in BASELINES))
+#: Reader of memories in which tokens take the place of some slots, see ``ccf_core.residual``.
+RESIDUAL = "residual"
 #: Readers that choose what they read by the question, see ``focusing``.
 BY_QUESTION = ("focus", "focus_no_slots", "bm25", "gold")
 #: Readers that are measured at every ratio; the others read the same whatever the ratio.
-AT_RATIO = (*MEMORIES, *AS_HELD, "truncated", *PRUNED)
+AT_RATIO = (*MEMORIES, *AS_HELD, RESIDUAL, "truncated", *PRUNED)
 
-#: What a reader of ``MEMORIES``, ``AS_HELD`` or ``PRUNED`` has made of a document beforehand.
-Made = KVMemory | Ranked
+#: What a reader of ``MEMORIES``, ``AS_HELD``, ``RESIDUAL`` or ``PRUNED`` has made of a document beforehand.
+Made = KVMemory | ResidualMemory | Ranked
 
 
 def settings(readers: Sequence[str], options: Options, compressor: str = "slots") -> list[tuple[str, int | None]]:
     """(reader, ratio) for each of ``readers`` that the options ask for; a ratio where it makes a difference.
 
-    Unless the options name readers, pruned caches are left out, which cost a pass or two over every text, and so are
-    readers that choose by the question and those of ``AS_HELD``.
+    Unless the options name readers, pruned caches and residual tokens are left out, which cost a pass or more over
+    every text, and so are readers that choose by the question and those of ``AS_HELD``.
     Raises EvaluationError for memories of a kind that the adapter does not make.
     """
     own, other = MEMORIES[::-1] if compressor == "mean_pool" else MEMORIES
     if other in options.readers:
         raise EvaluationError(f"This adapter has no reader {other!r}: choose {own!r}, or another adapter.")
-    wanted = options.readers or [reader for reader in readers if reader not in (*AS_HELD, *PRUNED, *BY_QUESTION, other)]
+    unnamed = (*AS_HELD, RESIDUAL, *PRUNED, *BY_QUESTION, other)
+    wanted = options.readers or [reader for reader in readers if reader not in unnamed]
     return [
         (reader, ratio)
         for reader in readers
@@ -108,6 +112,8 @@ def prepare(
         dtype = AS_HELD.get(reader, options.memory_dtype)
         made = memories_at(subject.ccf, documents, options.ratios, dtype, options.report)
         return {ratio: memories for ratio, memories in made.items()}
+    if reader == RESIDUAL:
+        return {ratio: made for ratio, made in residuals.make(subject, documents, options).items()}
     if reader in PRUNED:
         kept = [slots_at(document, min(options.ratios)) for document in documents]
         return dict.fromkeys(options.ratios, rank(subject, reader, documents, kept, options))
@@ -117,7 +123,7 @@ def prepare(
 def held(
     subject: Subject, reader: str, document: Segmented, made: Made | None, ratio: int
 ) -> tuple[Callable[[], Prefix], int]:
-    """(how to make the prefix of a reader of ``MEMORIES``, ``AS_HELD`` or ``PRUNED``, how many positions it has).
+    """(how to make the prefix of a reader of memories, ``RESIDUAL`` or ``PRUNED``, how many positions it has).
 
     A memory may be finer than ``ratio`` where memories are nested. Raises EvaluationError if nothing was made.
     """
@@ -125,6 +131,8 @@ def held(
     if isinstance(made, KVMemory) and reader in (*MEMORIES, *AS_HELD):
         at_ratio = made.at(ratio)
         return partial(decoder.prefix, at_ratio), at_ratio.slots
+    if isinstance(made, ResidualMemory) and reader == RESIDUAL:
+        return partial(made.prefix, decoder), made.length
     if isinstance(made, Ranked) and reader in PRUNED:
         kept = min(slots_at(document, ratio), made.length)
         return partial(made.prefix, kept, decoder.model.device), kept
@@ -147,7 +155,7 @@ def job(
     decoder = subject.decoder(reader)
     if reader == "none":
         return Job(prompt, new)
-    if reader in (*MEMORIES, *AS_HELD, *PRUNED):
+    if reader in (*MEMORIES, *AS_HELD, RESIDUAL, *PRUNED):
         assert ratio is not None
         prefix, cached = held(subject, reader, document, made, ratio)
         return Job(prompt, new, prefix=prefix, cached=cached)

@@ -14,6 +14,7 @@ from ccf_core.evaluation.batches import Job
 from ccf_core.evaluation.data import EvaluationError, Row, source_of, stratified
 from ccf_core.evaluation.subject import Options, Subject
 from ccf_core.memory import KVMemory
+from ccf_core.residual import ResidualMemory
 from ccf_core.segment import Segmented
 
 ABOUT = (
@@ -24,7 +25,10 @@ ABOUT = (
 )
 DATA = "text.jsonl.xz"
 FIELDS = ("text",)
-READERS = ("memory", "mean_pool", *readers.AS_HELD, *BASELINES)
+READERS = ("memory", "mean_pool", *readers.AS_HELD, readers.RESIDUAL, *BASELINES)
+#: What ``residual`` is measured against at the same bytes, and by which metrics.
+RIVALS = ("memory", "repeat_attention")
+COMPARED = ("rouge_l", "digit_recall", "capital_recall", "teacher_forced")
 SAMPLES = ("full", "tails")
 
 Sample = tuple[str, Segmented]
@@ -72,8 +76,12 @@ def evaluate(subject: Subject, rows: list[Row], options: Options) -> tuple[int, 
         forced = batches.score(decoder, jobs, report, rows=options.batch_size)
         for (ratio, i), out, (_, hits) in zip(measured, written, forced, strict=True):
             told = scores.setdefault((reader, ratio, everything[i][0]), {})
-            for metric, pair in (_scores(subject, segments[i].input_ids, out, hits) | _bytes(made[ratio][i])).items():
+            for metric, pair in (_scores(subject, segments[i].input_ids, out, hits) | _held(made[ratio][i])).items():
                 told.setdefault(metric, []).append(pair)
+    for (reader, ratio, name), own in scores.items():
+        for other in RIVALS if reader == readers.RESIDUAL else ():
+            theirs = scores.get((other, ratio, name), {})
+            own |= {f"{m}_minus_{other}": metrics.minus(own[m], theirs[m]) for m in COMPARED if m in theirs}
     return len(everything), [
         {"reader": reader, "ratio": ratio, "sample": name, "n": len(chosen[name])}
         | metrics.summarise(
@@ -83,8 +91,11 @@ def evaluate(subject: Subject, rows: list[Row], options: Options) -> tuple[int, 
     ]
 
 
-def _bytes(made: readers.Made | None) -> dict[str, metrics.Pair]:
-    """Bytes of a memory and its slots; nothing for pruned caches."""
+def _held(made: readers.Made | None) -> dict[str, metrics.Pair]:
+    """Bytes of a memory ÷ its positions, and tokens among them ÷ positions; nothing for pruned caches."""
+    if isinstance(made, ResidualMemory):
+        positions = float(made.length)
+        return {"bytes": (float(made.nbytes), positions), "raw_share": (float(made.tokens), positions)}
     return {"bytes": (float(made.nbytes), float(made.slots))} if isinstance(made, KVMemory) else {}
 
 
