@@ -14,8 +14,8 @@ from app.timing import Timed
 from store import Run
 
 #: What a row of each evaluation is.
-COUNTED = {"qa": "questions", "longqa": "questions", "evidence": "questions", "needle": "needles",
-           "perplexity": "texts", "reconstruct": "segments"}  # fmt: skip
+COUNTED = {"qa": "questions", "longqa": "questions", "evidence": "questions", "peers": "questions",
+           "needle": "needles", "perplexity": "texts", "reconstruct": "segments"}  # fmt: skip
 #: Task -> the name of its main score, its key, and which rows tell it.
 MAIN: dict[str, tuple[str, str, dict[str, Any]]] = {
     "reconstruct": ("ROUGE-L", "rouge_l", {"sample": "full"}),
@@ -24,6 +24,7 @@ MAIN: dict[str, tuple[str, str, dict[str, Any]]] = {
     "perplexity": ("gain kept", "gain_kept", {"k": 4}),
     "needle": ("found", "hit", {"length": "all", "depth": "all"}),
     "evidence": ("top 3", "top3", {"source": "all"}),
+    "peers": ("F1", "f1", {"source": "all"}),
 }
 HEADS = (
     ("When (UTC)", "when it was measured here, or that it came with the adapter"),

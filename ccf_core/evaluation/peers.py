@@ -17,10 +17,11 @@ from ccf_core.memory import KVMemory
 ABOUT = (
     "10 to 15 contexts are joined to one document, as in evidence. At a ratio each reader may hold as many bytes of it "
     "as the memory does. Slots count as they are held, all else in the model's dtype: beside an int8 memory, keys and "
-    "values in bfloat16 are about half as many. `kept`: f1 ÷ the better f1 of `full` and `base_full`; `held_bytes`: "
-    "what is held, mean over documents; `kv_bytes`: the decoder's cache for it while it answers, slots widened; "
-    "`compress_s`: from the document's tokens to what is kept until a question comes; `first_token_s`: from there to "
-    "the first token, what is chosen by the question included; both one document at a time, medians of a few."
+    "values are about half as many in bfloat16, a quarter in float32. `kept`: f1 ÷ the better f1 of `full` and "
+    "`base_full`; `held_bytes`: what is held, mean over documents; `kv_bytes`: the decoder's cache for it while it "
+    "answers, slots widened; `compress_s`: from the document's tokens to what is kept until a question comes; "
+    "`first_token_s`: from there to the first token, what is chosen by the question included; both one document at a "
+    "time, medians of a few."
 )
 DATA = "qa.jsonl.xz"
 FIELDS = ("context", "question", "answers")
@@ -58,9 +59,9 @@ def evaluate(subject: Subject, rows: list[Row], options: Options) -> tuple[int, 
         options.report(f"reader {reader}" + (f" at {ratio}x" if ratio else ""))
         decoder = subject.decoder(reader)
         written = batches.generate(decoder, [one.job for one in held], options.report, rows=options.batch_size)
-        budgets = [peers.budget(q, ratio) for q in peers.questions]
         scores[setting] = peers.scores(asked, setting, written, held)
-        seconds[setting] = singly.seconds(subject, reader, ratio, peers.questions, budgets, options)
+        few = [(q, peers.budget(q, ratio)) for q in peers.questions[: 1 + singly.DOCUMENTS]]
+        seconds[setting] = singly.seconds(subject, reader, ratio, few, options)
     for reader, ratio in scores:
         if ratio and reader != "memory" and ("memory", ratio) in scores:
             for own, memory in zip(scores[reader, ratio], scores["memory", ratio], strict=True):

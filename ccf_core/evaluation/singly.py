@@ -21,20 +21,16 @@ DOCUMENTS = 3
 
 
 def seconds(
-    subject: Subject,
-    reader: str,
-    ratio: int | None,
-    questions: Sequence[Question],
-    budgets: Sequence[int],
-    options: Options,
+    subject: Subject, reader: str, ratio: int | None, asked: Sequence[tuple[Question, int]], options: Options
 ) -> dict[str, float]:
-    """``compress_s`` and ``first_token_s``: medians over the first few questions' documents.
+    """``compress_s`` and ``first_token_s``: medians over ``DOCUMENTS``, after one to warm up.
 
-    budgets : bytes of each question's document.  A single question is its own warm-up.
+    asked : questions, each with the bytes that may be held of its document. If they are fewer they are all there are;
+    a single one is its own warm-up.
     """
     clock = clock_of(subject.decoder(reader).model.device)
     compressed, first = [], []
-    for question, budget in list(zip(questions, budgets, strict=True))[: 1 + DOCUMENTS] * (1 + (len(questions) == 1)):
+    for question, budget in [*asked[: 1 + DOCUMENTS], *(asked if len(asked) == 1 else ())]:
         started = clock()
         made = compress(subject, reader, ratio, question, budget, options)
         between = clock()
@@ -72,8 +68,8 @@ def first_token(
     made: Prefix | None,
     budget: int,
     options: Options,
-) -> None:
-    """Generate one token after what ``reader`` keeps: ``made``, the question's memory, or the text alone."""
+) -> int:
+    """The token, no end token, that comes after what ``reader`` keeps: ``made``, the question's memory, or text."""
     decoder, prompt = subject.decoder(reader), list(question.prompt)
     if reader == "memory":
         assert question.memory is not None and ratio is not None
@@ -85,4 +81,5 @@ def first_token(
     elif reader == "bm25":
         read = focusing.best_tokens(subject, question, budget // position_bytes(decoder))
         prompt = [*(token for segment in read.values() for token in segment), *prompt]
-    decoder.generate([made], [prompt], max_new_tokens=1, exactly=True)
+    ((token,),) = decoder.generate([made], [prompt], max_new_tokens=1, exactly=True)
+    return token

@@ -8,7 +8,7 @@ import random
 import pytest
 
 from ccf_core.baselines import BASELINES, position_bytes
-from ccf_core.evaluation import evidence, metrics, peers
+from ccf_core.evaluation import evidence, metrics, peers, singly
 from ccf_core.evaluation.data import EvaluationError, Row
 from ccf_core.evaluation.report import drawing, markdown
 from ccf_core.evaluation.subject import Options, Subject
@@ -83,6 +83,19 @@ def test_what_is_read_is_what_is_counted(subject: Subject, rows: list[Row], dtyp
             if reader in SAME_BYTES:
                 coarsest = q.memory.at(q.memory.header.ratios[-1]).nbytes
                 assert one.nbytes <= max(made.budget(q, ratio), coarsest if reader == "focus" else 0)
+
+
+def test_what_is_timed_singly_is_what_is_scored(subject: Subject, rows: list[Row]) -> None:
+    made = readers_of(subject, rows, OPTIONS)
+    for (reader, ratio), held in made.all():
+        q, job = made.questions[0], held[0].job
+        given = reader, ratio, q
+        kept = singly.compress(subject, *given, made.budget(q, ratio), OPTIONS)
+        assert (kept is not None) == (reader in (*BASELINES, "full", "base_full"))
+        assert kept is None or kept.nbytes == held[0].nbytes
+        token = singly.first_token(subject, *given, kept, made.budget(q, ratio), OPTIONS)
+        decoder = subject.decoder(reader)
+        assert decoder.generate([job.prefix()], [job.prompt], max_new_tokens=1, exactly=True) == [[token]]
 
 
 def test_focus_reads_text_where_the_bytes_allow_it(subject: Subject, rows: list[Row]) -> None:
