@@ -17,6 +17,7 @@ from app.settings import Settings
 from app.turns import Turns
 from app.views import Cancelled, LoadProgress, ModelState, never
 from ccf_core import CCF, AdapterError, CCFError
+from ccf_core.device import enough_memory
 from ccf_core.memory_file import version_of
 
 CARD = "card.json"
@@ -107,8 +108,11 @@ class Model:
 
     @contextmanager
     def turn(self, cancelled: Cancelled = never) -> Iterator[None]:
-        """Hold the model: no part of it, not even its tokenizer, may be used by two threads at once."""
-        with self._using.turn(cancelled):
+        """Hold the model: no part of it, not even its tokenizer, may be used by two threads at once.
+
+        Raises Cancelled while waiting, and OutOfMemory for a block that runs out of it.
+        """
+        with self._using.turn(cancelled), enough_memory():
             yield
 
     def key_of(self, ccf: CCF) -> str:
