@@ -185,7 +185,7 @@ def _check_files(folder: Path) -> None:
             "it with save_pretrained first."
         )
     if not (folder / "tokenizer.json").is_file():
-        raise UnsupportedBase(f"{folder} holds no tokenizer.json: save its fast tokenizer there first.")
+        raise UnsupportedBase(f"{folder} holds no tokenizer.json: save its fast tokenizer, or fetch it there first.")
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -68,11 +68,11 @@ def same(a: KVMemory, b: KVMemory) -> bool:
     )
 
 
-@pytest.mark.parametrize("room", [0, 20, 60])
+@pytest.mark.parametrize("room", [20, 60])
 def test_a_full_disk_keeps_what_fits_and_the_rest_is_tried_again(workbench: Workbench, prose, room: int) -> None:
     old = workbench.ingest_text(prose(50, 1), "Old").document.sha256
     before = workbench.memory(old, 4)
-    job = workbench.jobs.add_text(prose(1_200), "New").id
+    job = workbench.jobs.add_text(prose(3_000), "New").id
     with full(workbench, room):
         assert workbench.jobs.work()
         (failed,) = workbench.jobs.list()
@@ -84,7 +84,7 @@ def test_a_full_disk_keeps_what_fits_and_the_rest_is_tried_again(workbench: Work
     assert workbench.jobs.work()
     new = next(view for view in workbench.documents() if view.title == "New")
     assert new.state == "ready"
-    assert new.segments is not None and room // 20 <= kept < new.segments
+    assert new.segments is not None and room // 30 <= kept < new.segments
     whole = workbench.memory(new.sha256, 4)
     workbench.compress(new.sha256, anew=True)
     assert same(workbench.memory(new.sha256, 4), whole)
