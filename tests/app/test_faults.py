@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -148,6 +149,19 @@ def test_without_its_adapter_the_workbench_keeps_texts_and_goes_on_when_it_is_ba
         assert workbench.documents()[0].state == "ready"
         shutil.rmtree(adapter)
         assert [*workbench.ask(QUESTION, [workbench.documents()[0].sha256])][-1].notes == ()
+
+
+def test_an_adapter_that_is_not_what_its_card_says_is_refused(settings: Settings, tmp_path) -> None:
+    adapter = tmp_path / "adapter"
+    Adapter.load(settings.adapter).save(adapter)
+    (adapter / "card.json").write_text(json.dumps({"fingerprint": Adapter.load(adapter).fingerprint}))
+    with Workbench(replace(settings, adapter=adapter)) as workbench:
+        workbench.load_model()
+    (shard,) = adapter.glob("*.safetensors")
+    whole = shard.read_bytes()
+    shard.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with Workbench(replace(settings, adapter=adapter)) as workbench, pytest.raises(AdapterError, match=r"card\.json"):
+        workbench.load_model()
 
 
 #: More than any machine has, asked for as a tensor and as a Python object: the errors are torch's and Python's own.
