@@ -21,12 +21,15 @@ from .errors import StoreBusy, StoreDamaged, StoreUnavailable
 
 BUSY_TIMEOUT_S = 30.0
 
+#: How texts are read: a damaged byte must not hide the rest of a row, and what must be right is checked by digests.
+TEXT = partial(str, encoding="utf-8", errors="replace")
+
 _SMALLEST_BYTES = 512  # one page of the smallest size that SQLite knows
 
 _BUSY = "{path} is in use by another process; try again in a moment."
 _DAMAGED = (
-    "{path} is damaged; end every program that uses it, run `python -m store rescue {path}`, which takes what is sound "
-    "into a new file, and start again."
+    '{path} is damaged; end every program that uses it, run `python -m store rescue "{path}"`, which takes what is '
+    "sound into a new file, and start again."
 )
 _CANNOT_WRITE = "{path} cannot be written; make the file and its folder writable or choose another path."
 _SENTENCES = {
@@ -154,8 +157,7 @@ class Connections:
 
     def _connect(self) -> Database:
         conn = sqlite3.connect(self.path, timeout=self._busy_timeout_s, isolation_level=None, check_same_thread=False)
-        # A damaged byte must not keep the rest from being read; what must be right is checked by digests.
-        conn.text_factory = partial(str, encoding="utf-8", errors="replace")
+        conn.text_factory = TEXT
         db = Database(conn, strict=True, execute_plugins=False)
         self._opened.add(db)
         db.execute("PRAGMA foreign_keys = ON")

@@ -9,14 +9,13 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from sqlite_utils import Database
 
-from .connections import translated
+from .connections import TEXT, translated
 from .database import Store
-from .errors import DocumentDamaged, StoreUnavailable
+from .errors import DocumentDamaged, StoreDamaged, StoreUnavailable
 
 #: Owners before what they own.
 TABLES = (
@@ -53,14 +52,19 @@ def rescue(path: str | Path) -> Rescued:
     if aside.exists():
         raise StoreUnavailable(f"{aside} is there from an earlier rescue; move it away first.")
     new.unlink(missing_ok=True)
-    with translated(path), closing(sqlite3.connect(path, timeout=1.0, isolation_level=None)) as old:
-        old.text_factory = partial(str, encoding="utf-8", errors="replace")
-        # One file instead of three; it fails while another program has the database open.
-        old.execute("PRAGMA journal_mode = DELETE").fetchone()
-        with Store(new) as store:
-            with store.transaction() as db:
-                taken = {table: [_insert(db, table, row) for row in _rows(old, table)] for table in TABLES}
-            damaged = tuple(_damaged(store))
+    try:
+        with translated(path), closing(sqlite3.connect(path, timeout=1.0, isolation_level=None)) as old:
+            old.text_factory = TEXT
+            # One file instead of three; it fails while another program has the database open.
+            old.execute("PRAGMA journal_mode = DELETE").fetchone()
+            with Store(new) as store:
+                with store.transaction() as db:
+                    taken = {table: [_insert(db, table, row) for row in _rows(old, table)] for table in TABLES}
+                damaged = tuple(_damaged(store))
+    except StoreDamaged as error:
+        raise StoreUnavailable(
+            f"Nothing can be read of {path}: move it away or restore a copy of it, then start again."
+        ) from error
     path.rename(aside)
     new.rename(path)
     torn = tuple(table for table, done in taken.items() if not all(done))

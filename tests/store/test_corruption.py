@@ -88,5 +88,5 @@ def test_a_text_that_is_gone_or_of_another_document_is_damage_too(store, sql, ad
 def test_stored_json_that_cannot_be_read_is_a_damaged_file(store, sql, add):
     add("text")
     sql("UPDATE documents SET pages = '[[0,'")
-    with pytest.raises(StoreDamaged, match=f"`python -m store rescue {store.path}`"):
+    with pytest.raises(StoreDamaged, match=f'`python -m store rescue "{store.path}"`'):
         store.documents.list()
