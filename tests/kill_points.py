@@ -1,10 +1,10 @@
 """``python -m tests.kill_points BASE ADAPTER``: the workbench killed at seeded points of ingest and answer.
 
 Every point is a process of its own that queues two texts, compresses them and asks, beside a document that was stored
-before. Half of the processes are killed (SIGKILL) as they begin a seeded SQL statement, the others by the kernel as
-they write a seeded byte of a file (SIGXFSZ), in the middle of a page. The next process has to find what the killed one
-had told as done, and going on it has to come to what an undisturbed process comes to. One JSON object is printed; the
-exit code is 1 if anything is wrong.
+before. A quarter of them is killed (SIGKILL) as it begins a seeded SQL statement of the ingest, a quarter at one of
+the answer, and half by the kernel (SIGXFSZ) as they write a seeded byte of a file, in the middle of a page. The next
+process has to find what the killed one had told as done, and going on it has to come to what an undisturbed process
+comes to. One JSON object is printed; the exit code is 1 if anything is wrong.
 
 Processes are forked from one that has only imported; POSIX alone.
 """
@@ -36,22 +36,7 @@ from app.settings import Settings
 from app.workbench import Workbench
 from ccf_core.encoder import Encoder
 
-WORDS = (
-    "the",
-    "fog",
-    "hid",
-    "seven",
-    "ships",
-    "while",
-    "a",
-    "harbour",
-    "master",
-    "counted",
-    "in",
-    "rain",
-    "and",
-    "light",
-)
+WORDS = ("the", "fog", "hid", "seven", "ships", "while", "a", "harbour", "master", "counted", "in", "rain")
 QUESTION = "How many ships are there?"
 #: Below it nothing but SQLite's shared index is written: 32 KB before the first page.
 FIRST_BYTE = 40_000
@@ -194,12 +179,12 @@ def go_on(settings: Settings, chat: int, told: Told, tell: Tell) -> None:
             time.sleep(0.01)
         views = {view.title: view for view in workbench.documents()}
         tell("again", kept + len(encoded) - sum(view.segments or 0 for view in views.values()))
-        if len(workbench.conversations.messages(chat)) == 2:
-            list(workbench.ask(QUESTION, [views[name].sha256 for name in TEXTS], chat=chat, max_new_tokens=8))
         tell(
             "documents",
             {name: (v.sha256, v.state, v.segments, *digests(workbench, v.sha256)) for name, v in views.items()},
         )
+        if len(workbench.conversations.messages(chat)) == 2:
+            list(workbench.ask(QUESTION, [views[name].sha256 for name in TEXTS], chat=chat, max_new_tokens=8))
         tell("jobs", [(job.name, job.state, job.reason) for job in workbench.jobs.list()])
         tell("chat", [(message.role, message.content) for message in workbench.conversations.messages(chat)])
         tell("asked", [*workbench.ask(QUESTION, [views["old"].sha256], 4, max_new_tokens=8)][-1].text)

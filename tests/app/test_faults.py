@@ -32,8 +32,7 @@ def pragma(workbench: Workbench, name: str, value: int, after: int) -> Iterator[
     try:
         yield
     finally:
-        with workbench.store._connections.reading() as db:
-            db.execute(f"PRAGMA {name} = {after}").fetchall()
+        db.execute(f"PRAGMA {name} = {after}").fetchall()
 
 
 def full(workbench: Workbench, more: int = 0):
