@@ -153,13 +153,18 @@ class Jobs:
         return True
 
     def _run(self) -> None:
+        unsaid = False
         while not self._ending.is_set():
             self._added.clear()
             try:
+                if unsaid:  # the outcome of a job could not be written, and nobody else works on it
+                    self.store.jobs.requeue()
+                    unsaid = False
                 if self.work():
                     continue
             except StoreUnavailable:  # a busy or full disk: another look later
-                logger.exception("The queue cannot be read")
+                logger.exception("The queue cannot be used")
+                unsaid = True
             self._added.wait(LOOK_EVERY_S)
 
     def _do(self, job: Job) -> None:

@@ -113,18 +113,28 @@ def _evaluated(name: str, result: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def main_scores(result: Mapping[str, Any]) -> str:
-    """A result's main score at every ratio: of memories, or (without them) of the best reader by its mean."""
+    """A result's main score at every ratio: of memories, or (without them) of the best reader by its mean.
+
+    Of a result without ratios, the F1 of every reader.
+    """
     name, metric, where = MAIN.get(result["task"], ("", "", {}))
     found: dict[str, dict[int, float]] = {}
     for row in rows_of(result, **where):
         if row["ratio"] and metric in row["metrics"]:
             found.setdefault(row["reader"], {})[row["ratio"]] = row["metrics"][metric]
     if not found:
-        return ""
+        each = {row["reader"]: row["metrics"] for row in rows_of(result, ratio=None, source="all")}
+        told = ", ".join(f"{called(r)} {metrics['f1']:.3f}" for r, metrics in each.items() if "f1" in metrics)
+        return told and f"F1 {told}"
     reader = "memory" if "memory" in found else max(found, key=lambda reader: fmean(found[reader].values()))
     told = ", ".join(f"{ratio}x {score:.3f}" for ratio, score in sorted(found[reader].items()))
-    best = "" if reader == "memory" else f" ({STYLE[reader][0] if reader in STYLE else reader}, the best)"
+    best = "" if reader == "memory" else f" ({called(reader)}, the best)"
     return f"{name} {told}{best}"
+
+
+def called(reader: str) -> str:
+    """A reader's name in figures."""
+    return STYLE[reader][0] if reader in STYLE else reader.replace("_", " ")
 
 
 def _count(run: Run) -> str:

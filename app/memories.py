@@ -14,6 +14,7 @@ from app.turns import KeyedTurns
 from app.views import Cancelled, IngestProgress, Progress, Recalled, never, silent
 from ccf_core import CCF, Block, DamagedMemory, KVMemory
 from ccf_core import Cancelled as WasCancelled
+from ccf_core.device import enough_memory
 from ccf_core.memory import MEMORY_DTYPES, MemoryDtype
 from ccf_core.memory_file import block_from_bytes, block_to_bytes
 from ccf_core.segment import Segmented
@@ -212,14 +213,15 @@ class Memories:
         """Sound blocks by (segment, level), and the segments that had an unsound one; as in use, or as ``dtype``."""
         header = ccf.header
         key = model_key(ccf, dtype or self.dtype)
-        parts = self.store.memories.get(document.sha256, key, segments, levels)
-        damaged = {segment for segment, _ in parts.corrupted}
         blocks: Blocks = {}
-        for (segment, level), data in parts.items():
-            try:
-                blocks[segment, level] = block_from_bytes(data, header, len(document.spans[segment]), level)
-            except DamagedMemory:
-                damaged.add(segment)
+        with enough_memory():
+            parts = self.store.memories.get(document.sha256, key, segments, levels)
+            damaged = {segment for segment, _ in parts.corrupted}
+            for (segment, level), data in parts.items():
+                try:
+                    blocks[segment, level] = block_from_bytes(data, header, len(document.spans[segment]), level)
+                except DamagedMemory:
+                    damaged.add(segment)
         return blocks, damaged
 
     def _notes(self, sha256: str, wanted: Sequence[int], encoded: Sequence[int], damaged: set[int]) -> tuple[str, ...]:

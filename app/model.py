@@ -17,6 +17,7 @@ from app.settings import Settings
 from app.turns import Turns
 from app.views import Cancelled, LoadProgress, ModelState, never
 from ccf_core import CCF, AdapterError, CCFError
+from ccf_core.device import enough_memory
 from ccf_core.memory_file import version_of
 
 CARD = "card.json"
@@ -107,8 +108,11 @@ class Model:
 
     @contextmanager
     def turn(self, cancelled: Cancelled = never) -> Iterator[None]:
-        """Hold the model: no part of it, not even its tokenizer, may be used by two threads at once."""
-        with self._using.turn(cancelled):
+        """Hold the model: no part of it, not even its tokenizer, may be used by two threads at once.
+
+        Raises Cancelled while waiting, and OutOfMemory for a block that runs out of it.
+        """
+        with self._using.turn(cancelled), enough_memory():
             yield
 
     def key_of(self, ccf: CCF) -> str:
@@ -118,7 +122,6 @@ class Model:
     def info(self) -> dict[str, Any]:
         """See ``Workbench.info``."""
         ccf = self.ccf
-        card = self.adapter / CARD
         return {
             "version": ccf_core.__version__,
             "base": ccf and ccf.base.id,
@@ -126,7 +129,7 @@ class Model:
             "device": ccf and str(ccf.model.device),
             "dtype": ccf and str(ccf.model.dtype).removeprefix("torch."),
             "memory_dtype": self.settings.memory_dtype,
-            "card": json.loads(card.read_text(encoding="utf-8")) if card.is_file() else {},
+            "card": _card(self.adapter),
         }
 
     def _load(self, progress: LoadProgress | None) -> None:
@@ -156,9 +159,17 @@ class Model:
 
     def _read(self, adapter: Path, progress: LoadProgress | None = None) -> CCF:
         s = self.settings
-        return CCF.from_pretrained(
+        ccf = CCF.from_pretrained(
             adapter, s.base, s.device, s.dtype, progress=progress, allow_other_base=s.allow_other_base
         )
+        if _card(adapter).get("fingerprint", ccf.adapter_fingerprint) != ccf.adapter_fingerprint:
+            raise AdapterError(f"The adapter in {adapter} is not the one that its {CARD} names: copy the folder again.")
+        return ccf
+
+
+def _card(adapter: Path) -> dict[str, Any]:
+    card = adapter / CARD
+    return json.loads(card.read_text(encoding="utf-8")) if card.is_file() else {}
 
 
 def _sentence(error: BaseException) -> str:

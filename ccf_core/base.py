@@ -180,9 +180,12 @@ def _check_files(folder: Path) -> None:
         raise BaseNotFound(f"{folder} holds no config.json: give the folder of a model saved by transformers.")
     _check_family(config)
     if not any(folder.glob("*.safetensors")):
-        raise UnsupportedBase(f"{folder} holds no safetensors weights: convert the model with save_pretrained first.")
+        raise UnsupportedBase(
+            f"{folder} holds no safetensors weights: fetch the model again if that was interrupted, otherwise convert "
+            "it with save_pretrained first."
+        )
     if not (folder / "tokenizer.json").is_file():
-        raise UnsupportedBase(f"{folder} holds no tokenizer.json: save its fast tokenizer there first.")
+        raise UnsupportedBase(f"{folder} holds no tokenizer.json: save its fast tokenizer, or fetch it there first.")
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -227,7 +230,9 @@ def _fingerprint(folder: Path) -> str:
 def _load_model(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
     with _no_progress_bars():
         try:
-            model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
+            model = AutoModelForCausalLM.from_pretrained(
+                folder, dtype=dtype, local_files_only=True, use_safetensors=True
+            )
         # safetensors raises an error of its own, which is a plain Exception.
         except Exception as error:
             raise BaseDamaged(f"The weights in {folder} cannot be loaded ({error}): fetch the model again.") from error

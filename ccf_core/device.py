@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
-from ccf_core.errors import CCFError
+from ccf_core.errors import CCFError, OutOfMemory
 
 DTYPES = {
     "bfloat16": torch.bfloat16,
@@ -54,6 +56,22 @@ def choose_dtype(device: torch.device, dtype: str | torch.dtype | None = None) -
         return DTYPES[wanted]
     fast = device.type in ("cuda", "mps") or (device.type == "cpu" and _cpu_multiplies_bfloat16())
     return torch.bfloat16 if fast else torch.float32
+
+
+@contextmanager
+def enough_memory() -> Iterator[None]:
+    """Turn the errors of Python and torch for want of memory into OutOfMemory; let others through."""
+    try:
+        yield
+    # For want of the CPU's memory torch raises a plain RuntimeError.
+    except (MemoryError, RuntimeError) as error:
+        wanting = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
+        if not wanting:
+            raise
+        raise OutOfMemory(
+            "There is not enough memory for this: close other programs, or choose fewer or shorter documents or a "
+            "coarser ratio, and try again; what is stored is kept."
+        ) from error
 
 
 def _present(kind: str) -> bool:

@@ -17,6 +17,10 @@ class AdapterError(CCFError):
     """An adapter folder is missing, incomplete or does not fit the base model."""
 
 
+class OutOfMemory(CCFError):
+    """There is less free memory than the work needs."""
+
+
 class NothingToCompress(CCFError):
     """The text holds no tokens."""
 

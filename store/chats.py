@@ -13,7 +13,7 @@ from sqlite_utils import Database
 
 from .connections import Connections
 from .errors import ChatNotFound
-from .rows import document_id, now, storable
+from .rows import document_id, now, parsed, storable
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class Chats:
             linked = "chat_id IN (SELECT chat_id FROM chat_documents WHERE document_id = ?)"
             sql = f"SELECT id, meta, {linked} AS linked FROM chat_messages WHERE linked OR instr(meta, ?)"
             for row in list(db.query(sql, [owner, sha256])):
-                kept = _without([json.loads(row["meta"])], sha256, unnamed=bool(row["linked"]))
+                kept = _without([parsed(row["meta"])], sha256, unnamed=bool(row["linked"]))
                 meta = kept[0] if kept else {}
                 db.table("chat_messages").update(row["id"], {"meta": json.dumps(meta)})
 
@@ -149,7 +149,7 @@ class Chats:
 
 
 def _message(row: dict[str, Any]) -> Message:
-    return Message(**row | {"meta": json.loads(row["meta"])})
+    return Message(**row | {"meta": parsed(row["meta"])})
 
 
 def _without(value: Any, sha256: str, *, unnamed: bool, evidence: bool = False) -> Any:

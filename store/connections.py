@@ -10,18 +10,27 @@ import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from sqlite_utils import Database
+from sqlite_utils.db import NotFoundError
 
 from . import migrations
-from .errors import StoreBusy, StoreUnavailable
+from .errors import StoreBusy, StoreDamaged, StoreUnavailable
 
 BUSY_TIMEOUT_S = 30.0
+
+#: How texts are read: a damaged byte must not hide the rest of a row, and what must be right is checked by digests.
+TEXT = partial(str, encoding="utf-8", errors="replace")
 
 _SMALLEST_BYTES = 512  # one page of the smallest size that SQLite knows
 
 _BUSY = "{path} is in use by another process; try again in a moment."
+_DAMAGED = (
+    '{path} is damaged; end every program that uses it, run `python -m store rescue "{path}"`, which takes what is '
+    "sound into a new file, and start again."
+)
 _CANNOT_WRITE = "{path} cannot be written; make the file and its folder writable or choose another path."
 _SENTENCES = {
     sqlite3.SQLITE_BUSY: _BUSY,
@@ -30,7 +39,7 @@ _SENTENCES = {
     sqlite3.SQLITE_CANTOPEN: _CANNOT_WRITE,
     sqlite3.SQLITE_PERM: _CANNOT_WRITE,
     sqlite3.SQLITE_NOTADB: "{path} is not a database; choose another path or move that file away.",
-    sqlite3.SQLITE_CORRUPT: "{path} is damaged; move it away or restore a copy of it, then start again.",
+    sqlite3.SQLITE_CORRUPT: _DAMAGED,
     sqlite3.SQLITE_FULL: "The disk that holds {path} is full; free some space and try again.",
     sqlite3.SQLITE_IOERR: "The disk failed while {path} was in use; check the disk and try again.",
 }
@@ -45,8 +54,11 @@ def translated(path: Path) -> Iterator[None]:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte is the primary code
         if code not in _SENTENCES:
             raise
-        kind = StoreBusy if _SENTENCES[code] is _BUSY else StoreUnavailable
+        kind = {_BUSY: StoreBusy, _DAMAGED: StoreDamaged}.get(_SENTENCES[code], StoreUnavailable)
         raise kind(_SENTENCES[code].format(path=path)) from error
+    except NotFoundError as error:
+        # Rows are named by what was just read: an index and its table disagree.
+        raise StoreDamaged(_DAMAGED.format(path=path)) from error
 
 
 class Connections:
@@ -74,6 +86,10 @@ class Connections:
             self._use_wal()
             with self.transaction() as db:
                 migrations.upgrade(db)
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            # What no sound file raises: its list of tables, or of the steps that made them, cannot be read.
+            self.close()
+            raise StoreDamaged(_DAMAGED.format(path=self.path)) from error
         except BaseException:
             self.close()
             raise
@@ -141,6 +157,7 @@ class Connections:
 
     def _connect(self) -> Database:
         conn = sqlite3.connect(self.path, timeout=self._busy_timeout_s, isolation_level=None, check_same_thread=False)
+        conn.text_factory = TEXT
         db = Database(conn, strict=True, execute_plugins=False)
         self._opened.add(db)
         db.execute("PRAGMA foreign_keys = ON")

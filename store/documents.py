@@ -12,11 +12,11 @@ from sqlite_utils import Database
 from .chats import Chats
 from .collections import Collections
 from .connections import Connections
-from .errors import DocumentNotFound, InvalidText
+from .errors import DocumentDamaged, DocumentNotFound, InvalidText
 from .excerpts import CLOSE, OPEN, excerpt
 from .jobs import Jobs
 from .memories import Memories
-from .rows import document_id, now, storable
+from .rows import document_id, now, parsed, storable
 
 MAX_QUERY_WORDS = 64
 
@@ -79,7 +79,7 @@ class Documents:
         pages: Sequence[tuple[int, int]] = (),
         source_bytes: int | None = None,
     ) -> Document:
-        """Store a text; one that is there already is returned as it is, under its first title.
+        """Store a text; one that is there already is returned as it is, under its first title, and mended if damaged.
 
         Raises:
             InvalidText: the text cannot be written as UTF-8.
@@ -103,6 +103,10 @@ class Documents:
         with self._connections.transaction() as db:
             if self.find(sha256) is None:
                 db.table("documents").insert(row)
+            elif self._bytes(db, sha256) != encoded:
+                db.table("documents").update(document_id(db, sha256), {"text": text})
+                # What the index held of the damaged text is not known any more.
+                db.table("documents").rebuild_fts()
             return self.get(sha256)
 
     def get(self, sha256: str) -> Document:
@@ -123,9 +127,12 @@ class Documents:
             return self._select(db, "ORDER BY id DESC", [])
 
     def text(self, sha256: str) -> str:
-        """The whole text. Raises DocumentNotFound."""
+        """The whole text. Raises DocumentNotFound; DocumentDamaged if it is not the text that was stored."""
         with self._connections.reading() as db:
-            return str(db.table("documents").get(document_id(db, sha256))["text"])
+            encoded = self._bytes(db, sha256)
+            if hashlib.sha256(encoded).hexdigest() != sha256:
+                raise DocumentDamaged(self.get(sha256).title)
+        return encoded.decode()
 
     def rename(self, sha256: str, title: str) -> Document:
         """Raises DocumentNotFound."""
@@ -168,6 +175,10 @@ class Documents:
                 for row_id, marked, score in rows
             ]
 
+    def _bytes(self, db: Database, sha256: str) -> bytes:
+        row = db.execute("SELECT CAST(text AS BLOB) FROM documents WHERE id = ?", [document_id(db, sha256)]).fetchone()
+        return bytes(row[0] or b"") if row else b""
+
     def _update(self, sha256: str, values: dict[str, Any]) -> Document:
         with self._connections.transaction() as db:
             db.table("documents").update(document_id(db, sha256), values)
@@ -179,4 +190,4 @@ class Documents:
 
 
 def _pages(stored: str) -> tuple[tuple[int, int], ...]:
-    return tuple((start, end) for start, end in json.loads(stored))
+    return tuple((start, end) for start, end in parsed(stored))

@@ -15,6 +15,13 @@ class DocumentNotFound(StoreError):
         super().__init__(f"There is no document {sha256[:12]}; choose one from the library or add it again.")
 
 
+class DocumentDamaged(StoreError):
+    """The stored text is not the one that its SHA-256 was made of."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__(f"The text of “{title}” is damaged in the database; add the same file again to mend it.")
+
+
 class ChatNotFound(StoreError):
     """No chat has this number, or it was deleted."""
 
@@ -52,6 +59,10 @@ class InvalidText(StoreError):
 
 class StoreUnavailable(StoreError):
     """The file cannot be used: not a database, another program's, newer, damaged, read-only, or closed."""
+
+
+class StoreDamaged(StoreUnavailable):
+    """Pages of the file are not what SQLite wrote; `rescue` takes what is sound into a new file."""
 
 
 class StoreBusy(StoreUnavailable):

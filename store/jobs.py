@@ -12,7 +12,7 @@ from sqlite_utils import Database
 
 from .connections import Connections
 from .errors import JobNotFound
-from .rows import now, storable
+from .rows import now, parsed, storable
 
 State = Literal["queued", "running", "stored", "failed"]
 
@@ -145,4 +145,4 @@ class Jobs:
 
 
 def _job(row: dict[str, Any]) -> Job:
-    return Job(**row | {"anew": bool(row["anew"]), "outcome": json.loads(row["outcome"])})
+    return Job(**row | {"anew": bool(row["anew"]), "outcome": parsed(row["outcome"])})

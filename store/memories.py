@@ -21,6 +21,7 @@ from .errors import StoreUnavailable
 from .rows import document_id, now
 
 TOUCH_EVERY_S = 60.0
+TICK_S = 0.001
 
 logger = logging.getLogger(__name__)
 
@@ -158,7 +159,7 @@ class Memories:
             "INSERT INTO memories (document_id, model_key, nbytes, created_at, last_used)"
             " VALUES (?, ?, 0, ?, ?)"
             " ON CONFLICT (document_id, model_key) DO UPDATE SET last_used = excluded.last_used",
-            [owner, model_key, now(), time.time()],
+            [owner, model_key, now(), self._moment(db)],
         )
         sql = "SELECT id FROM memories WHERE document_id = ? AND model_key = ?"
         return int(db.execute(sql, [owner, model_key]).fetchone()[0])
@@ -195,12 +196,16 @@ class Memories:
 
     def _touch(self, memory: int, last_used: float) -> None:
         """Note the use, at most once a minute."""
-        moment = time.time()
-        if abs(moment - last_used) < TOUCH_EVERY_S:
+        if abs(time.time() - last_used) < TOUCH_EVERY_S:
             return
         # A full or busy disk must not keep a reader from what it has already read.
         with contextlib.suppress(StoreUnavailable), self._connections.transaction() as db:
-            db.execute("UPDATE memories SET last_used = ? WHERE id = ?", [moment, memory])
+            db.execute("UPDATE memories SET last_used = ? WHERE id = ?", [self._moment(db), memory])
+
+    def _moment(self, db: Database) -> float:
+        """Now, in seconds, or just after the last use if the clock was set back since: the order of uses must hold."""
+        latest = db.execute("SELECT max(last_used) FROM memories").fetchone()[0] or 0.0
+        return max(time.time(), latest + TICK_S)
 
     def _evict(self, db: Database, writing: int) -> None:
         if self.cap_bytes is None:

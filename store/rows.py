@@ -1,6 +1,9 @@
 """Small values that several tables share: document numbers, time stamps, storable text."""
 
+import json
+import sqlite3
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlite_utils import Database
 
@@ -22,6 +25,16 @@ def document_id(db: Database, sha256: str) -> int:
 def now() -> str:
     """The present moment, UTC, ISO 8601 with microseconds."""
     return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def parsed(stored: str) -> Any:
+    """The value of a stored JSON text; one that cannot be read is reported as SQLite reports a damaged page."""
+    try:
+        return json.loads(stored)
+    except (TypeError, ValueError) as error:
+        damage = sqlite3.DatabaseError("stored JSON cannot be read")
+        damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise damage from error
 
 
 def storable(text: str) -> str:

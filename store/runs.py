@@ -7,7 +7,7 @@ from typing import Any
 
 from .connections import Connections
 from .errors import RunNotFound
-from .rows import now
+from .rows import now, parsed
 
 
 @dataclass(frozen=True)
@@ -57,4 +57,4 @@ class Runs:
 
 
 def _run(row: dict[str, Any]) -> Run:
-    return Run(**row | {"config": json.loads(row["config"]), "results": json.loads(row["results"])})
+    return Run(**row | {"config": parsed(row["config"]), "results": parsed(row["results"])})

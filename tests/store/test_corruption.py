@@ -2,6 +2,8 @@ import logging
 
 import pytest
 
+from store import DocumentDamaged, StoreDamaged
+
 LEVELS = (4, 8, 16, 32)
 
 
@@ -60,3 +62,31 @@ def test_only_what_is_read_is_checked(store, sql, document):
     assert store.memories.get(document, "aa", None, [8, 16, 32]).corrupted == []
     assert store.memories.get(document, "aa", [0, 2], LEVELS).corrupted == []
     assert store.memories.get(document, "aa", [1], [4]).corrupted == [(1, 4)]
+
+
+def test_a_damaged_text_is_named_and_mended_by_adding_it_again(store, sql, add):
+    document = add("The fog hid seven ships.", "Log")
+    sql("UPDATE documents SET text = CAST(x'54686520666f67ff20' AS TEXT)")
+    with pytest.raises(DocumentDamaged, match="The text of “Log” is damaged in the database; add the same file again"):
+        store.documents.text(document.sha256)
+    assert [one.title for one in store.documents.list()] == ["Log"]
+    assert len(store.documents.search("fog")) == 1
+    assert add("The fog hid seven ships.", "Other title") == document
+    assert store.documents.text(document.sha256) == "The fog hid seven ships."
+    assert len(store.documents.search("seven")) == 1
+
+
+def test_a_text_that_is_gone_or_of_another_document_is_damage_too(store, sql, add):
+    first, second = add("first"), add("second")
+    sql("UPDATE documents SET text = 'second' WHERE sha256 = ?", first.sha256)
+    sql("UPDATE documents SET text = '' WHERE sha256 = ?", second.sha256)
+    for document in (first, second):
+        with pytest.raises(DocumentDamaged):
+            store.documents.text(document.sha256)
+
+
+def test_stored_json_that_cannot_be_read_is_a_damaged_file(store, sql, add):
+    add("text")
+    sql("UPDATE documents SET pages = '[[0,'")
+    with pytest.raises(StoreDamaged, match=f'`python -m store rescue "{store.path}"`'):
+        store.documents.list()

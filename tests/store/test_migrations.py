@@ -1,4 +1,5 @@
 import copy
+import hashlib
 
 import pytest
 from sqlite_utils import Database
@@ -6,6 +7,7 @@ from sqlite_utils import Database
 from store import Store
 from store.migrations import migrations, upgrade
 
+ZEAL = hashlib.sha256(b"zeal").hexdigest()
 STEPS = [step.name for step in migrations.pending(Database(memory=True))]
 
 
@@ -34,18 +36,18 @@ def test_an_older_file_is_brought_up_to_date_and_keeps_its_rows(tmp_path, step):
     Store(fresh).close()
     with Database(older, strict=True) as db:
         migrations.apply(db, stop_before=step)
-        row = {"sha256": "ab", "title": "old", "media_type": "text/plain", "text_bytes": 4, "characters": 4}
+        row = {"sha256": ZEAL, "title": "old", "media_type": "text/plain", "text_bytes": 4, "characters": 4}
         db.table("documents").insert(row | {"pages": "[]", "created_at": "then", "text": "zeal"})
     with Store(older) as store:
-        assert store.documents.text("ab") == "zeal"
+        assert store.documents.text(ZEAL) == "zeal"
         assert [hit.document.title for hit in store.documents.search("zeal")] == ["old"]
-        store.memories.put("ab", "aa", 0, 4, b"x")
+        store.memories.put(ZEAL, "aa", 0, 4, b"x")
         assert store.memories.nbytes() == 1
-        store.collections.set("ab", ["law"])
-        assert [c.documents for c in store.collections.list()] == [("ab",)]
+        store.collections.set(ZEAL, ["law"])
+        assert [c.documents for c in store.collections.list()] == [(ZEAL,)]
         assert store.jobs.take() is None
-        store.jobs.add("new", document="ab")
-        store.documents.delete("ab")
+        store.jobs.add("new", document=ZEAL)
+        store.documents.delete(ZEAL)
         assert store.jobs.list() == store.collections.list() == []
     assert schema(older) == schema(fresh)
 

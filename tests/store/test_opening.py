@@ -115,7 +115,12 @@ def test_a_damaged_file_is_named(path):
     content = bytearray(path.read_bytes())
     content[4096:] = b"\xa5" * (len(content) - 4096)
     path.write_bytes(content)
-    with pytest.raises(StoreUnavailable, match="is damaged; move it away"), Store(path) as store:
+    with (
+        pytest.raises(
+            StoreUnavailable, match="is damaged; end every program that uses it, run `python -m store rescue"
+        ),
+        Store(path) as store,
+    ):
         store.documents.list()
 
 
