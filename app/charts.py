@@ -19,8 +19,8 @@ WORST_GAIN = -0.25
 BARS = "Bars are 95% bootstrap intervals."
 #: Said wherever the curve of mean pooling is drawn.
 POOLED = (
-    "Mean pooling, trained alike: an adapter of its own, not shipped, whose slots are means over blocks of text; a "
-    "memory of it serves one ratio, where one of slots serves them all. "
+    "Mean pooling: an adapter of its own, not shipped and trained for less long, whose slots are means over blocks of "
+    "text; a memory of it serves one ratio, where one of slots serves them all. "
 )
 
 
@@ -78,7 +78,7 @@ def _questions(results: Results, name: str, title: str, pooled: Results) -> Char
     curves.append(curve("mean_pool", pooled.get(name), "f1", reader="mean_pool", source="all"))
     levels = level("full context", result, "f1", reader="full", source="all")
     levels += level("no document", result, "f1", below=True, reader="none", source="all")
-    pruned = f" Pruned caches, which hold as much: {_source(baselines, 'questions')}." if baselines else ""
+    pruned = f" Pruned caches keep a vector for each slot: {_source(baselines, 'questions')}." if baselines else ""
     definition = (
         "F1: overlap of words with the best reference answer, over questions that have a short one. Truncated text: "
         "the first tokens that fit the bytes of the memory at that ratio. "

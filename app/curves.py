@@ -32,7 +32,7 @@ STYLE: dict[str, tuple[str, str, str, str]] = {
     "rouge_l-tails": ("ROUGE-L, tails", "#56B4E9", "circle-open", "dash"),
     "digit_recall-full": ("digit recall, full segments", "#D55E00", "square", "solid"),
     "digit_recall-tails": ("digit recall, tails", "#E69F00", "square-open", "dash"),
-    "mean_pool": ("mean pooling, trained alike", "#7A5CC7", "hexagon", "dash"),
+    "mean_pool": ("mean pooling", "#7A5CC7", "hexagon", "dash"),
     "own": ("this document, ROUGE-L", "#CC79A7", "star", "solid"),
 }
 #: Cells above this share are so dark that white is read better on them than ink.

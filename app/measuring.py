@@ -59,7 +59,7 @@ class Measuring:
         return {name: result for name, result in _read(self.folder).items() if result.get("adapter") == adapter}
 
     def pooled(self) -> dict[str, dict[str, Any]]:
-        """Results of mean pooling by file name: of an adapter that was trained alike and is not shipped."""
+        """Results of mean pooling by file name: of an adapter of its own that is not shipped."""
         return _read(self.folder / POOLED)
 
     def runs(self) -> list[Run]:
