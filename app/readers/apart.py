@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 
 from . import errors
@@ -36,9 +37,12 @@ def read_apart(
     limits.check_size(len(data))
     request = json.dumps({"filename": filename, "limits": asdict(limits)}).encode() + b"\n" + data
     command = [sys.executable, "-I", "-S", "-c", _START, *sys.path]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen(command, **pipes) as process, ThreadPoolExecutor(1) as pool:
+        # On a thread: given a timeout, communicate forgets what it has not sent yet.
+        conversation = pool.submit(process.communicate, request)
         try:
-            answer, complaint = _converse(process, request, limits, watch)
+            answer, complaint = _outcome(conversation, limits, watch)
         finally:
             process.kill()
     if process.returncode != 0:
@@ -49,17 +53,15 @@ def read_apart(
     return _unpacked(json.loads(answer))
 
 
-def _converse(
-    process: subprocess.Popen[bytes], request: bytes, limits: Limits, watch: Callable[[], object]
+def _outcome(
+    conversation: Future[tuple[bytes, bytes]], limits: Limits, watch: Callable[[], object]
 ) -> tuple[bytes, bytes]:
-    """What the process wrote to its output and its error output by its end."""
+    """What the process wrote to its output and its error output."""
     deadline = time.monotonic() + limits.seconds
-    given: bytes | None = request
     while True:
         try:
-            return process.communicate(given, timeout=min(LOOK_EVERY_S, limits.seconds))
-        except subprocess.TimeoutExpired as error:
-            given = None  # is on its way
+            return conversation.result(timeout=min(LOOK_EVERY_S, limits.seconds))
+        except TimeoutError as error:
             watch()
             if time.monotonic() > deadline:
                 raise errors.ReadingStopped(

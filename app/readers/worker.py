@@ -1,4 +1,4 @@
-"""The other end of `read_apart`: one file in on stdin, its text or the reason why there is none out on stdout, as JSON."""
+"""The other end of `read_apart`: a file comes in, its text or the reason why there is none goes out, as JSON."""
 
 import contextlib
 import faulthandler

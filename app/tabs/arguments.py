@@ -12,7 +12,7 @@ from pydantic import ValidationError, validate_call
 
 
 def checked(endpoint: Callable[..., Any]) -> Callable[..., Any]:
-    """``endpoint``, called with arguments of its types alone; others are refused with a sentence that names the first."""
+    """``endpoint``, called with arguments of its types alone; a sentence names the first that is of another."""
     validated = validate_call(endpoint)
 
     @functools.wraps(endpoint)

@@ -18,9 +18,9 @@ PACKAGE = {
         '"application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml"/></Types>'
     ),
     "_rels/.rels": (
-        '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"><Relationship Id="r1" Type='
-        '"http://schemas.openxmlformats.org/officeDocument/2006/relationships/officeDocument" '
-        'Target="word/document.xml"/></Relationships>'
+        '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">'
+        '<Relationship Id="r1" Target="word/document.xml" '
+        'Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/officeDocument"/></Relationships>'
     ),
 }
 
@@ -116,5 +116,5 @@ def shown(text: str) -> bytes:
 def flated(content: bytes, times: int = 1) -> bytes:
     """A compressed stream, compressed several times over."""
     for _ in range(times):
-        content = zlib.compress(content, 9)
+        content = zlib.compress(content)
     return stream(content, "/Filter [" + "/FlateDecode " * times + "]")
