@@ -8,19 +8,21 @@ comes back is stored while the next round is encoded. A killed run loses the rou
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby, islice
 from pathlib import Path
+from typing import TypeVar
 
 from app.errors import NothingIngested, WorkbenchError
 from app.ingest import Intake
 from app.memories import packed
 from app.model import Model
 from app.processes import Processes
-from app.readers import Limits, ReadError
+from app.readers import Limits, ReadDocument, ReadError
 from app.settings import Settings
 from app.views import FolderProgress
 from ccf_core import CCF, NothingToCompress
@@ -29,6 +31,9 @@ from store import DocumentNotFound, InvalidText
 
 #: Tokens of documents whose segments are dealt out together: many enough for full batches of tails too.
 TOGETHER = 2_000_000
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 #: (level, bytes as stored) of one segment.
 Parts = list[tuple[int, bytes]]
@@ -88,11 +93,11 @@ class Folders:
         ccf = self.memories.model.load(lambda _, message: progress(message, 0, 0))
         processes.agree(partial(self.memories.model.key_of, ccf))
         taken, seen, waiting = Taken(), set[str](), list[Waiting]()
-        for number, path in enumerate(files, 1):
+        for number, (path, reading) in enumerate(ahead(self._read, files), 1):
             name = os.fsencode(path.relative_to(folder)).decode("utf-8", "replace")
             progress(f"{number}/{len(files)} {name}", 0, 0)
             try:
-                waiting.append(self._read(name, path, ccf, seen))
+                waiting.append(self._receive(name, *reading.result(), ccf, seen))
             except (ReadError, WorkbenchError, NothingToCompress, InvalidText) as error:
                 taken.failed[name] = str(error)
             except OSError as error:
@@ -106,9 +111,13 @@ class Folders:
             raise NothingIngested(f"None of the {len(files)} files in {folder} could be taken ({reasons})")
         return taken
 
-    def _read(self, name: str, path: Path, ccf: CCF, seen: set[str]) -> Waiting:
+    def _read(self, path: Path) -> tuple[ReadDocument, int]:
         Limits().check_size(path.stat().st_size)
-        with self.intake.received(path.read_bytes(), path.name) as (stored, _):
+        data = path.read_bytes()
+        return self.intake.read(data, path.name), len(data)
+
+    def _receive(self, name: str, read: ReadDocument, source_bytes: int, ccf: CCF, seen: set[str]) -> Waiting:
+        with self.intake.received(read, source_bytes) as stored:
             document = self.memories.segmented(stored.sha256, ccf=ccf)
         # A second file of the same text waits for what the first one brings.
         known = document.sha256 in seen
@@ -199,6 +208,16 @@ def shares(pieces: Sequence[Piece], batch_size: int, segment_length: int) -> Ite
             room -= len(batch) * length
     if share:
         yield share
+
+
+def ahead(work: Callable[[T], R], items: Sequence[T]) -> Iterator[tuple[T, Future[R]]]:
+    """Items in order, each with its result or failure, as many at work together as there are cores."""
+    count = os.cpu_count() or 1
+    with ThreadPoolExecutor(count) as pool:
+        coming = deque(pool.submit(work, item) for item in items[:count])
+        for index, item in enumerate(items):
+            yield item, coming.popleft()
+            coming.extend(pool.submit(work, later) for later in items[index + count : index + count + 1])
 
 
 def _token_ids(share: Sequence[Sequence[Piece]]) -> list[list[tuple[int, ...]]]:

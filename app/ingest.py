@@ -11,8 +11,9 @@ from pathlib import Path
 from app.errors import DocumentTooLong
 from app.library import Library, one_line
 from app.memories import Memories
-from app.readers import Limits, Page, ReadDocument, read
-from app.views import Cancelled, Ingested, IngestProgress, Progress
+from app.readers import Limits, Page, ReadDocument, read_apart
+from app.views import Cancelled, Ingested, IngestProgress, Progress, never
+from ccf_core import Cancelled as WasCancelled
 from ccf_core.segment import Span, text_sha256
 from store import Document, Store
 
@@ -46,25 +47,34 @@ class Intake:
         started = time.perf_counter()
         progress(IngestProgress("received"))
         progress(IngestProgress("text"))
-        with self.received(data, filename, title) as (stored, document):
+        document = self.read(data, filename, cancelled)
+        with self.received(document, len(data), title) as stored:
             reading = time.perf_counter() - started
             done = self.compress(stored.sha256, progress, cancelled)
         return replace(done, seconds=done.seconds + reading, notes=document.notes)
 
+    def read(self, data: bytes, filename: str, cancelled: Cancelled = never) -> ReadDocument:
+        """The text of a file. Raises ReadError, Cancelled."""
+
+        def watch() -> None:
+            if cancelled():
+                raise WasCancelled("Reading was cancelled; nothing was changed.")
+
+        return read_apart(data, filename, watch=watch)
+
     @contextmanager
-    def received(self, data: bytes, filename: str, title: str = "") -> Iterator[tuple[Document, ReadDocument]]:
-        """The text of a file, stored; one that the block finds too long goes again, unless it was there before."""
-        document = read(data, filename)
+    def received(self, document: ReadDocument, source_bytes: int, title: str = "") -> Iterator[Document]:
+        """A text, stored; one that the block finds too long goes again, unless it was there before."""
         known = self.store.documents.find(text_sha256(document.text)) is not None
         stored = self.store.documents.add(
             document.text,
             title=title or document.title,
             media_type=document.media_type,
             pages=_every_page(document.pages),
-            source_bytes=len(data),
+            source_bytes=source_bytes,
         )
         try:
-            yield stored, document
+            yield stored
         except DocumentTooLong:
             if not known:
                 self.library.delete(stored.sha256)

@@ -19,6 +19,7 @@ from .memories import Memories
 from .rows import document_id, now, parsed, storable
 
 MAX_QUERY_WORDS = 64
+MAX_HITS = 1_000
 
 _COLUMNS = (
     "sha256, title, media_type, source_bytes, text_bytes, characters, pages, tokens, segments, created_at,"
@@ -168,7 +169,7 @@ class Documents:
                 "SELECT documents.id, highlight(documents_fts, 1, ?, ?), -rank"
                 " FROM documents_fts JOIN documents ON documents.id = documents_fts.rowid"
                 " WHERE documents_fts MATCH ? ORDER BY rank LIMIT ?",
-                [OPEN, CLOSE, match, max(limit, 0)],
+                [OPEN, CLOSE, match, min(max(limit, 0), MAX_HITS)],
             ).fetchall()
             return [
                 Hit(self._select(db, "WHERE id = ?", [row_id])[0], *excerpt(marked), score)

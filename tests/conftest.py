@@ -2,6 +2,8 @@
 
 Tests marked ``model`` and ``browser`` are skipped, and listed as such, where the model cannot be fetched or
 there is no Chromium. ``CCF_REQUIRE_MODEL=1`` and ``CCF_REQUIRE_BROWSER=1`` turn those skips into failures.
+
+Tests of properties try the same few inputs in every run; ``--hypothesis-profile=long`` tries thousands of new ones.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
@@ -25,6 +28,20 @@ TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
+
+# Time is no property: these machines are shared. A fixture holds for all inputs of a test, which is meant.
+for profile, examples in (("default", 25), ("long", 4_000)):
+    settings.register_profile(
+        profile,
+        max_examples=examples,
+        derandomize=profile == "default",
+        database=None,
+        deadline=None,
+        print_blob=True,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large],
+    )
+settings.load_profile("default")
+
 CORPUS = "The harbour master counted seven ships in the morning and the evening fog hid them all again. " * 3
 
 

@@ -1,12 +1,15 @@
 """Bytes of a document in, plain text with offsets and pages out.
 
-`read` is the only door. It knows nothing of segments, tokens or storage, runs nothing that a document holds
-(no scripts, no macros) and opens nothing that a document points to.
+`read_apart` is the door for files of which nothing is known, `read` does the same in this process. They know
+nothing of segments, tokens or storage, run nothing that a document holds (no scripts, no macros) and open nothing
+that a document points to.
 """
 
-from . import docx, html, markdown, pdf, text
+from importlib import import_module
+
+from .apart import read_apart
 from .assemble import assemble
-from .document import Limits, Page, ReadDocument, Reader
+from .document import DEFAULT_LIMITS, Limits, Page, ReadDocument
 from .errors import (
     DamagedDocument,
     DocumentTooLarge,
@@ -14,13 +17,14 @@ from .errors import (
     EncryptedDocument,
     NoTextInDocument,
     ReadError,
+    ReadingStopped,
     UndecodableText,
     UnsupportedDocument,
 )
 from .sniff import sniff
 
 __all__ = [
-    "READERS",
+    "MEDIA_TYPES",
     "DamagedDocument",
     "DocumentTooLarge",
     "EmptyDocument",
@@ -30,24 +34,24 @@ __all__ = [
     "Page",
     "ReadDocument",
     "ReadError",
+    "ReadingStopped",
     "UndecodableText",
     "UnsupportedDocument",
     "read",
+    "read_apart",
 ]
 
-READERS: dict[str, tuple[str, Reader]] = {
-    "pdf": ("application/pdf", pdf.read),
-    "docx": ("application/vnd.openxmlformats-officedocument.wordprocessingml.document", docx.read),
-    "html": ("text/html", html.read),
-    "markdown": ("text/markdown", markdown.read),
-    "text": ("text/plain", text.read),
+MEDIA_TYPES = {
+    "pdf": "application/pdf",
+    "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    "html": "text/html",
+    "markdown": "text/markdown",
+    "text": "text/plain",
 }
-"""Media type and reader of every kind that `sniff` returns."""
-
-_DEFAULT_LIMITS = Limits()
+"""Of every kind that `sniff` returns; the module of the same name reads it."""
 
 
-def read(data: bytes, filename: str, limits: Limits = _DEFAULT_LIMITS) -> ReadDocument:
+def read(data: bytes, filename: str, limits: Limits = DEFAULT_LIMITS) -> ReadDocument:
     """Plain text of one document.
 
     The content decides how it is read; `filename` chooses among kinds of text and is the last resort for a
@@ -61,5 +65,6 @@ def read(data: bytes, filename: str, limits: Limits = _DEFAULT_LIMITS) -> ReadDo
     if not data.strip():
         raise EmptyDocument("The file is empty; choose one that holds text.")
     kind = sniff(data, filename)
-    media_type, reader = READERS[kind]
-    return assemble(reader(data, limits), kind, media_type, filename, limits)
+    # Each kind brings a library of its own, and a process that reads one file needs one of them.
+    reader = import_module(f".{kind}", __name__)
+    return assemble(reader.read(data, limits), kind, MEDIA_TYPES[kind], filename, limits)

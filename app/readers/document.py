@@ -1,6 +1,5 @@
 """What goes through the readers: limits in, drafts between, a `ReadDocument` out."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from .errors import DocumentTooLarge
@@ -53,6 +52,10 @@ class Limits:
     """Bytes of everything in a zip container together, unpacked."""
     zip_ratio: int = 300
     """Unpacked over packed bytes of one entry of more than a megabyte."""
+    seconds: float = 120.0
+    """By the clock; `read_apart` alone keeps it."""
+    memory: int = 1_500_000_000
+    """Bytes of address space; `read_apart` alone keeps it, and only where the system can."""
 
     def check_size(self, size: int) -> None:
         if size > self.size:
@@ -83,6 +86,9 @@ class Limits:
             )
 
 
+DEFAULT_LIMITS = Limits()
+
+
 @dataclass(frozen=True)
 class Draft:
     """What a reader hands to `assemble`: raw text by page, not yet normalised.
@@ -94,6 +100,3 @@ class Draft:
     pages: tuple[tuple[int, str], ...]
     titles: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-
-
-Reader = Callable[[bytes, Limits], Draft]

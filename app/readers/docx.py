@@ -43,6 +43,8 @@ def read(data: bytes, limits: Limits) -> Draft:
         text = "".join((*_blocks(document.element.body), *_footnotes(document)))
         titles = _titles(document, text)
         has_table = document.element.body.find(f".//{_TABLE}") is not None
+    except MemoryError:
+        raise
     # A broken package surfaces as anything from a missing part to a failed checksum.
     except Exception as error:
         if _is_template_or_macros(data):

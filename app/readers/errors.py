@@ -35,3 +35,7 @@ class DamagedDocument(ReadError):
 
 class DocumentTooLarge(ReadError):
     """The document exceeds one of the `Limits`."""
+
+
+class ReadingStopped(ReadError):
+    """Reading took more time or memory than the `Limits` give, or broke its process down."""

@@ -41,6 +41,8 @@ def read(data: bytes, limits: Limits) -> Draft:
     reader = _open(data)
     try:
         count = len(reader.pages)
+    except MemoryError:
+        raise
     except Exception as error:  # see _open
         raise _damaged() from error
     limits.check_pages(count)
@@ -80,6 +82,8 @@ def _open(data: bytes) -> PdfReader:
         raise UnsupportedDocument(
             "The PDF is encrypted with AES; install the package cryptography, or save an unprotected copy."
         ) from error
+    except MemoryError:
+        raise
     # pypdf's documentation: broken files may cause other exceptions than its own.
     except Exception as error:
         raise _damaged() from error
@@ -94,6 +98,8 @@ def _extract(reader: PdfReader, count: int, limits: Limits) -> tuple[dict[int, s
     for number in range(1, count + 1):
         try:
             text = reader.pages[number - 1].extract_text()
+        except MemoryError:
+            raise
         except Exception:  # see _open; a broken page must not cost the others, and a note names it
             unread.append(number)
             continue

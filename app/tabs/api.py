@@ -6,6 +6,7 @@ Their docstrings are what programs and ``docs/api.md`` are told, so they speak o
 from __future__ import annotations
 
 import dataclasses
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from app.budget import KVBudget
 from app.comparing import DEFAULT
 from app.operating import numbers
 from app.pairing import Pair
+from app.tabs.arguments import checked
 from app.tabs.common import sentences
 from app.views import AnswerView, Ingested
 from app.workbench import Workbench
@@ -28,7 +30,16 @@ def add_api(workbench: Workbench) -> None:
     """Add the endpoints to the Blocks being built."""
     endpoints = (*_library(workbench), *_asking(workbench), *_looking(workbench))
     for endpoint in endpoints:
-        gr.api(endpoint, api_name=endpoint.__name__, concurrency_limit=4)
+        gr.api(checked(endpoint), api_name=endpoint.__name__, concurrency_limit=4)
+
+
+def _uploaded(file: gr.FileData) -> Path:
+    """A caller may name any path of this machine; only what was uploaded is the caller's."""
+    with suppress(OSError, ValueError):  # what no path can be
+        path = Path(file.path).resolve()
+        if path.is_relative_to(Path(get_upload_folder()).resolve()) and path.is_file():
+            return path
+    raise gr.Error("Upload the file first: only uploaded files are taken.", print_exception=False)
 
 
 def _ingested(result: Ingested) -> Json:
@@ -54,12 +65,8 @@ def _library(workbench: Workbench) -> tuple[Any, ...]:
         Returns:
             document, tokens, segments, slots at every ratio, seconds, and whether all of it was there before.
         """
-        path = Path(file["path"]).resolve()
-        # A caller may name any path of this machine; only what was uploaded is the caller's.
-        if not path.is_relative_to(Path(get_upload_folder()).resolve()):
-            raise gr.Error("Upload the file first: only uploaded files are taken.", print_exception=False)
         with sentences():
-            return _ingested(workbench.ingest_file(path))
+            return _ingested(workbench.ingest_file(_uploaded(file)))
 
     def ingest_text(text: str, title: str = "") -> Json:
         """Compress a text into a stored memory.
@@ -134,10 +141,9 @@ def _asking(workbench: Workbench) -> tuple[Any, ...]:
         Returns:
             text, evidence (the segments that the decoder attended to most), timings, and bytes held.
         """
-        chosen = [documents] if isinstance(documents, str) else documents
         with sentences():
             limit = KVBudget.parse(kv_budget) if kv_budget.strip() else None
-            pieces = workbench.ask(question, chosen, int(ratio), reader, in_full=int(in_full), kv_budget=limit)  # type: ignore[arg-type]
+            pieces = workbench.ask(question, documents, int(ratio), reader, in_full=int(in_full), kv_budget=limit)  # type: ignore[arg-type]
             *_, answer = pieces
         assert isinstance(answer, AnswerView)
         return dataclasses.asdict(answer)

@@ -227,7 +227,8 @@ def test_reader_notes_reach_the_user(workbench: Workbench) -> None:
 
 
 def test_cancelled_before_the_first_segment(workbench: Workbench, prose, encoded) -> None:
+    steps: list[IngestProgress] = []
     with pytest.raises(Cancelled):
-        workbench.ingest_text(prose(), "Log", cancelled=lambda: True)
+        workbench.ingest_text(prose(), "Log", steps.append, lambda: any(step.stage == "segments" for step in steps))
     assert encoded == []
     assert workbench.documents()[0].state == "text"

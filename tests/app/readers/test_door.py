@@ -104,7 +104,7 @@ def test_default_limits():
 def test_every_error_is_a_read_error_and_survives_pickling():
     errors = [getattr(readers, name) for name in readers.__all__ if isinstance(getattr(readers, name), type)]
     errors = [error for error in errors if issubclass(error, ReadError)]
-    assert len(errors) == 8
+    assert len(errors) == 9
     for error in errors:
         copy = pickle.loads(pickle.dumps(error("A sentence.")))
         assert (type(copy), str(copy), issubclass(error, ValueError)) == (error, "A sentence.", True)
