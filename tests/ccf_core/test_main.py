@@ -173,6 +173,7 @@ def test_train_makes_an_adapter_and_goes_on_from_it(
     run = [
         *("train", *rows, "--base", folders[1], "--device", "cpu", "--dtype", "float32", "--workers", "0"),
         *("--steps", "2", "--tokens-per-batch", "512", "--mix-window", "128", "--mix-long-window", "256"),
+        *("--made-up", "20"),
     ]
     assert main([*run, *sizes, "--out", str(tmp_path / "first"), "--held-out", *rows[1::2]]) == 0
     told = json.loads((tmp_path / "first" / "validation.jsonl").read_text())
