@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from app.caps import Caps
 from app.errors import DocumentTooLong
 from app.library import Library, one_line
 from app.memories import Memories
@@ -20,10 +21,11 @@ PASTED_TITLE = 60
 
 
 class Intake:
-    def __init__(self, store: Store, memories: Memories, library: Library) -> None:
+    def __init__(self, store: Store, memories: Memories, library: Library, caps: Caps | None = None) -> None:
         self.store = store
         self.memories = memories
         self.library = library
+        self.caps = caps
 
     def ingest_file(self, path: Path, progress: Progress, cancelled: Cancelled) -> Ingested:
         """See ``Workbench.ingest_file``."""
@@ -51,18 +53,26 @@ class Intake:
             done = self.compress(stored.sha256, progress, cancelled)
         return replace(done, seconds=done.seconds + reading, notes=document.notes)
 
+    def check_room(self, nbytes: int) -> None:
+        """Whether a further document may come in. Raises LibraryFull."""
+        if self.caps is not None:
+            self.caps.check(self.store, nbytes)
+
     @contextmanager
     def received(self, data: bytes, filename: str, title: str = "") -> Iterator[tuple[Document, ReadDocument]]:
         """The text of a file, stored; one that the block finds too long goes again, unless it was there before."""
         document = read(data, filename)
-        known = self.store.documents.find(text_sha256(document.text)) is not None
-        stored = self.store.documents.add(
-            document.text,
-            title=title or document.title,
-            media_type=document.media_type,
-            pages=_every_page(document.pages),
-            source_bytes=len(data),
-        )
+        with self.store.transaction():
+            known = self.store.documents.find(text_sha256(document.text)) is not None
+            if not known:
+                self.check_room(len(document.text.encode()))
+            stored = self.store.documents.add(
+                document.text,
+                title=title or document.title,
+                media_type=document.media_type,
+                pages=_every_page(document.pages),
+                source_bytes=len(data),
+            )
         try:
             yield stored, document
         except DocumentTooLong:
