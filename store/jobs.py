@@ -131,7 +131,8 @@ class Jobs:
         """How many files are queued, or failed before their text was stored, and their bytes."""
         with self._connections.reading() as db:
             count, nbytes = db.execute(
-                "SELECT count(*), coalesce(sum(length(data)), 0) FROM jobs WHERE data IS NOT NULL AND state != 'running'"
+                "SELECT count(*), coalesce(sum(length(data)), 0) FROM jobs"
+                " WHERE data IS NOT NULL AND state != 'running'"
             ).fetchone()
         return int(count), int(nbytes)
 

@@ -190,7 +190,7 @@ def test_a_session_belongs_to_who_began_it(two: tuple[Guest, Guest, str]) -> Non
     assert bob.http.post("gradio_api/queue/join", json=joined, headers=pretended).status_code == 403
 
 
-def test_page_handlers_know_their_visitor(two: tuple[Guest, Guest, str]) -> None:
+def test_page_handlers_know_their_visitor(two: tuple[Guest, Guest, str], visitors: Visitors) -> None:
     """The handlers of the page have no names; all of them are called with what is Alice's."""
     alice, bob, sha = two
     page = alice.client.config["dependencies"]
@@ -203,9 +203,12 @@ def test_page_handlers_know_their_visitor(two: tuple[Guest, Guest, str]) -> None
             timeout=60,
         )
         said.append(answer.text)
-    print(said)
     assert not [text for text in said if "Thursday" in text or "Alice" in text]
     assert alice.titles() == {"Example", "Alice's diary"}
+    # Nor does anything get into what new visitors begin with.
+    assert [view.title for view in visitors.template.documents()] == ["Example"]
+    assert not visitors.template.conversations.list()
+    assert not visitors.template.jobs.list()
 
 
 def test_a_token_is_kept_hashed_and_rotated_on_request(guest: Callable[[], Guest], visitors: Visitors) -> None:
