@@ -30,6 +30,22 @@ class DocumentTooLong(WorkbenchError):
     """The document has more tokens than ``Settings.max_tokens``."""
 
 
+class LibraryFull(WorkbenchError):
+    """A visitor of a demo has as much as one may keep."""
+
+
+class DemoFull(WorkbenchError):
+    """A demo has as many visitors as it may have."""
+
+
+class UnknownVisitor(WorkbenchError):
+    """A token names no visitor of the demo, or no longer."""
+
+
+class NotInDemo(WorkbenchError):
+    """What would reach other visitors, or take too much of the machine, is off in a demo."""
+
+
 class NotAnswerable(WorkbenchError):
     """The question, the ratio or the reader cannot be used with these documents."""
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from app.errors import CannotEvaluate
+from app.errors import CannotEvaluate, NotInDemo
 from app.model import Model
 from app.views import Cancelled, never
 from ccf_core import Cancelled as WasCancelled
@@ -40,9 +40,10 @@ def readers(task: str) -> tuple[str, ...]:
 
 
 class Evaluating:
-    def __init__(self, store: Store, model: Model) -> None:
+    def __init__(self, store: Store, model: Model, allowed: bool = True) -> None:
         self.store = store
         self.model = model
+        self.allowed = allowed
 
     def evaluate(
         self, task: str, limit: int, ratios: Sequence[int], readers: Sequence[str], cancelled: Cancelled = never
@@ -52,8 +53,11 @@ class Evaluating:
 
         Raises:
             CannotEvaluate: no such task, nothing chosen, or the evaluation's own sentence.
+            NotInDemo: of a visitor, whose evaluations would take the machine from all others.
             Cancelled: of ccf_core; nothing is recorded.
         """
+        if not self.allowed:
+            raise NotInDemo("Evaluations are off in this demo: run the workbench on a machine of your own for them.")
         if task not in TASKS:
             raise CannotEvaluate(f"There is no evaluation {task!r}: choose from {', '.join(TASKS)}.")
         if limit < 1 or not ratios or not readers:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from app.caps import Caps
 from app.errors import DocumentTooLong
 from app.library import Library, one_line
 from app.memories import Memories
@@ -21,10 +22,11 @@ PASTED_TITLE = 60
 
 
 class Intake:
-    def __init__(self, store: Store, memories: Memories, library: Library) -> None:
+    def __init__(self, store: Store, memories: Memories, library: Library, caps: Caps | None = None) -> None:
         self.store = store
         self.memories = memories
         self.library = library
+        self.caps = caps
 
     def ingest_file(self, path: Path, progress: Progress, cancelled: Cancelled) -> Ingested:
         """See ``Workbench.ingest_file``."""
@@ -62,17 +64,25 @@ class Intake:
 
         return read_apart(data, filename, watch=watch)
 
+    def check_room(self, nbytes: int) -> None:
+        """Whether a further document may come in. Raises LibraryFull."""
+        if self.caps is not None:
+            self.caps.check(self.store, nbytes)
+
     @contextmanager
     def received(self, document: ReadDocument, source_bytes: int, title: str = "") -> Iterator[Document]:
         """A text, stored; one that the block finds too long goes again, unless it was there before."""
-        known = self.store.documents.find(text_sha256(document.text)) is not None
-        stored = self.store.documents.add(
-            document.text,
-            title=title or document.title,
-            media_type=document.media_type,
-            pages=_every_page(document.pages),
-            source_bytes=source_bytes,
-        )
+        with self.store.transaction():
+            known = self.store.documents.find(text_sha256(document.text)) is not None
+            if not known:
+                self.check_room(len(document.text.encode()))
+            stored = self.store.documents.add(
+                document.text,
+                title=title or document.title,
+                media_type=document.media_type,
+                pages=_every_page(document.pages),
+                source_bytes=source_bytes,
+            )
         try:
             yield stored
         except DocumentTooLong:

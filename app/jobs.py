@@ -71,9 +71,9 @@ class Jobs:
     # Into the queue
 
     def add_file(self, path: Path) -> JobView:
-        """Queue a file; its bytes are kept, so it may go at once. Raises DocumentTooLarge, OSError."""
+        """Queue a file; its bytes are kept, so it may go at once. Raises DocumentTooLarge, LibraryFull, OSError."""
         Limits().check_size(path.stat().st_size)
-        return self._add(self.store.jobs.add(one_line(path.name), path.read_bytes()))
+        return self._add_data(one_line(path.name), path.read_bytes())
 
     def refuse(self, path: Path, reason: str) -> JobView:
         """Note a file that cannot even be queued, with the reason."""
@@ -82,9 +82,9 @@ class Jobs:
         return self._view(self.store.jobs.get(job.id))
 
     def add_text(self, text: str, title: str = "") -> JobView:
-        """Queue pasted text; without a title the beginning of the text becomes one."""
+        """Queue pasted text; without a title the beginning of the text becomes one. Raises LibraryFull."""
         data = text.encode("utf-8", "surrogatepass")
-        return self._add(self.store.jobs.add(one_line(title) or PASTED, data, title=self.intake.title_of(text, title)))
+        return self._add_data(one_line(title) or PASTED, data, self.intake.title_of(text, title))
 
     def add_document(self, sha256: str, *, anew: bool = False) -> JobView:
         """Queue a stored document: what is missing of it, or all with ``anew``. Raises DocumentNotFound."""
@@ -188,6 +188,12 @@ class Jobs:
             done.from_cache, done.notes,
         )  # fmt: skip
         self.store.jobs.finish(job.id, asdict(outcome))
+
+    def _add_data(self, name: str, data: bytes, title: str = "") -> JobView:
+        with self.store.transaction():
+            self.intake.check_room(len(data))
+            job = self.store.jobs.add(name, data, title=title)
+        return self._add(job)
 
     def _add(self, job: Job) -> JobView:
         self._added.set()

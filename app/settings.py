@@ -11,10 +11,14 @@ from typing import Any, Literal
 from platformdirs import user_data_path
 
 from app.budget import KVBudget
+from app.caps import Caps, Demo
 from app.errors import BadSetting
 
 #: Those of ``ccf_core.memory``, whose import would make ``--help`` wait for torch.
 MEMORY_DTYPES = ("bfloat16", "int8", "int4")
+MB = 1_000_000
+#: In a demo, unless set: of each visitor's memories, and of each document (whose memory takes 58 MB at most).
+DEMO_MEMORY_CAP_MB, DEMO_MAX_TOKENS = 100, 20_000
 DEFAULT_ADAPTER = Path(__file__).resolve().parent.parent / "assets" / "adapter"
 
 
@@ -38,6 +42,11 @@ class Settings:
         (``CCF_KV_BUDGET``).
     memory_dtype : in which memories are stored, and held until they are read (``CCF_MEMORY_DTYPE``). What the database
         holds in a more exact one becomes this one when it is needed next, without being compressed again.
+    demo : data of their own for every visitor, deleted after a while; None for a workbench of one's own (``CCF_DEMO`` =
+        1 or 0; without it, on a Hugging Face Space alone). Of it ``CCF_VISITOR_DOCUMENTS``, ``CCF_VISITOR_MB``,
+        ``CCF_VISITOR_HOURS`` and ``CCF_VISITORS``; ``memory_cap_bytes`` is then of each visitor's.
+    caps : of one visitor's library.
+    login : names and passwords that open the page, none to leave it open (``CCF_LOGIN`` = name:password,…).
     """
 
     data_dir: Path = field(default_factory=default_data_dir)
@@ -50,6 +59,9 @@ class Settings:
     allow_other_base: bool = False
     kv_budget: KVBudget | None = None
     memory_dtype: Literal["bfloat16", "int8", "int4"] = "int8"
+    demo: Demo | None = None
+    caps: Caps | None = None
+    login: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
     @property
     def database(self) -> Path:
@@ -62,18 +74,44 @@ class Settings:
         An empty variable counts as unset.
         """
         given = {name: value for name, value in environ.items() if value.strip()}
+        demo = _demo(given)
+        cap, tokens = (DEMO_MEMORY_CAP_MB, DEMO_MAX_TOKENS) if demo else (cls.memory_cap_bytes // MB, cls.max_tokens)
         return cls(
             data_dir=_folder(given["CCF_DATA"]) if "CCF_DATA" in given else default_data_dir(),
             adapter=_folder(given["CCF_ADAPTER"]) if "CCF_ADAPTER" in given else cls.adapter,
             base=given.get("CCF_BASE"),
             device=given.get("CCF_DEVICE"),
             dtype=given.get("CCF_DTYPE"),
-            memory_cap_bytes=_number(given, "CCF_MEMORY_CAP_MB", cls.memory_cap_bytes // 1_000_000) * 1_000_000,
-            max_tokens=_number(given, "CCF_MAX_TOKENS", cls.max_tokens),
-            allow_other_base=given.get("CCF_ALLOW_OTHER_BASE", "0") not in ("0", "false", "no"),
+            memory_cap_bytes=_number(given, "CCF_MEMORY_CAP_MB", cap) * MB,
+            max_tokens=_number(given, "CCF_MAX_TOKENS", tokens),
+            allow_other_base=_yes(given.get("CCF_ALLOW_OTHER_BASE", "0")),
             kv_budget=KVBudget.parse(given["CCF_KV_BUDGET"]) if "CCF_KV_BUDGET" in given else None,
             memory_dtype=_memory_dtype(given.get("CCF_MEMORY_DTYPE", cls.memory_dtype)),
+            demo=demo,
+            login=_login(given.get("CCF_LOGIN", "")),
         )
+
+
+def _demo(given: Mapping[str, str]) -> Demo | None:
+    if not _yes(given.get("CCF_DEMO", "1" if "SPACE_ID" in given else "0")):
+        return None
+    caps = Caps(
+        _number(given, "CCF_VISITOR_DOCUMENTS", Caps.documents),
+        _number(given, "CCF_VISITOR_MB", Caps.nbytes // MB) * MB,
+    )
+    hours = _number(given, "CCF_VISITOR_HOURS", int(Demo.ttl_s) // 3600)
+    return Demo(caps, hours * 3600.0, _number(given, "CCF_VISITORS", Demo.visitors))
+
+
+def _login(value: str) -> tuple[tuple[str, str], ...]:
+    pairs = [one.strip().partition(":") for one in value.split(",") if one.strip()]
+    if not all(name and password for name, _, password in pairs):
+        raise BadSetting("CCF_LOGIN must be name:password, and several of them separated by commas.")
+    return tuple((name, password) for name, _, password in pairs)
+
+
+def _yes(value: str) -> bool:
+    return value.strip() not in ("0", "false", "no")
 
 
 def _folder(value: str) -> Path:

@@ -14,6 +14,7 @@ from typing import Any, Self
 from app.asking import Asking
 from app.comparing import Comparing
 from app.conversations import Conversations
+from app.errors import NotInDemo
 from app.evaluating import Evaluating
 from app.exporting import export_memory
 from app.folders import Folders
@@ -54,14 +55,14 @@ class Workbench:
         StoreUnavailable: the database cannot be used.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, model: Model | None = None) -> None:
         self.settings = settings
         self.store = Store(settings.database, memory_cap_bytes=settings.memory_cap_bytes)
-        self._model = Model(settings)
+        self._model = model or Model(settings)
         self._memories = Memories(self.store, self._model, settings.max_tokens)
         #: Documents on the shelf, their collections, places in their texts.
         self.library = Library(self.store, self._memories)
-        self._intake = Intake(self.store, self._memories, self.library)
+        self._intake = Intake(self.store, self._memories, self.library, settings.caps)
         #: Whole folders, by all processes of a launch.
         self.folders = Folders(self._intake)
         #: What waits to be compressed, and what came of it.
@@ -75,7 +76,11 @@ class Workbench:
         self.looking = Looking(self.store, self._memories, self._inspecting)
         self.compare = Comparing(asking, self._memories).compare
         self.measuring = Measuring(self.store, self._memories, self._inspecting)
-        self.evaluate = Evaluating(self.store, self._model).evaluate
+        self.evaluate = Evaluating(self.store, self._model, settings.caps is None).evaluate
+
+    def beside(self, settings: Settings) -> Workbench:
+        """Another workbench with data of its own, whose model is this one's. Raises StoreUnavailable."""
+        return Workbench(settings, self._model)
 
     def close(self) -> None:
         """Let the queue go and close the database; nothing can be done with this object afterwards."""
@@ -108,7 +113,10 @@ class Workbench:
         self._model.load(progress)
 
     def use_adapter(self, adapter: Path, progress: LoadProgress | None = None) -> None:
-        """Load another adapter folder; documents have memories of their own under each. Raises as ``load_model``."""
+        """Load another adapter folder; documents have memories of their own under each. Raises as ``load_model``,
+        and NotInDemo for a visitor, who would change it for all others."""
+        if self.settings.caps is not None:
+            raise NotInDemo("This demo has one adapter for all visitors: choose another on a machine of your own.")
         self._model.use(adapter, progress)
 
     def adapters(self) -> list[tuple[Path, bool]]:

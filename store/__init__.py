@@ -2,7 +2,7 @@
 
 from .chats import Chat, Chats, Message
 from .collections import Collection, Collections
-from .database import Store, StoreStats
+from .database import Store, StoreStats, StoreUsage
 from .documents import Document, Documents, Hit
 from .errors import (
     ChatNotFound,
@@ -49,5 +49,6 @@ __all__ = [
     "StoreError",
     "StoreStats",
     "StoreUnavailable",
+    "StoreUsage",
     "memory_key",
 ]

@@ -11,7 +11,7 @@ from sqlite_utils import Database
 from .blobs import SQLiteBlobs
 from .chats import Chats
 from .collections import Collections
-from .connections import BUSY_TIMEOUT_S, Connections
+from .connections import BUSY_TIMEOUT_S, Connections, translated
 from .documents import Documents
 from .jobs import Jobs
 from .memories import Memories
@@ -26,6 +26,14 @@ class StoreStats:
     documents: int
     memory_bytes: int
     blobs: int
+
+
+@dataclass(frozen=True)
+class StoreUsage:
+    """`documents`: stored or waiting as files; `nbytes`: of their texts and of the files that wait."""
+
+    documents: int
+    nbytes: int
 
 
 class Store:
@@ -75,6 +83,26 @@ class Store:
             memory_bytes=self.memories.nbytes(),
             blobs=self._blobs.count(),
         )
+
+    def usage(self) -> StoreUsage:
+        """What somebody put in, and what waits to be; see StoreUsage."""
+        with self._connections.reading() as db:
+            documents, texts = db.execute("SELECT count(*), coalesce(sum(text_bytes), 0) FROM documents").fetchone()
+        waiting, files = self.jobs.waiting()
+        return StoreUsage(documents + waiting, texts + files)
+
+    def copy_to(self, path: Path) -> None:
+        """Write all that is stored now to a new file at `path`, whoever writes meanwhile; its folder must be there.
+
+        Raises:
+            StoreUnavailable: it cannot be written; what is at `path` stays as it is.
+        """
+        partial = path.with_name(path.name + ".partial")
+        with translated(partial):
+            partial.unlink(missing_ok=True)
+            with self._connections.reading() as db:
+                db.execute("VACUUM INTO ?", [str(partial)])
+        partial.replace(path)
 
     def vacuum(self) -> None:
         """Give the space of what was deleted back to the disk, and wipe its traces from the search index."""

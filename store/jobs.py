@@ -127,6 +127,15 @@ class Jobs:
         with self._connections.transaction() as db:
             db.table("jobs").delete_where("state = 'stored'")
 
+    def waiting(self) -> tuple[int, int]:
+        """How many files are queued, or failed before their text was stored, and their bytes."""
+        with self._connections.reading() as db:
+            count, nbytes = db.execute(
+                "SELECT count(*), coalesce(sum(length(data)), 0) FROM jobs"
+                " WHERE data IS NOT NULL AND state != 'running'"
+            ).fetchone()
+        return int(count), int(nbytes)
+
     def forget_document(self, sha256: str) -> None:
         """Forget the jobs of a document."""
         with self._connections.transaction() as db:

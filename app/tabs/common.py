@@ -6,6 +6,7 @@ import queue
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from typing import TypeVar
 
 import gradio as gr
@@ -58,7 +59,8 @@ def relay(source: Iterator[T], stop: threading.Event) -> Iterator[T]:
         except BaseException as error:  # raised again where the page listens
             items.put((None, error, True))
 
-    threading.Thread(target=run, daemon=True).start()
+    # In the same context, which says whose page it is.
+    threading.Thread(target=copy_context().run, args=(run,), daemon=True).start()
     try:
         while True:
             item, error, ended = items.get()

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from app import panels
+from app.caps import Demo
 from app.examples import take_in
+from app.settings import Settings
 from app.tabs.api import add_api
 from app.tabs.ask import render_ask
 from app.tabs.compare import render_compare
+from app.tabs.door import Door
 from app.tabs.figures import savable
 from app.tabs.inspect import render_inspect
 from app.tabs.lab import render_lab
@@ -21,18 +26,22 @@ from app.tabs.library import render_library
 from app.tabs.manage import render_manage
 from app.tabs.original import render_original
 from app.tabs.savings import render_savings
+from app.tabs.visiting import Visiting, head, render_visitor
 from app.theme import theme
+from app.visitors import Visitors
 from app.workbench import Workbench
 
 ASSETS = Path(__file__).parents[2] / "assets"
-MAX_UPLOAD = "50mb"
+MAX_UPLOAD = 50_000_000
 
 
-def build(workbench: Workbench) -> gr.Blocks:
-    """The page of a workbench. Nothing of a visitor is kept in it but ids."""
+def build(workbench: Workbench, demo: Demo | None = None) -> gr.Blocks:
+    """The page of a workbench, or of a demo. Nothing of a visitor is kept in it but ids."""
     with gr.Blocks(title="CCF Workbench", analytics_enabled=False, delete_cache=(3600, 86400)) as page:
         add_api(workbench)  # first: its names are the ones that programs rely on
         head = gr.HTML(panels.head(workbench.model_state()), elem_id="head")
+        if demo:
+            render_visitor(demo)
         with gr.Row(elem_id="bench"):
             with gr.Column(elem_id="library"):
                 library = render_library(workbench)
@@ -83,16 +92,33 @@ def launch(workbench: Workbench, **options: Any) -> Any:
     """Serve the page and get the model and the examples ready meanwhile; ``options`` go to gradio's ``launch``."""
     threading.Thread(target=take_in, args=(workbench,), daemon=True).start()
     workbench.jobs.start()
-    return (
-        build(workbench)
-        .queue(max_size=64)
-        .launch(
-            theme=theme(),
-            css_paths=[ASSETS / "app.css", ASSETS / "ccf.css", ASSETS / "desk.css"],
-            max_file_size=MAX_UPLOAD,
-            footer_links=[],
-            show_error=False,
-            mcp_server=True,
-            **options,
-        )
+    with ExitStack() as stack:
+        if workbench.settings.demo:
+            visitors = stack.enter_context(Visitors(workbench, workbench.settings.demo))
+            visitors.start()
+            return serve_demo(visitors, **options)
+        return serve(build(workbench), workbench.settings, **options)
+
+
+def serve_demo(visitors: Visitors, **options: Any) -> Any:
+    """Serve the page, on data of their own for each visitor."""
+    visiting = Visiting(visitors)
+    with visiting.building() as workbench:
+        page = build(workbench, visitors.demo)
+    door = Middleware(Door, visitors=visitors, max_upload=MAX_UPLOAD)
+    # Rendered on the server, a page would be fetched by it and not by the visitor.
+    options = {"head": head(), "ssr_mode": False, "app_kwargs": {"middleware": [door]}} | options
+    return serve(page, visitors.template.settings, **options)
+
+
+def serve(page: gr.Blocks, settings: Settings, **options: Any) -> Any:
+    return page.queue(max_size=64).launch(
+        theme=theme(),
+        css_paths=[ASSETS / "app.css", ASSETS / "ccf.css", ASSETS / "desk.css"],
+        max_file_size=MAX_UPLOAD,
+        footer_links=[],
+        show_error=False,
+        mcp_server=True,
+        auth=[*settings.login] or None,
+        **options,
     )

@@ -39,7 +39,6 @@ def amounts(view: Savings, dtype: str | None) -> list[Amount]:
 
 def render_savings(workbench: Workbench, library: Library) -> None:
     stops = Stops()
-    timing = workbench.measuring.timing
     document = gr.Dropdown(label="Document", choices=[], elem_id="savings-document")
     facts = gr.HTML(elem_id="savings-facts")
     with gr.Row(elem_classes="chart-grid"):
@@ -62,11 +61,11 @@ def render_savings(workbench: Workbench, library: Library) -> None:
     def written(sha: str | None) -> tuple[str, str]:
         if not sha:
             raise NoDocument("There is nothing to save; choose a document.")
-        view, times, info = workbench.savings(sha), timing.last(sha), workbench.info()
+        view, times, info = workbench.savings(sha), workbench.measuring.timing.last(sha), workbench.info()
         title = workbench.document(sha).title
         made = [
             Chart(BYTES, HELD, bytes_chart(amounts(view, info["dtype"]))),
-            Chart(LENGTHS, ledger.GROWTH, growth.bytes_by_length(view, timing.limit())),
+            Chart(LENGTHS, ledger.GROWTH, growth.bytes_by_length(view, workbench.measuring.timing.limit())),
         ]
         if times:
             made.append(Chart(CLOCK, ledger.TIMES, growth.seconds_by_length(times.points, times.ratio)))
@@ -99,6 +98,7 @@ def render_savings(workbench: Workbench, library: Library) -> None:
             )
         with sentences():
             view = workbench.savings(sha)
+            timing = workbench.measuring.timing
             limit, last = timing.limit(), timing.last(sha)
         dtype = workbench.info()["dtype"]
         return (
@@ -117,7 +117,9 @@ def render_savings(workbench: Workbench, library: Library) -> None:
             ended = bool(times.created_at)
             return ("" if ended else ledger.progress(times), *clocked(times, tokens or 0))
 
-        yield from stoppable(stops, request, partial(timing.measure, sha, int(ratio)), step, count=5)
+        yield from stoppable(
+            stops, request, partial(workbench.measuring.timing.measure, sha, int(ratio)), step, count=5
+        )
 
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     changes = [library.picked.change, library.changed.change]

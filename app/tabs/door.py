@@ -1,0 +1,213 @@
+"""The door of a demo: an ASGI middleware that lets a visitor to what is the visitor's, and to nothing else.
+
+Gradio itself tells visitors apart by a session hash that the browser chooses, keeps uploads under the SHA-256 of their
+bytes, and serves them to whoever names it. Here a request needs a token; a session belongs to the visitor who began it;
+uploads lie in a folder of the visitor's, and paths to anywhere else are refused; files are not served at all.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections import OrderedDict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from anyio.to_thread import run_sync
+from gradio.utils import get_upload_folder
+from gradio_client.utils import strip_invalid_filename_characters
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.errors import DemoFull, UnknownVisitor
+from app.tabs.visiting import HEADER
+from app.visitors import Visitors
+from store import StoreError
+
+VISITOR = "/visitor"
+API = "/gradio_api/"
+#: Tell nothing of anybody.
+OPEN = re.compile(r"(info|openapi\.json|startup-events|theme\.css|app_id|user|login_check|token|queue/status)/?|mcp/.*")
+#: Work on a session.
+OWN = re.compile(r"(queue/join|queue/data|cancel|reset|component_server)/?|(call|run|api|heartbeat)/.+")
+CLOSED = re.compile(r"/monitoring.*")
+#: What Gradio's own client does without a token.
+LISTENING = re.compile(r"queue/data|heartbeat/.+")
+MAX_SESSIONS = 10_000
+MAX_FILES = 20
+#: More than a page sends; texts are pasted into it.
+MAX_BODY = 25_000_000
+#: Gradio's own client, through which all calls over MCP go, has one session for everybody, which keeps nothing.
+SHARED = "mcp"
+
+
+class Door:
+    def __init__(self, app: ASGIApp, visitors: Visitors, max_upload: int) -> None:
+        self.app = app
+        self.visitors = visitors
+        self.max_upload = max_upload
+        self._sessions: OrderedDict[str, str] = OrderedDict()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            raise RuntimeError("A demo serves HTTP alone.")
+        request = Request(scope, receive)
+        try:
+            answer: Response | None = await self._answer(request)
+        except HTTPException as error:
+            answer = JSONResponse({"detail": error.detail}, error.status_code)
+        if answer is not None:
+            await answer(scope, receive, send)
+        elif request.method == "POST" and OWN.fullmatch(_path(scope).removeprefix(API)):
+            # What was read of the body is read again.
+            await self.app(scope, _replayed(await request.body(), receive), send)
+        else:
+            await self.app(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response | None:
+        """An answer of the door's own; None to let the request pass. Raises HTTPException to refuse it."""
+        path, token = _path(request.scope), request.headers.get(HEADER, "")
+        if path == VISITOR:
+            return await run_sync(self._visitor, request.method, token)
+        if CLOSED.fullmatch(path):
+            raise HTTPException(404, "There is nothing here.")
+        if not path.startswith(API) or OPEN.fullmatch(path.removeprefix(API)):
+            return None
+        wanted = path.removeprefix(API).rstrip("/")
+        try:
+            visitor = self.visitors.name(token)
+        except UnknownVisitor as error:
+            if not (request.headers.get("x-gradio-user") == SHARED and LISTENING.fullmatch(wanted)):
+                raise HTTPException(401, str(error)) from error
+            visitor = SHARED
+        if wanted == "upload" and request.method == "POST":
+            return JSONResponse(await self._upload(request, visitor))
+        if wanted == "upload_progress":
+            return PlainTextResponse('data: {"msg": "done"}\n\n', media_type="text/event-stream")
+        if not OWN.fullmatch(wanted):
+            raise HTTPException(404, "There is nothing here.")
+        await self._check(request, wanted, visitor)
+        return None
+
+    def _visitor(self, method: str, token: str) -> Response:
+        """POST: a token for somebody new, the same one for somebody known; PUT: a new one; DELETE: none any more."""
+        try:
+            if method == "POST":
+                return JSONResponse({"token": token if self.visitors.knows(token) else self.visitors.issue()})
+            if method == "PUT":
+                return JSONResponse({"token": self.visitors.rotate(token)})
+            if method == "DELETE":
+                self.visitors.forget(token)
+                return JSONResponse({"token": None})
+        except UnknownVisitor as error:
+            return JSONResponse({"detail": str(error)}, 401)
+        except (DemoFull, StoreError) as error:
+            return JSONResponse({"detail": str(error)}, 503)
+        return JSONResponse({"detail": "Use POST, PUT or DELETE."}, 405)
+
+    async def _check(self, request: Request, wanted: str, visitor: str) -> None:
+        """The session that a request names is the visitor's, and so are all files that it names."""
+        sessions = {request.query_params.get("session_hash")}
+        if wanted.startswith("heartbeat/"):
+            sessions.add(wanted.partition("/")[2])
+        if request.method == "POST":
+            if _length(request) > MAX_BODY:
+                raise HTTPException(413, f"Send at most {MAX_BODY // 1_000_000} MB at once.")
+            try:
+                body = json.loads(await request.body() or b"null")
+            except ValueError as error:
+                raise HTTPException(400, "Send JSON.") from error
+            if isinstance(body, dict):
+                sessions.add(body.get("session_hash"))
+            home = _home(visitor)
+            if not all(isinstance(path, str) and _within(path, home) for path in _paths(body)):
+                raise HTTPException(403, "Upload the file first: only files that you uploaded are taken.")
+        owner = SHARED if request.headers.get("x-gradio-user") == SHARED else visitor
+        for session in sessions - {None}:
+            if self._owner(str(session), owner) not in (owner, visitor, SHARED):
+                raise HTTPException(403, "This session is not yours: reload the page.")
+
+    def _owner(self, session: str, claimant: str) -> str:
+        """Whose a session is: of the first who named it."""
+        owner = self._sessions.setdefault(session, claimant)
+        self._sessions.move_to_end(session)
+        if len(self._sessions) > MAX_SESSIONS:
+            self._sessions.popitem(last=False)
+        return owner
+
+    async def _upload(self, request: Request, visitor: str) -> list[str]:
+        """Paths of the files that a request carries, each in a folder of its own within the visitor's."""
+        if _length(request) > self.max_upload:
+            raise HTTPException(413, f"Upload at most {self.max_upload // 1_000_000} MB at once.")
+        paths = []
+        async with request.form(max_files=MAX_FILES, max_fields=MAX_FILES) as form:
+            for file in form.getlist("files"):
+                if isinstance(file, UploadFile):
+                    paths.append(await run_sync(_keep, file, _home(visitor)))
+        return paths
+
+
+def _keep(file: UploadFile, home: Path) -> str:
+    folder = home / secrets.token_hex(16)
+    folder.mkdir(parents=True)
+    path = folder / (strip_invalid_filename_characters(Path(file.filename or "").name) or "file")
+    with path.open("xb") as kept:
+        while piece := file.file.read(1 << 20):
+            kept.write(piece)
+    return str(path)
+
+
+def _home(visitor: str) -> Path:
+    return Path(get_upload_folder()).resolve() / "visitors" / visitor
+
+
+def _within(path: str, home: Path) -> bool:
+    try:
+        return Path(path).resolve().is_relative_to(home)
+    except (OSError, ValueError):  # not a path at all
+        return False
+
+
+def _paths(value: Any) -> Iterator[Any]:
+    """All that gradio could take for a file: what stands under "path" or "url", at any depth."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            if one.get("path") is not None or "gradio.FileData" in str(one.get("meta")):
+                yield one.get("path")
+            waiting += one.values()
+        elif isinstance(one, list):
+            waiting += one
+
+
+def _path(scope: Scope) -> str:
+    return str(scope["path"]).removeprefix(scope.get("root_path", ""))
+
+
+def _length(request: Request) -> int:
+    length = request.headers.get("content-length", "")
+    if not length.isdecimal():
+        raise HTTPException(411, "Say how long the request is.")
+    return int(length)
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    told = False
+
+    async def again() -> Message:
+        nonlocal told
+        if told:
+            return await receive()
+        told = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again

@@ -1,0 +1,235 @@
+"""The visitors of a public demo: a folder and a workbench for each, one model for all.
+
+Nothing of two visitors is ever in one file: no query can forget to tell them apart, and what one of them stored makes
+nothing faster for another. A visitor is known by a token alone, of which the folder holds the SHA-256.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from app.caps import Demo
+from app.errors import DemoFull, UnknownVisitor
+from app.examples import MARK, take_in
+from app.workbench import Workbench
+
+FOLDER = "visitors"
+#: File in a visitor's folder: SHA-256 of the token, in hex; its time is that of the last sign of life.
+OWNER = "owner"
+SWEEP_EVERY_S = 60.0
+#: After which a workbench that nobody uses is closed; its folder stays.
+IDLE_S = 600.0
+TOUCH_EVERY_S = 60.0
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class _Visitor:
+    folder: Path
+    digest: str
+    seen: float
+    #: When its owner file was touched.
+    noted: float
+    workbench: Workbench | None = None
+
+
+class Visitors:
+    """Those of ``template``, whose model they share and with a copy of whose data each of them begins.
+
+    May be called from any thread. ``clock`` tells seconds since 1970.
+    """
+
+    def __init__(self, template: Workbench, demo: Demo, clock: Callable[[], float] = time.time) -> None:
+        self.template = template
+        self.demo = demo
+        self._clock = clock
+        self._home = template.settings.data_dir / FOLDER
+        self._lock = threading.RLock()
+        self._ending = threading.Event()
+        self._sweeper: threading.Thread | None = None
+        self._known: dict[str, _Visitor] = {}
+        self._home.mkdir(parents=True, exist_ok=True)
+        for folder in self._home.iterdir():
+            self._find(folder)
+
+    # Tokens
+
+    def issue(self) -> str:
+        """The token of a new visitor: 256 random bits, to be kept by the visitor alone.
+
+        Raises:
+            DemoFull: there are as many visitors as there may be, and all of them were here lately.
+            StoreUnavailable: there is no room for their data.
+        """
+        token = secrets.token_urlsafe(32)
+        with self._lock:
+            self._make_room()
+            folder = self._home / secrets.token_hex(8)
+            folder.mkdir()
+            try:
+                self.template.store.copy_to(folder / self.template.settings.database.name)
+                mark = self.template.settings.data_dir / MARK
+                if mark.exists():
+                    shutil.copy(mark, folder / MARK)
+                _write(folder, _digest(token))
+            except BaseException:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
+            self._find(folder)
+        return token
+
+    def knows(self, token: str) -> bool:
+        with self._lock:
+            return _digest(token) in self._known
+
+    def rotate(self, token: str) -> str:
+        """A new token for the same visitor; the old one is nobody's from now on. Raises UnknownVisitor."""
+        new = secrets.token_urlsafe(32)
+        with self._lock:
+            visitor = self._visitor(token)
+            _write(visitor.folder, _digest(new))
+            del self._known[visitor.digest]
+            visitor.digest = _digest(new)
+            self._known[visitor.digest] = visitor
+        return new
+
+    def forget(self, token: str) -> None:
+        """Delete all that a visitor has. Raises UnknownVisitor."""
+        with self._lock:
+            visitor = self._known.pop(self._visitor(token).digest)
+        _delete(visitor)
+
+    # Their data
+
+    def name(self, token: str) -> str:
+        """Of the visitor's folder: says which visitor it is without telling the token. Raises UnknownVisitor."""
+        with self._lock:
+            return self._visitor(token).folder.name
+
+    def workbench(self, token: str) -> Workbench:
+        """The visitor's own, its queue being worked off; a sign of life. Raises UnknownVisitor."""
+        with self._lock:
+            visitor = self._visitor(token)
+            self._touch(visitor)
+            if visitor.workbench is None:
+                settings = self.template.settings
+                own = replace(settings, data_dir=visitor.folder, demo=None, caps=self.demo.caps, login=())
+                visitor.workbench = self.template.beside(own)
+                visitor.workbench.jobs.start()
+                # What the template did not have yet; nothing, unless this is the first minute of the demo.
+                threading.Thread(target=take_in, args=(visitor.workbench,), daemon=True).start()
+            return visitor.workbench
+
+    # Their end
+
+    def start(self) -> None:
+        """Sweep every minute, on a thread of its own."""
+        self._sweeper = threading.Thread(target=self._sweep_on, daemon=True)
+        self._sweeper.start()
+
+    def sweep(self) -> None:
+        """Delete those whose time is over; close the workbenches that nobody uses and that have nothing to do."""
+        now = self._clock()
+        with self._lock:
+            over = [v for v in self._known.values() if now - v.seen > self.demo.ttl_s]
+            for visitor in over:
+                del self._known[visitor.digest]
+            resting = []
+            for visitor in self._known.values():
+                used = visitor.workbench
+                if used is not None and now - visitor.seen > IDLE_S and not _busy(used):
+                    visitor.workbench = None
+                    resting.append(used)
+        for visitor in over:
+            _delete(visitor)
+        for workbench in resting:
+            workbench.close()
+
+    def close(self) -> None:
+        """Close every workbench but the template; nothing is deleted."""
+        self._ending.set()
+        if self._sweeper is not None:
+            self._sweeper.join()
+        with self._lock:
+            for visitor in self._known.values():
+                if visitor.workbench is not None:
+                    visitor.workbench.close()
+            self._known.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _visitor(self, token: str) -> _Visitor:
+        visitor = self._known.get(_digest(token))
+        if visitor is None:
+            raise UnknownVisitor("This demo does not know you, or no longer: reload the page, or ask for a new token.")
+        return visitor
+
+    def _find(self, folder: Path) -> None:
+        """Take note of a visitor's folder, and delete one that is not whole."""
+        owner = folder / OWNER
+        if not owner.is_file():
+            shutil.rmtree(folder, ignore_errors=True)
+            return
+        digest = owner.read_text(encoding="ascii")
+        seen = owner.stat().st_mtime
+        self._known[digest] = _Visitor(folder, digest, seen, seen)
+
+    def _touch(self, visitor: _Visitor) -> None:
+        visitor.seen = self._clock()
+        if visitor.seen - visitor.noted > TOUCH_EVERY_S:
+            os.utime(visitor.folder / OWNER, (visitor.seen, visitor.seen))
+            visitor.noted = visitor.seen
+
+    def _make_room(self) -> None:
+        if len(self._known) < self.demo.visitors:
+            return
+        longest = min(self._known.values(), key=lambda visitor: visitor.seen)
+        if self._clock() - longest.seen < self.demo.spared_s:
+            raise DemoFull("This demo has as many visitors as it can take: come back later, or run it yourself.")
+        del self._known[longest.digest]
+        _delete(longest)
+
+    def _sweep_on(self) -> None:
+        while not self._ending.wait(SWEEP_EVERY_S):
+            try:
+                self.sweep()
+            except Exception:  # a full or failing disk: another try in a minute
+                logger.exception("Visitors could not be swept")
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _write(folder: Path, digest: str) -> None:
+    partial = folder / f"{OWNER}.partial"
+    partial.write_text(digest, encoding="ascii")
+    partial.replace(folder / OWNER)
+
+
+def _busy(workbench: Workbench) -> bool:
+    return any(job.state in ("queued", "running") for job in workbench.jobs.list())
+
+
+def _delete(visitor: _Visitor) -> None:
+    if visitor.workbench is not None:
+        visitor.workbench.close()
+    shutil.rmtree(visitor.folder, ignore_errors=True)
