@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from ccf_core.segment import Span, text_sha256
 from store import Document, Store
 
 PASTED_TITLE = 60
+Admitted = Callable[[str], object]
 
 
 class Intake:
@@ -44,13 +45,21 @@ class Intake:
         """The title given to pasted text, or its beginning."""
         return one_line(title) or one_line(text[:300])[:PASTED_TITLE]
 
-    def ingest(self, data: bytes, filename: str, progress: Progress, cancelled: Cancelled, title: str = "") -> Ingested:
-        """See ``Workbench.ingest``."""
+    def ingest(
+        self,
+        data: bytes,
+        filename: str,
+        progress: Progress,
+        cancelled: Cancelled,
+        title: str = "",
+        admitted: Admitted | None = None,
+    ) -> Ingested:
+        """See ``Workbench.ingest``; for ``admitted`` see ``received``."""
         started = time.perf_counter()
         progress(IngestProgress("received"))
         progress(IngestProgress("text"))
         document = self.read(data, filename, cancelled)
-        with self.received(document, len(data), title) as stored:
+        with self.received(document, len(data), title, admitted) as stored:
             reading = time.perf_counter() - started
             done = self.compress(stored.sha256, progress, cancelled)
         return replace(done, seconds=done.seconds + reading, notes=document.notes)
@@ -70,11 +79,17 @@ class Intake:
             self.caps.check(self.store, nbytes)
 
     @contextmanager
-    def received(self, document: ReadDocument, source_bytes: int, title: str = "") -> Iterator[Document]:
-        """A text, stored; one that the block finds too long goes again, unless it was there before."""
+    def received(
+        self, document: ReadDocument, source_bytes: int, title: str = "", admitted: Admitted | None = None
+    ) -> Iterator[Document]:
+        """A text, stored; one that the block finds too long goes again, unless it was there before.
+
+        A file that was let in when it was queued needs no room any more: ``admitted`` is told its document in the
+        transaction that stores it, so that it is never counted twice.
+        """
         with self.store.transaction():
             known = self.store.documents.find(text_sha256(document.text)) is not None
-            if not known:
+            if not known and admitted is None:
                 self.check_room(len(document.text.encode()))
             stored = self.store.documents.add(
                 document.text,
@@ -83,6 +98,8 @@ class Intake:
                 pages=_every_page(document.pages),
                 source_bytes=source_bytes,
             )
+            if admitted is not None:
+                admitted(stored.sha256)
         try:
             yield stored
         except DocumentTooLong:

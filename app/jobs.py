@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -182,7 +183,8 @@ class Jobs:
             data = self.store.jobs.data(job.id)
             if data is None:
                 raise JobNotFound(job.id)
-            done = self.intake.ingest(data, "pasted.txt" if job.title else job.name, note, cancelled, job.title)
+            name, admitted = "pasted.txt" if job.title else job.name, partial(self.store.jobs.read, job.id)
+            done = self.intake.ingest(data, name, note, cancelled, job.title, admitted)
         outcome = Outcome(
             done.document.title, done.tokens, done.segments, done.stored_bytes, done.seconds, done.tokens_per_s,
             done.from_cache, done.notes,

@@ -128,11 +128,10 @@ class Jobs:
             db.table("jobs").delete_where("state = 'stored'")
 
     def waiting(self) -> tuple[int, int]:
-        """How many files are queued, or failed before their text was stored, and their bytes."""
+        """Of how many files the text is not stored yet, whatever their state, and their bytes."""
         with self._connections.reading() as db:
             count, nbytes = db.execute(
-                "SELECT count(*), coalesce(sum(length(data)), 0) FROM jobs"
-                " WHERE data IS NOT NULL AND state != 'running'"
+                "SELECT count(*), coalesce(sum(length(data)), 0) FROM jobs WHERE data IS NOT NULL"
             ).fetchone()
         return int(count), int(nbytes)
 

@@ -36,6 +36,8 @@ def test_usage_counts_documents_and_files_that_wait(store, add):
     store.jobs.add("b.txt", b"4567")
     assert (store.usage().documents, store.usage().nbytes) == (3, 5 + 3 + 4)
     running = store.jobs.take()
-    assert (store.usage().documents, store.usage().nbytes) == (2, 5 + 4)
-    store.jobs.fail(running.id, "no")
+    assert store.usage().documents == 3
+    store.jobs.read(running.id, add("123").sha256)
+    assert (store.usage().documents, store.usage().nbytes) == (3, 5 + 3 + 4)
+    store.jobs.fail(store.jobs.take().id, "no")
     assert store.usage().documents == 3
