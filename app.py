@@ -12,6 +12,7 @@ import sys
 
 from app.errors import BadSetting
 from app.settings import Settings
+from app.snapshot import Snapshots, restore
 from app.tabs.page import launch
 from app.workbench import Workbench
 from store import StoreError
@@ -19,11 +20,13 @@ from store import StoreError
 
 def main() -> int:
     try:
-        workbench = Workbench(Settings.from_env())
-    except (BadSetting, StoreError) as error:
+        settings = Settings.from_env()
+        restore(settings)
+        workbench = Workbench(settings)
+    except (BadSetting, StoreError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
-    with workbench:
+    with workbench, Snapshots(workbench):
         launch(workbench)
     return 0
 

@@ -19,6 +19,8 @@ MEMORY_DTYPES = ("bfloat16", "int8", "int4")
 MB = 1_000_000
 #: In a demo, unless set: of each visitor's memories, and of each document (whose memory takes 58 MB at most).
 DEMO_MEMORY_CAP_MB, DEMO_MAX_TOKENS = 100, 20_000
+#: Where a Space finds its storage bucket.
+LASTING = Path("/data")
 DEFAULT_ADAPTER = Path(__file__).resolve().parent.parent / "assets" / "adapter"
 
 
@@ -46,6 +48,8 @@ class Settings:
         1 or 0; without it, on a Hugging Face Space alone). Of it ``CCF_VISITOR_DOCUMENTS``, ``CCF_VISITOR_MB``,
         ``CCF_VISITOR_HOURS`` and ``CCF_VISITORS``; ``memory_cap_bytes`` is then of each visitor's.
     caps : of one visitor's library.
+    snapshot : folder on a disk that lasts, for a copy of the database, None for no copy (``CCF_SNAPSHOT``; without it,
+        on a Hugging Face Space, /data where that is mounted).
     login : names and passwords that open the page, none to leave it open (``CCF_LOGIN`` = name:password,…).
     """
 
@@ -61,6 +65,7 @@ class Settings:
     memory_dtype: Literal["bfloat16", "int8", "int4"] = "int8"
     demo: Demo | None = None
     caps: Caps | None = None
+    snapshot: Path | None = None
     login: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
     @property
@@ -88,6 +93,7 @@ class Settings:
             kv_budget=KVBudget.parse(given["CCF_KV_BUDGET"]) if "CCF_KV_BUDGET" in given else None,
             memory_dtype=_memory_dtype(given.get("CCF_MEMORY_DTYPE", cls.memory_dtype)),
             demo=demo,
+            snapshot=_snapshot(given),
             login=_login(given.get("CCF_LOGIN", "")),
         )
 
@@ -101,6 +107,12 @@ def _demo(given: Mapping[str, str]) -> Demo | None:
     )
     hours = _number(given, "CCF_VISITOR_HOURS", int(Demo.ttl_s) // 3600)
     return Demo(caps, hours * 3600.0, _number(given, "CCF_VISITORS", Demo.visitors))
+
+
+def _snapshot(given: Mapping[str, str]) -> Path | None:
+    if "CCF_SNAPSHOT" in given:
+        return _folder(given["CCF_SNAPSHOT"])
+    return LASTING / "ccf-workbench" if "SPACE_ID" in given and os.access(LASTING, os.W_OK) else None
 
 
 def _login(value: str) -> tuple[tuple[str, str], ...]:

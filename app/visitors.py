@@ -125,7 +125,9 @@ class Visitors:
             self._touch(visitor)
             if visitor.workbench is None:
                 settings = self.template.settings
-                own = replace(settings, data_dir=visitor.folder, demo=None, caps=self.demo.caps, login=())
+                own = replace(
+                    settings, data_dir=visitor.folder, demo=None, caps=self.demo.caps, login=(), snapshot=None
+                )
                 visitor.workbench = self.template.beside(own)
                 visitor.workbench.jobs.start()
                 # What the template did not have yet; nothing, unless this is the first minute of the demo.

@@ -2,16 +2,29 @@
 (() => {
     const KEY = "ccf-visitor", HEADER = "x-ccf-visitor";
     const plain = window.fetch.bind(window);
-    const shelf = (() => {
+    const open = name => {
         try {
-            localStorage.setItem(`${KEY}-try`, "1");
-            localStorage.removeItem(`${KEY}-try`);
-            return localStorage;
+            window[name].setItem(`${KEY}-try`, "1");
+            window[name].removeItem(`${KEY}-try`);
+            return true;
         } catch {
-            return null; // blocked, as in an iframe of another site: the key lives as long as the page
+            // Blocked, as in an iframe of another site: what the page keeps lives as long as the page.
+            const held = new Map();
+            const shelf = {
+                getItem: item => held.get(String(item)) ?? null,
+                setItem: (item, value) => { held.set(String(item), String(value)); },
+                removeItem: item => { held.delete(String(item)); },
+                key: at => [...held.keys()][at] ?? null,
+                clear: () => held.clear(),
+                get length() { return held.size; },
+            };
+            Object.defineProperty(window, name, {value: shelf, configurable: true});
+            return false;
         }
-    })();
-    let key = shelf?.getItem(KEY) ?? null;
+    };
+    open("sessionStorage");
+    const kept = open("localStorage");
+    let key = localStorage.getItem(KEY);
 
     const show = state => { document.documentElement.dataset.kept = state; };
     const call = async method => {
@@ -21,10 +34,10 @@
         const said = await answer.json();
         if (!answer.ok) throw new Error(said.detail);
         key = said.token;
-        if (key) shelf?.setItem(KEY, key);
-        else shelf?.removeItem(KEY);
+        if (key) localStorage.setItem(KEY, key);
+        else localStorage.removeItem(KEY);
     };
-    const ready = call("POST").then(() => show(shelf ? "kept" : "page"), () => show("full"));
+    const ready = call("POST").then(() => show(kept ? "kept" : "page"), () => show("full"));
 
     window.fetch = async (input, init = {}) => {
         const url = new URL(input instanceof Request ? input.url : input, document.baseURI);
@@ -35,7 +48,7 @@
         const answer = await plain(input, {...init, headers});
         // The server has forgotten this visitor: begin anew.
         if (answer.status === 401 && key) {
-            if (shelf?.getItem(KEY) === key) shelf.removeItem(KEY); // another tab may have a new one
+            if (localStorage.getItem(KEY) === key) localStorage.removeItem(KEY); // another tab may have a new one
             key = null;
             location.reload();
         }

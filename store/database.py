@@ -91,6 +91,12 @@ class Store:
         waiting, files = self.jobs.waiting()
         return StoreUsage(documents + waiting, texts + files)
 
+    def version(self) -> tuple[int, float]:
+        """Another value after every write, by whichever process: the size and time of the files that grow."""
+        files = (self.path.with_name(self.path.name + suffix) for suffix in ("", "-wal"))
+        states = [file.stat() for file in files if file.exists()]
+        return sum(state.st_size for state in states), max(state.st_mtime for state in states)
+
     def copy_to(self, path: Path) -> None:
         """Write all that is stored now to a new file at `path`, whoever writes meanwhile; its folder must be there.
 

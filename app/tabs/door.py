@@ -32,12 +32,12 @@ from store import StoreError
 VISITOR = "/visitor"
 API = "/gradio_api/"
 #: Tell nothing of anybody.
-OPEN = re.compile(r"(info|openapi\.json|startup-events|theme\.css|app_id|user|login_check|token|queue/status)/?|mcp/.*")
+OPEN = re.compile(
+    r"(info|openapi\.json|startup-events|theme\.css|app_id|user|login_check|token|queue/status)/?|(mcp|heartbeat)/.*"
+)
 #: Work on a session.
-OWN = re.compile(r"(queue/join|queue/data|cancel|reset|component_server)/?|(call|run|api|heartbeat)/.+")
+OWN = re.compile(r"(queue/join|queue/data|cancel|reset|component_server)/?|(call|run|api)/.+")
 CLOSED = re.compile(r"/monitoring.*")
-#: What Gradio's own client does without a token.
-LISTENING = re.compile(r"queue/data|heartbeat/.+")
 MAX_SESSIONS = 10_000
 MAX_FILES = 20
 #: More than a page sends; texts are pasted into it.
@@ -85,7 +85,7 @@ class Door:
         try:
             visitor = self.visitors.name(token)
         except UnknownVisitor as error:
-            if not (request.headers.get("x-gradio-user") == SHARED and LISTENING.fullmatch(wanted)):
+            if not (request.headers.get("x-gradio-user") == SHARED and wanted == "queue/data"):
                 raise HTTPException(401, str(error)) from error
             visitor = SHARED
         if wanted == "upload" and request.method == "POST":
@@ -94,7 +94,7 @@ class Door:
             return PlainTextResponse('data: {"msg": "done"}\n\n', media_type="text/event-stream")
         if not OWN.fullmatch(wanted):
             raise HTTPException(404, "There is nothing here.")
-        await self._check(request, wanted, visitor)
+        await self._check(request, visitor)
         return None
 
     def _visitor(self, method: str, token: str) -> Response:
@@ -113,11 +113,9 @@ class Door:
             return JSONResponse({"detail": str(error)}, 503)
         return JSONResponse({"detail": "Use POST, PUT or DELETE."}, 405)
 
-    async def _check(self, request: Request, wanted: str, visitor: str) -> None:
+    async def _check(self, request: Request, visitor: str) -> None:
         """The session that a request names is the visitor's, and so are all files that it names."""
         sessions = {request.query_params.get("session_hash")}
-        if wanted.startswith("heartbeat/"):
-            sessions.add(wanted.partition("/")[2])
         if request.method == "POST":
             if _length(request) > MAX_BODY:
                 raise HTTPException(413, f"Send at most {MAX_BODY // 1_000_000} MB at once.")

@@ -1,0 +1,90 @@
+"""A public demo in the browser: each visitor alone, with and without the browser's storage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser import steps
+from tests.browser.conftest import served
+
+pytestmark = pytest.mark.browser
+#: What an iframe of another site meets where the browser blocks its storage.
+BLOCKED = """for (const name of ["localStorage", "sessionStorage"]) Object.defineProperty(window, name, {
+    get() { throw new DOMException("blocked", "SecurityError"); }, configurable: true});"""
+NOTE = ("note.txt", "text/plain", b"A private note: the vault opens on Thursday. " * 8)
+
+
+@pytest.fixture(scope="module")
+def demo(tiny_folders: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    base, adapter = tiny_folders
+    with served(tmp_path_factory.mktemp("demo"), CCF_BASE=str(base), CCF_ADAPTER=str(adapter), CCF_DEMO="1") as address:
+        yield address
+
+
+@pytest.fixture
+def other(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """``other(blocked)``: a page in a browser profile of its own."""
+    contexts = []
+
+    def arrive(blocked: bool = False) -> Page:
+        context = browser.new_context()
+        context.set_default_timeout(steps.PATIENCE)
+        if blocked:
+            context.add_init_script(BLOCKED)
+        contexts.append(context)
+        return context.new_page()
+
+    yield arrive
+    for context in contexts:
+        context.close()
+
+
+def test_what_one_visitor_adds_no_other_sees(page: Page, demo: str, other: Callable[..., Page]) -> None:
+    steps.visit(page, demo)
+    expect(page.locator(".visitor-kept")).to_be_visible()
+    steps.upload(page, NOTE)
+    expect(steps.listed(page).filter(has_text="note")).to_have_count(1)
+    # The work of this button runs on a thread of its own, which must know its visitor too.
+    page.get_by_role("tab", name="Inspect").click()
+    page.locator("#reconstruct").click()
+    expect(page.locator("#diff")).to_contain_text("ROUGE-L")
+    second = other()
+    steps.visit(second, demo)
+    expect(steps.listed(second).filter(has_text="note")).to_have_count(0)
+    again = page.context.new_page()
+    steps.visit(again, demo)
+    expect(steps.listed(again).filter(has_text="note")).to_have_count(1)
+
+
+def test_without_storage_a_visitor_lasts_as_long_as_the_page(demo: str, other: Callable[..., Page]) -> None:
+    page = other(blocked=True)
+    steps.visit(page, demo)
+    expect(page.locator(".visitor-page")).to_be_visible()
+    expect(page.locator(".visitor-kept")).to_be_hidden()
+    steps.upload(page, NOTE)
+    expect(steps.listed(page).filter(has_text="note")).to_have_count(1)
+    page.reload()
+    expect(steps.listed(page)).not_to_have_count(0)
+    expect(steps.listed(page).filter(has_text="note")).to_have_count(0)
+
+
+def test_a_key_is_rotated_and_all_is_deleted_on_request(demo: str, other: Callable[..., Page]) -> None:
+    page = other()
+    steps.visit(page, demo)
+    steps.upload(page, NOTE)
+    kept = "localStorage.getItem('ccf-visitor')"
+    before = page.evaluate(kept)
+    page.get_by_role("button", name="New key").click()
+    expect(page.locator("#visitor-said")).to_contain_text("opens nothing")
+    assert page.evaluate(kept) != before
+    page.reload()
+    expect(steps.listed(page).filter(has_text="note")).to_have_count(1)
+    page.on("dialog", lambda dialog: dialog.accept())
+    with page.expect_navigation():
+        page.get_by_role("button", name="Delete all of mine").click()
+    expect(steps.listed(page)).not_to_have_count(0)
+    expect(steps.listed(page).filter(has_text="note")).to_have_count(0)
