@@ -5,13 +5,18 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
+from gradio_client import Client
+from gradio_client.exceptions import AuthenticationError
 
 from app.caps import Caps, Demo
 from app.errors import BadSetting, DemoFull, LibraryFull, NotInDemo, UnknownVisitor
 from app.settings import Settings
+from app.tabs.page import build, serve
 from app.visitors import IDLE_S, Visitors
 from app.workbench import Workbench
 
@@ -144,3 +149,20 @@ def test_names_and_passwords_come_from_the_environment() -> None:
     assert "one two" not in repr(settings)
     with pytest.raises(BadSetting, match="name:password"):
         Settings.from_env({"CCF_LOGIN": "ann"})
+
+
+def test_a_login_comes_before_everything(settings: Settings) -> None:
+    with Workbench(replace(settings, login=(("ann", "secret"),))) as workbench:
+        app, address, _ = serve(
+            build(workbench), workbench.settings, server_name="127.0.0.1", prevent_thread_lock=True, quiet=True
+        )
+        try:
+            assert httpx.get(f"{address}config").status_code == 401
+            assert httpx.post(f"{address}gradio_api/call/documents", json={"data": []}).status_code == 401
+            with pytest.raises(AuthenticationError):
+                Client(address, auth=("ann", "wrong"), verbose=False)
+            client = Client(address, auth=("ann", "secret"), verbose=False, analytics_enabled=False)
+            assert client.predict(api_name="/documents") == []
+            client.close()
+        finally:
+            app.get_blocks().close(verbose=False)
