@@ -36,9 +36,9 @@ As tools for a language model, over the Model Context Protocol (streamable HTTP)
 
 A tool's result is text: the value as Python writes it.
 
-In a [public demo](deployment.md) every request carries the token of a visitor, in the header `x-ccf-visitor`, and reaches
-that visitor's documents alone. `POST /visitor` gives one to somebody new, `PUT` replaces it, `DELETE` deletes all that the
-visitor has; the page copies its own with *Copy my key*:
+In a [public demo](deployment.md) every request carries the key of a visitor, in the header `x-ccf-visitor`, and reaches
+that visitor's documents alone. `POST /visitor` gives one to somebody new, `PUT` replaces it, `DELETE` deletes all that
+the visitor has; the page copies its own with *Copy my key*:
 
 ```python
 token = httpx.post("https://demo.example/visitor").json()["token"]

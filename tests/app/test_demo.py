@@ -43,7 +43,14 @@ class Guest:
 
 
 @pytest.fixture(scope="module")
-def visitors(tiny_model_folders: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visitors]:
+def uploads(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("uploads")
+
+
+@pytest.fixture(scope="module")
+def visitors(
+    tiny_model_folders: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory, uploads: Path
+) -> Iterator[Visitors]:
     base, adapter = tiny_model_folders
     home = tmp_path_factory.mktemp("demo")
     settings = Settings(home / "data", adapter=adapter, base=str(base), device="cpu", dtype="float32")
@@ -52,14 +59,14 @@ def visitors(tiny_model_folders: tuple[Path, Path], tmp_path_factory: pytest.Tem
         (home / "data" / "examples-taken-in").write_text(
             "\n".join(path.name for path in (Path(__file__).parents[2] / "assets" / "examples").iterdir())
         )
-        with Visitors(template, Demo(CAPS)) as visitors:
+        with Visitors(template, Demo(CAPS), uploads / "visitors") as visitors:
             yield visitors
 
 
 @pytest.fixture(scope="module")
-def address(visitors: Visitors, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def address(visitors: Visitors, uploads: Path) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("uploads")))
+        patch.setenv("GRADIO_TEMP_DIR", str(uploads))
         app, address, _ = serve_demo(visitors, server_name="127.0.0.1", prevent_thread_lock=True, quiet=True)
         yield address
         app.get_blocks().close(verbose=False)
@@ -176,6 +183,18 @@ def test_files_are_served_to_nobody_and_taken_from_their_owner_alone(
     assert bob.http.get("gradio_api/deep_link?session_hash=a").status_code == 404
     assert bob.titles() == {"Example"}
     assert alice.call("/ingest", handle_file(path))["document"]["title"] == "plan"
+    assert alice.http.delete("visitor").status_code == 200
+    assert not Path(uploaded).exists()
+
+
+def test_uploads_have_an_end(guest: Callable[[], Guest], tmp_path: Path) -> None:
+    alice, path = guest(), tmp_path / "large.txt"
+    path.write_bytes(b"0" * 30_000_000)
+    codes = [alice.http.post("gradio_api/upload", files={"files": path.open("rb")}).status_code for _ in range(4)]
+    assert codes == [200, 200, 200, 429]
+    path.write_bytes(b"0" * 50_000_001)
+    refused = alice.http.post("gradio_api/upload", files={"files": path.open("rb")})
+    assert (refused.status_code, "at most 50 MB" in refused.text) == (413, True)
 
 
 def test_a_session_belongs_to_who_began_it(two: tuple[Guest, Guest, str]) -> None:
