@@ -24,6 +24,8 @@ from app.visitors import Visitors
 from app.workbench import Workbench
 
 SECRET = "The vault opens on Thursday."
+#: Of a busy machine.
+PATIENCE_S = 120.0
 CAPS = Caps(documents=4, nbytes=20_000)
 
 
@@ -78,10 +80,10 @@ def guest(address: str, tmp_path: Path) -> Iterator[Callable[[], Guest]]:
     made: list[Guest] = []
 
     def arrive() -> Guest:
-        token = httpx.post(f"{address}visitor").json()["token"]
+        token = httpx.post(f"{address}visitor", timeout=PATIENCE_S).json()["token"]
         headers = {HEADER: token}
         client = Client(address, verbose=False, analytics_enabled=False, headers=headers, download_files=tmp_path)
-        made.append(Guest(token, client, httpx.Client(base_url=address, headers=headers)))
+        made.append(Guest(token, client, httpx.Client(base_url=address, headers=headers, timeout=PATIENCE_S)))
         return made[-1]
 
     yield arrive
@@ -158,10 +160,17 @@ def test_without_a_token_there_is_nothing(two: tuple[Guest, Guest, str], address
     for token in ("", "guessed", two[0].token[:-1]):
         headers = {HEADER: token, "x-gradio-user": "mcp"}
         for path in ("queue/join", "call/documents", "run/documents", "api/documents", "upload", "reset", "cancel"):
-            answer = httpx.post(f"{address}gradio_api/{path}", headers=headers, json={"data": [], "session_hash": "s"})
+            answer = httpx.post(
+                f"{address}gradio_api/{path}",
+                headers=headers,
+                json={"data": [], "session_hash": "s"},
+                timeout=PATIENCE_S,
+            )
             assert answer.status_code == 401
             assert "reload the page" in answer.json()["detail"]
-        assert httpx.get(f"{address}gradio_api/call/documents/x", headers=headers).status_code == 401
+        assert (
+            httpx.get(f"{address}gradio_api/call/documents/x", headers=headers, timeout=PATIENCE_S).status_code == 401
+        )
 
 
 def test_files_are_served_to_nobody_and_taken_from_their_owner_alone(
@@ -218,7 +227,7 @@ def test_page_handlers_know_their_visitor(two: tuple[Guest, Guest, str], visitor
         answer = bob.http.post(
             "gradio_api/run/predict",
             json={"data": [sha] * len(handler["inputs"]), "fn_index": handler["id"], "session_hash": f"bob-{number}"},
-            timeout=60,
+            timeout=PATIENCE_S,
         )
         said.append(answer.text)
     assert not [text for text in said if "Thursday" in text or "Alice" in text]
@@ -235,7 +244,10 @@ def test_a_token_is_kept_hashed_and_rotated_on_request(guest: Callable[[], Guest
     assert alice.http.post("visitor").json()["token"] == alice.token
     new = alice.http.put("visitor").json()["token"]
     assert not visitors.knows(alice.token)
-    assert httpx.put(alice.http.base_url.join("visitor"), headers={HEADER: alice.token}).status_code == 401
+    assert (
+        httpx.put(alice.http.base_url.join("visitor"), headers={HEADER: alice.token}, timeout=PATIENCE_S).status_code
+        == 401
+    )
     folder = visitors.template.settings.data_dir / "visitors" / visitors.name(new)
     assert (folder / "owner").read_text() == hashlib.sha256(new.encode()).hexdigest()
     stored = b"".join(file.read_bytes() for file in folder.parent.rglob("*") if file.is_file())
@@ -270,7 +282,7 @@ def test_tools_over_mcp_have_the_same_door(two: tuple[Guest, Guest, str], addres
 
     def call(token: str, name: str, **arguments: Any) -> tuple[bool, str]:
         async def session() -> Any:
-            client = httpx.AsyncClient(headers={HEADER: token}, timeout=60)
+            client = httpx.AsyncClient(headers={HEADER: token}, timeout=PATIENCE_S)
             connection = streamable_http_client(f"{address}gradio_api/mcp/", http_client=client)
             async with connection as (read, write, _), ClientSession(read, write) as opened:
                 await opened.initialize()

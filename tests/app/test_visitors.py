@@ -161,8 +161,8 @@ def test_a_login_comes_before_everything(settings: Settings) -> None:
             build(workbench), workbench.settings, server_name="127.0.0.1", prevent_thread_lock=True, quiet=True
         )
         try:
-            assert httpx.get(f"{address}config").status_code == 401
-            assert httpx.post(f"{address}gradio_api/call/documents", json={"data": []}).status_code == 401
+            assert httpx.get(f"{address}config", timeout=120).status_code == 401
+            assert httpx.post(f"{address}gradio_api/call/documents", json={"data": []}, timeout=120).status_code == 401
             with pytest.raises(ValueError, match="Could not login"):
                 Client(address, auth=("ann", "wrong"), verbose=False)
             client = Client(address, auth=("ann", "secret"), verbose=False, analytics_enabled=False)
