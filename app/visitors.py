@@ -31,6 +31,8 @@ SWEEP_EVERY_S = 60.0
 #: After which a workbench that nobody uses is closed; its folder stays.
 IDLE_S = 600.0
 TOUCH_EVERY_S = 60.0
+#: After which an upload is long in the database, or nowhere.
+UPLOADED_S = 1800.0
 
 logger = logging.getLogger(__name__)
 
@@ -48,12 +50,14 @@ class _Visitor:
 class Visitors:
     """Those of ``template``, whose model they share and with a copy of whose data each of them begins.
 
-    May be called from any thread. ``clock`` tells seconds since 1970.
+    May be called from any thread. ``uploads``: where a folder with each visitor's name holds what is on its way in.
+    ``clock`` tells seconds since 1970.
     """
 
-    def __init__(self, template: Workbench, demo: Demo, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, template: Workbench, demo: Demo, uploads: Path, clock: Callable[[], float] = time.time) -> None:
         self.template = template
         self.demo = demo
+        self.uploads = uploads.resolve()
         self._clock = clock
         self._home = template.settings.data_dir / FOLDER
         self._lock = threading.RLock()
@@ -109,7 +113,7 @@ class Visitors:
         """Delete all that a visitor has. Raises UnknownVisitor."""
         with self._lock:
             visitor = self._known.pop(self._visitor(token).digest)
-        _delete(visitor)
+        self._delete(visitor)
 
     # Their data
 
@@ -155,9 +159,12 @@ class Visitors:
                     visitor.workbench = None
                     resting.append(used)
         for visitor in over:
-            _delete(visitor)
+            self._delete(visitor)
         for workbench in resting:
             workbench.close()
+        for kept in self.uploads.glob("*/*"):
+            if now - kept.stat().st_mtime > UPLOADED_S:
+                shutil.rmtree(kept, ignore_errors=True)
 
     def close(self) -> None:
         """Close every workbench but the template; nothing is deleted."""
@@ -207,7 +214,13 @@ class Visitors:
         if self._clock() - longest.seen < self.demo.spared_s:
             raise DemoFull("This demo has as many visitors as it can take: come back later, or run it yourself.")
         del self._known[longest.digest]
-        _delete(longest)
+        self._delete(longest)
+
+    def _delete(self, visitor: _Visitor) -> None:
+        if visitor.workbench is not None:
+            visitor.workbench.close()
+        shutil.rmtree(visitor.folder, ignore_errors=True)
+        shutil.rmtree(self.uploads / visitor.folder.name, ignore_errors=True)
 
     def _sweep_on(self) -> None:
         while not self._ending.wait(SWEEP_EVERY_S):
@@ -229,9 +242,3 @@ def _write(folder: Path, digest: str) -> None:
 
 def _busy(workbench: Workbench) -> bool:
     return any(job.state in ("queued", "running") for job in workbench.jobs.list())
-
-
-def _delete(visitor: _Visitor) -> None:
-    if visitor.workbench is not None:
-        visitor.workbench.close()
-    shutil.rmtree(visitor.folder, ignore_errors=True)

@@ -1,8 +1,8 @@
 """Prepare the folder of a Hugging Face Space from this checkout, and check it: ``python tools/space.py FOLDER``.
 
-The folder holds what git has at HEAD and a Space needs, a README.md whose front matter tells the Space how to run it, and
-requirements with one version of torch. It is what is pushed to the Space; nothing is sent from here. The checks alone:
-``python tools/space.py --check FOLDER``. Exit code 2 and a sentence for each thing to mend.
+The folder holds what git has at HEAD and a Space needs, a README.md whose front matter tells the Space how to run it,
+and requirements with one version of torch. It is what is pushed to the Space; nothing is sent from here. The checks
+alone: ``python tools/space.py --check FOLDER``. Exit code 2 and a sentence for each thing to mend.
 """
 
 from __future__ import annotations

@@ -36,6 +36,15 @@ As tools for a language model, over the Model Context Protocol (streamable HTTP)
 
 A tool's result is text: the value as Python writes it.
 
+In a [public demo](deployment.md) every request carries the key of a visitor, in the header `x-ccf-visitor`, and reaches
+that visitor's documents alone. `POST /visitor` gives one to somebody new, `PUT` replaces it, `DELETE` deletes all that
+the visitor has; the page copies its own with *Copy my key*:
+
+```python
+token = httpx.post("https://demo.example/visitor").json()["token"]
+workbench = Client("https://demo.example", headers={"x-ccf-visitor": token})
+```
+
 What a caller can mend comes back as an error of one sentence that says how. Documents are named by the SHA-256 of their
 text, as `/documents` lists them; segments are counted from 0; bytes are bytes."""
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from anyio.to_thread import run_sync
-from gradio.utils import get_upload_folder
 from gradio_client.utils import strip_invalid_filename_characters
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
@@ -125,7 +124,7 @@ class Door:
                 raise HTTPException(400, "Send JSON.") from error
             if isinstance(body, dict):
                 sessions.add(body.get("session_hash"))
-            home = _home(visitor)
+            home = self.visitors.uploads / visitor
             if not all(isinstance(path, str) and _within(path, home) for path in _paths(body)):
                 raise HTTPException(403, "Upload the file first: only files that you uploaded are taken.")
         owner = SHARED if request.headers.get("x-gradio-user") == SHARED else visitor
@@ -143,13 +142,17 @@ class Door:
 
     async def _upload(self, request: Request, visitor: str) -> list[str]:
         """Paths of the files that a request carries, each in a folder of its own within the visitor's."""
-        if _length(request) > self.max_upload:
+        home = self.visitors.uploads / visitor
+        length, waiting = _length(request), sum(file.stat().st_size for file in home.glob("*/*"))
+        if length > self.max_upload:
             raise HTTPException(413, f"Upload at most {self.max_upload // 1_000_000} MB at once.")
+        if length + waiting > 2 * self.max_upload:
+            raise HTTPException(429, "You uploaded much: upload more in half an hour.")
         paths = []
         async with request.form(max_files=MAX_FILES, max_fields=MAX_FILES) as form:
             for file in form.getlist("files"):
                 if isinstance(file, UploadFile):
-                    paths.append(await run_sync(_keep, file, _home(visitor)))
+                    paths.append(await run_sync(_keep, file, home))
         return paths
 
 
@@ -161,10 +164,6 @@ def _keep(file: UploadFile, home: Path) -> str:
         while piece := file.file.read(1 << 20):
             kept.write(piece)
     return str(path)
-
-
-def _home(visitor: str) -> Path:
-    return Path(get_upload_folder()).resolve() / "visitors" / visitor
 
 
 def _within(path: str, home: Path) -> bool:

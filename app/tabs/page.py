@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
 
 from app import panels
@@ -33,11 +34,14 @@ from app.workbench import Workbench
 
 ASSETS = Path(__file__).parents[2] / "assets"
 MAX_UPLOAD = 50_000_000
+#: How long Gradio keeps files that went through it.
+UPLOADS_S = 86_400
 
 
 def build(workbench: Workbench, demo: Demo | None = None) -> gr.Blocks:
     """The page of a workbench, or of a demo. Nothing of a visitor is kept in it but ids."""
-    with gr.Blocks(title="CCF Workbench", analytics_enabled=False, delete_cache=(3600, 86400)) as page:
+    kept_s = int(min(demo.ttl_s if demo else UPLOADS_S, UPLOADS_S))
+    with gr.Blocks(title="CCF Workbench", analytics_enabled=False, delete_cache=(min(kept_s, 3600), kept_s)) as page:
         add_api(workbench)  # first: its names are the ones that programs rely on
         head = gr.HTML(panels.head(workbench.model_state()), elem_id="head")
         if demo:
@@ -94,7 +98,8 @@ def launch(workbench: Workbench, **options: Any) -> Any:
     workbench.jobs.start()
     with ExitStack() as stack:
         if workbench.settings.demo:
-            visitors = stack.enter_context(Visitors(workbench, workbench.settings.demo))
+            uploads = Path(get_upload_folder()) / "visitors"
+            visitors = stack.enter_context(Visitors(workbench, workbench.settings.demo, uploads))
             visitors.start()
             return serve_demo(visitors, **options)
         return serve(build(workbench), workbench.settings, **options)

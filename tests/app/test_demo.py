@@ -24,6 +24,8 @@ from app.visitors import Visitors
 from app.workbench import Workbench
 
 SECRET = "The vault opens on Thursday."
+#: Of a busy machine.
+PATIENCE_S = 120.0
 CAPS = Caps(documents=4, nbytes=20_000)
 
 
@@ -43,7 +45,14 @@ class Guest:
 
 
 @pytest.fixture(scope="module")
-def visitors(tiny_model_folders: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visitors]:
+def uploads(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("uploads")
+
+
+@pytest.fixture(scope="module")
+def visitors(
+    tiny_model_folders: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory, uploads: Path
+) -> Iterator[Visitors]:
     base, adapter = tiny_model_folders
     home = tmp_path_factory.mktemp("demo")
     settings = Settings(home / "data", adapter=adapter, base=str(base), device="cpu", dtype="float32")
@@ -52,14 +61,14 @@ def visitors(tiny_model_folders: tuple[Path, Path], tmp_path_factory: pytest.Tem
         (home / "data" / "examples-taken-in").write_text(
             "\n".join(path.name for path in (Path(__file__).parents[2] / "assets" / "examples").iterdir())
         )
-        with Visitors(template, Demo(CAPS)) as visitors:
+        with Visitors(template, Demo(CAPS), uploads / "visitors") as visitors:
             yield visitors
 
 
 @pytest.fixture(scope="module")
-def address(visitors: Visitors, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def address(visitors: Visitors, uploads: Path) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("uploads")))
+        patch.setenv("GRADIO_TEMP_DIR", str(uploads))
         app, address, _ = serve_demo(visitors, server_name="127.0.0.1", prevent_thread_lock=True, quiet=True)
         yield address
         app.get_blocks().close(verbose=False)
@@ -71,10 +80,10 @@ def guest(address: str, tmp_path: Path) -> Iterator[Callable[[], Guest]]:
     made: list[Guest] = []
 
     def arrive() -> Guest:
-        token = httpx.post(f"{address}visitor").json()["token"]
+        token = httpx.post(f"{address}visitor", timeout=PATIENCE_S).json()["token"]
         headers = {HEADER: token}
         client = Client(address, verbose=False, analytics_enabled=False, headers=headers, download_files=tmp_path)
-        made.append(Guest(token, client, httpx.Client(base_url=address, headers=headers)))
+        made.append(Guest(token, client, httpx.Client(base_url=address, headers=headers, timeout=PATIENCE_S)))
         return made[-1]
 
     yield arrive
@@ -151,10 +160,17 @@ def test_without_a_token_there_is_nothing(two: tuple[Guest, Guest, str], address
     for token in ("", "guessed", two[0].token[:-1]):
         headers = {HEADER: token, "x-gradio-user": "mcp"}
         for path in ("queue/join", "call/documents", "run/documents", "api/documents", "upload", "reset", "cancel"):
-            answer = httpx.post(f"{address}gradio_api/{path}", headers=headers, json={"data": [], "session_hash": "s"})
+            answer = httpx.post(
+                f"{address}gradio_api/{path}",
+                headers=headers,
+                json={"data": [], "session_hash": "s"},
+                timeout=PATIENCE_S,
+            )
             assert answer.status_code == 401
             assert "reload the page" in answer.json()["detail"]
-        assert httpx.get(f"{address}gradio_api/call/documents/x", headers=headers).status_code == 401
+        assert (
+            httpx.get(f"{address}gradio_api/call/documents/x", headers=headers, timeout=PATIENCE_S).status_code == 401
+        )
 
 
 def test_files_are_served_to_nobody_and_taken_from_their_owner_alone(
@@ -176,6 +192,18 @@ def test_files_are_served_to_nobody_and_taken_from_their_owner_alone(
     assert bob.http.get("gradio_api/deep_link?session_hash=a").status_code == 404
     assert bob.titles() == {"Example"}
     assert alice.call("/ingest", handle_file(path))["document"]["title"] == "plan"
+    assert alice.http.delete("visitor").status_code == 200
+    assert not Path(uploaded).exists()
+
+
+def test_uploads_have_an_end(guest: Callable[[], Guest], tmp_path: Path) -> None:
+    alice, path = guest(), tmp_path / "large.txt"
+    path.write_bytes(b"0" * 30_000_000)
+    codes = [alice.http.post("gradio_api/upload", files={"files": path.open("rb")}).status_code for _ in range(4)]
+    assert codes == [200, 200, 200, 429]
+    path.write_bytes(b"0" * 50_000_001)
+    refused = alice.http.post("gradio_api/upload", files={"files": path.open("rb")})
+    assert (refused.status_code, "at most 50 MB" in refused.text) == (413, True)
 
 
 def test_a_session_belongs_to_who_began_it(two: tuple[Guest, Guest, str]) -> None:
@@ -199,7 +227,7 @@ def test_page_handlers_know_their_visitor(two: tuple[Guest, Guest, str], visitor
         answer = bob.http.post(
             "gradio_api/run/predict",
             json={"data": [sha] * len(handler["inputs"]), "fn_index": handler["id"], "session_hash": f"bob-{number}"},
-            timeout=60,
+            timeout=PATIENCE_S,
         )
         said.append(answer.text)
     assert not [text for text in said if "Thursday" in text or "Alice" in text]
@@ -216,7 +244,10 @@ def test_a_token_is_kept_hashed_and_rotated_on_request(guest: Callable[[], Guest
     assert alice.http.post("visitor").json()["token"] == alice.token
     new = alice.http.put("visitor").json()["token"]
     assert not visitors.knows(alice.token)
-    assert httpx.put(alice.http.base_url.join("visitor"), headers={HEADER: alice.token}).status_code == 401
+    assert (
+        httpx.put(alice.http.base_url.join("visitor"), headers={HEADER: alice.token}, timeout=PATIENCE_S).status_code
+        == 401
+    )
     folder = visitors.template.settings.data_dir / "visitors" / visitors.name(new)
     assert (folder / "owner").read_text() == hashlib.sha256(new.encode()).hexdigest()
     stored = b"".join(file.read_bytes() for file in folder.parent.rglob("*") if file.is_file())
@@ -251,7 +282,7 @@ def test_tools_over_mcp_have_the_same_door(two: tuple[Guest, Guest, str], addres
 
     def call(token: str, name: str, **arguments: Any) -> tuple[bool, str]:
         async def session() -> Any:
-            client = httpx.AsyncClient(headers={HEADER: token}, timeout=60)
+            client = httpx.AsyncClient(headers={HEADER: token}, timeout=PATIENCE_S)
             connection = streamable_http_client(f"{address}gradio_api/mcp/", http_client=client)
             async with connection as (read, write, _), ClientSession(read, write) as opened:
                 await opened.initialize()

@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
+from gradio_client import Client
 
 from app.caps import Caps, Demo
 from app.errors import BadSetting, DemoFull, LibraryFull, NotInDemo, UnknownVisitor
 from app.settings import Settings
+from app.tabs.page import build, serve
 from app.visitors import IDLE_S, Visitors
 from app.workbench import Workbench
 
@@ -25,13 +29,13 @@ def later() -> list[float]:
 
 
 @pytest.fixture
-def visitors(settings: Settings, later: list[float]) -> Iterator[Visitors]:
+def visitors(settings: Settings, later: list[float], tmp_path: Path) -> Iterator[Visitors]:
     with Workbench(settings) as template:
         # All examples are as good as taken in.
         examples = Path(__file__).parents[2] / "assets" / "examples"
         (settings.data_dir / "examples-taken-in").write_text("\n".join(file.name for file in examples.iterdir()))
         demo = Demo(Caps(documents=3, nbytes=5_000), ttl_s=HOUR, visitors=3)
-        with Visitors(template, demo, lambda: time.time() + later[-1]) as opened:
+        with Visitors(template, demo, tmp_path / "uploads", lambda: time.time() + later[-1]) as opened:
             yield opened
 
 
@@ -44,10 +48,15 @@ def test_data_are_deleted_when_their_time_is_over(
 ) -> None:
     gone, here = visitors.issue(), visitors.issue()
     visitors.workbench(gone).ingest_text(prose(40))
+    for token in (gone, here):
+        upload = visitors.uploads / visitors.name(token) / "random" / "file.txt"
+        upload.parent.mkdir(parents=True)
+        upload.write_text("text")
     later.append(HOUR * 0.9)
     visitors.workbench(here)
     visitors.sweep()
     assert visitors.knows(gone)
+    assert not list(visitors.uploads.glob("*/*"))  # long taken in
     later.append(HOUR * 1.1)
     visitors.sweep()
     assert not visitors.knows(gone)
@@ -90,7 +99,7 @@ def test_visitors_outlive_a_restart_and_half_made_ones_do_not(
     os.utime(owner, (time.time() - 2 * HOUR,) * 2)
     (settings.data_dir / "visitors" / "half").mkdir()
     visitors.close()
-    with Visitors(visitors.template, visitors.demo) as again:
+    with Visitors(visitors.template, visitors.demo, visitors.uploads) as again:
         again.sweep()
         assert [view.title for view in again.workbench(token).documents()] == ["Kept"]
         assert not again.knows(old)
@@ -144,3 +153,20 @@ def test_names_and_passwords_come_from_the_environment() -> None:
     assert "one two" not in repr(settings)
     with pytest.raises(BadSetting, match="name:password"):
         Settings.from_env({"CCF_LOGIN": "ann"})
+
+
+def test_a_login_comes_before_everything(settings: Settings) -> None:
+    with Workbench(replace(settings, login=(("ann", "secret"),))) as workbench:
+        app, address, _ = serve(
+            build(workbench), workbench.settings, server_name="127.0.0.1", prevent_thread_lock=True, quiet=True
+        )
+        try:
+            assert httpx.get(f"{address}config", timeout=120).status_code == 401
+            assert httpx.post(f"{address}gradio_api/call/documents", json={"data": []}, timeout=120).status_code == 401
+            with pytest.raises(ValueError, match="Could not login"):
+                Client(address, auth=("ann", "wrong"), verbose=False)
+            client = Client(address, auth=("ann", "secret"), verbose=False, analytics_enabled=False)
+            assert client.predict(api_name="/documents") == []
+            client.close()
+        finally:
+            app.get_blocks().close(verbose=False)
