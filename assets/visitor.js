@@ -37,21 +37,23 @@
         if (key) localStorage.setItem(KEY, key);
         else localStorage.removeItem(KEY);
     };
-    const ready = call("POST").then(() => show(kept ? "kept" : "page"), () => show("full"));
+    let ready = call("POST").then(() => show(kept ? "kept" : "page"), () => show("full"));
 
     window.fetch = async (input, init = {}) => {
         const url = new URL(input instanceof Request ? input.url : input, document.baseURI);
         if (url.origin !== location.origin) return plain(input, init);
         await ready;
+        const sent = key;
         const headers = new Headers(init.headers ?? (input instanceof Request ? input.headers : undefined));
-        if (key) headers.set(HEADER, key);
-        const answer = await plain(input, {...init, headers});
+        if (sent) headers.set(HEADER, sent);
+        const answer = await plain(input instanceof Request ? input.clone() : input, {...init, headers});
+        if (answer.status !== 401 || !sent) return answer;
+        await ready;
+        if (sent !== key) return window.fetch(input, init); // it was on its way when the key changed
         // The server has forgotten this visitor: begin anew.
-        if (answer.status === 401 && key) {
-            if (localStorage.getItem(KEY) === key) localStorage.removeItem(KEY); // another tab may have a new one
-            key = null;
-            location.reload();
-        }
+        if (localStorage.getItem(KEY) === sent) localStorage.removeItem(KEY); // another tab may have a new one
+        key = null;
+        location.reload();
         return answer;
     };
 
@@ -64,7 +66,9 @@
                 await navigator.clipboard.writeText(key);
                 said.textContent = "Copied: who has it can do all that you can.";
             } else if (act === "rotate") {
-                await call("PUT");
+                const changed = call("PUT");
+                ready = changed.catch(() => {});
+                await changed;
                 said.textContent = "The old key opens nothing any more.";
             } else if (confirm("Delete all documents, conversations and memories of yours?")) {
                 await call("DELETE");

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser import steps
 from tests.browser.conftest import served
@@ -78,9 +78,16 @@ def test_a_key_is_rotated_and_all_is_deleted_on_request(demo: str, other: Callab
     steps.upload(page, NOTE)
     kept = "localStorage.getItem('ccf-visitor')"
     before = page.evaluate(kept)
+    # A request that is under way with the old key when the key changes is sent again with the new one.
+    under_way: list[Route] = []
+    page.route("**/gradio_api/call/late", lambda route: under_way.append(route), times=1)
+    page.evaluate("() => { window.late = fetch('gradio_api/call/late', {method: 'POST', body: '{}'}); }")
     page.get_by_role("button", name="New key").click()
     expect(page.locator("#visitor-said")).to_contain_text("opens nothing")
     assert page.evaluate(kept) != before
+    under_way[0].continue_()
+    assert page.evaluate("() => window.late.then(answer => answer.status)") == 422  # let in, and found empty
+    assert page.evaluate(kept) is not None
     page.reload()
     expect(steps.listed(page).filter(has_text="note")).to_have_count(1)
     page.on("dialog", lambda dialog: dialog.accept())
