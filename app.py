@@ -10,6 +10,9 @@ os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 import sys
 
+if os.environ.get("SPACES_ZERO_GPU"):
+    import spaces  # noqa: F401  (before torch, which it changes)
+
 from app.errors import BadSetting
 from app.settings import Settings
 from app.snapshot import Snapshots, restore

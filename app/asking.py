@@ -16,7 +16,7 @@ from app.followups import History, earlier_turns, turns
 from app.library import page_at
 from app.memories import Memories
 from app.views import AnswerView, Cancelled, EvidenceView, Progress, Reader, TimingsView, never, silent
-from ccf_core import Answer, Focus, KVMemory
+from ccf_core import CCF, Answer, Focus, KVMemory
 from ccf_core.baselines import BASELINES
 from ccf_core.evaluation.metrics import abstains
 from ccf_core.focus import TEXT, positions
@@ -120,16 +120,19 @@ class Asking:
             asked = replace(asked, history=earlier)
             pieces = cast(
                 Generator[str | Answer],
-                ccf.answer(
+                self.memories.model.compute(
+                    ccf,
+                    CCF.answer,
                     asked.text,
                     memory,
                     max_new_tokens,
                     stream=True,
                     reader=reader,
                     input_ids=input_ids,
-                    cancelled=stop,
                     history=asked.history,
                     focus=Focus(budget, in_full),
+                    tokens=(len(input_ids), max_new_tokens),
+                    cancelled=stop,
                 ),
             )
             # A reader that leaves early must stop the model before the next one gets it.

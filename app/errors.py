@@ -18,6 +18,10 @@ class ModelNotReady(WorkbenchError):
     """The model could not be loaded, for a reason that is not the adapter's or the base's own."""
 
 
+class GPUTakenBack(WorkbenchError):
+    """A GPU that was lent by the call was gone before the work was done."""
+
+
 class UnknownAdapter(WorkbenchError):
     """There is no such adapter folder to choose."""
 

@@ -65,10 +65,10 @@ class Inspecting:
         ccf = self.memories.model.load()
         memory = recalled.memory
         with self.memories.model.turn(cancelled):
-            outputs = ccf.reconstruct_ids(memory, cancelled=cancelled)
-            judged = [_judge(ccf, memory.select([i]), ids) for i, ids in enumerate(outputs)]
+            read = memory.slots, memory.tokens
+            outputs = list(self.memories.model.compute(ccf, reconstructed, memory, tokens=read, cancelled=cancelled))
         result = []
-        for i, (ids, (words, kv_bytes)) in enumerate(zip(outputs, judged, strict=True)):
+        for i, (ids, words, kv_bytes) in enumerate(outputs):
             span = memory.spans[i]
             wanted = tokens.segment(span.index)
             result.append(
@@ -125,11 +125,14 @@ class Inspecting:
         )
 
 
-def _judge(ccf: CCF, memory: KVMemory, ids: Sequence[int]) -> tuple[tuple[Word, ...], int]:
-    """Words of a greedy reconstruction with their probabilities, and the bytes of what it was read from."""
-    prefix = ccf.decoder.prefix(memory)
-    log_probabilities = ccf.decoder.score(prefix, [ccf.config.repeat_token], ids).tolist()
-    return _words(ccf, ids, log_probabilities), prefix.nbytes
+def reconstructed(
+    ccf: CCF, memory: KVMemory, cancelled: Cancelled
+) -> Iterator[tuple[list[int], tuple[Word, ...], int]]:
+    """Of every segment its greedy reconstruction: the ids, words with their probabilities, bytes it was read from."""
+    for i, ids in enumerate(ccf.reconstruct_ids(memory, cancelled=cancelled)):
+        prefix = ccf.decoder.prefix(memory.select([i]))
+        log_probabilities = ccf.decoder.score(prefix, [ccf.config.repeat_token], ids).tolist()
+        yield ids, _words(ccf, ids, log_probabilities), prefix.nbytes
 
 
 def _words(ccf: CCF, ids: Sequence[int], log_probabilities: Sequence[float]) -> tuple[Word, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextvars import Context, copy_context
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -67,6 +68,8 @@ class Jobs:
         self._ending = threading.Event()
         self._cancelled: set[int] = set()
         self._steps: dict[int, IngestProgress] = {}
+        #: In which a job was asked for: where GPUs are lent by the call, they are lent to whoever asks.
+        self._contexts: dict[int, Context] = {}
         self._worker: threading.Thread | None = None
 
     # Into the queue
@@ -101,6 +104,7 @@ class Jobs:
     def retry(self, job: int) -> None:
         """Queue a failed job again. Raises JobNotFound."""
         self._cancelled.discard(job)
+        self._contexts[job] = copy_context()
         self.store.jobs.retry(job)
         self._added.set()
 
@@ -109,6 +113,7 @@ class Jobs:
         if self.store.jobs.get(job).state == "running" and self._worker is not None:
             self._cancelled.add(job)
         else:
+            self._contexts.pop(job, None)
             self.store.jobs.delete(job)
 
     def clear(self) -> None:
@@ -137,7 +142,8 @@ class Jobs:
         if job is None:
             return False
         try:
-            self._do(job)
+            # One that an earlier process left is nobody's.
+            self._contexts.pop(job.id, Context()).run(self._do, job)
         except Cancelled:
             if self._ending.is_set():
                 self.store.jobs.requeue()
@@ -198,6 +204,7 @@ class Jobs:
         return self._add(job)
 
     def _add(self, job: Job) -> JobView:
+        self._contexts[job.id] = copy_context()
         self._added.set()
         return self._view(job)
 

@@ -16,6 +16,7 @@ from app.pairing import Pairing
 from app.remembered import Remembered
 from app.views import Cancelled, Reconstruction, never
 from app.words import key_sentence, sums, word_starts
+from ccf_core import CCF, KVMemory
 from ccf_core.inspection import TextAttention, slot_map, text_attention
 from ccf_core.segment import tokenize
 from ccf_core.surgery import Cut, answer_from
@@ -174,16 +175,10 @@ class Looking:
         memory = self.memories.recall(sha256, ratio, [segment], cancelled=cancelled).memory
         ccf = self.memories.model.load()
         with self.memories.model.turn(cancelled):
-            prefix = ccf.decoder.prefix(memory)
-
-            def said(barred: Sequence[int] = ()) -> str:
-                ids = answer_from(ccf, prefix, SUMMARY_QUESTION, SUMMARY_TOKENS, cancelled, barred=barred)
-                return str(ccf.tokenizer.decode(ids, skip_special_tokens=True)).strip()
-
-            summary = said()
-            abstained = summary == ABSTENTION
-            if abstained:
-                summary = said(ccf.tokenizer(ABSTENTION, add_special_tokens=False)["input_ids"][:1])
+            read = memory.slots, 2 * SUMMARY_TOKENS
+            ((summary, abstained),) = self.memories.model.compute(
+                ccf, _summarised, memory, tokens=read, cancelled=cancelled
+            )
         key = looked.key_sentence
         made = SummaryView(sha256, segment, ratio, SUMMARY_QUESTION, summary, key, memory.slots, abstained)
         # Nothing is kept of a document that was deleted meanwhile.
@@ -272,13 +267,33 @@ class Looking:
         key = (sha256, segment, 0, self.memories.model.key)
         if (known := self._attention.get(key)) is None:
             text, span = self.store.documents.text(sha256), document.spans[segment]
+            ids = document.segment(segment)
             with self.memories.model.turn(cancelled):
                 _, offsets = tokenize(text, ccf.tokenizer)
-                looked = text_attention(ccf.encoder, document.segment(segment), ccf.config.finest)
+                (looked,) = self.memories.model.compute(ccf, _attention, ids, tokens=(len(ids), 0), cancelled=cancelled)
             starts = tuple(start - span.char_start for start, _ in offsets[span.start : span.end])
             known = looked, _Text(text[span.char_start : span.char_end], starts)
             self._attention.put(key, known)
         return known
+
+
+def _attention(ccf: CCF, input_ids: Sequence[int], cancelled: Cancelled) -> Iterator[TextAttention]:
+    yield text_attention(ccf.encoder, input_ids, ccf.config.finest)
+
+
+def _summarised(ccf: CCF, memory: KVMemory, cancelled: Cancelled) -> Iterator[tuple[str, bool]]:
+    """A memory in one sentence, and whether the decoder first said that this is not in the document."""
+    prefix = ccf.decoder.prefix(memory)
+
+    def said(barred: Sequence[int] = ()) -> str:
+        ids = answer_from(ccf, prefix, SUMMARY_QUESTION, SUMMARY_TOKENS, cancelled, barred=barred)
+        return str(ccf.tokenizer.decode(ids, skip_special_tokens=True)).strip()
+
+    summary = said()
+    abstained = summary == ABSTENTION
+    if abstained:
+        summary = said(ccf.tokenizer(ABSTENTION, add_special_tokens=False)["input_ids"][:1])
+    yield summary, abstained
 
 
 def _slot_views(levels: Sequence[int], ends: Sequence[int]) -> tuple[SlotView, ...]:

@@ -6,7 +6,8 @@ What is stored is never encoded again, what is damaged is never served.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 
 from app.errors import DocumentTooLong, NoSegment, NotAnswerable
 from app.model import Model, model_key
@@ -152,17 +153,17 @@ class Memories:
         at_start = done = total - sum(len(document.spans[i]) for i in segments)
         progress(IngestProgress("memory", done, total))
         started = time.perf_counter()
-        encoded = ccf.encode(document, segments)
-        for _ in segments:
-            if cancelled():
-                raise WasCancelled("Compression was cancelled; the segments that were finished are kept.")
-            with self.model.turn(cancelled):
-                index, blocks = next(encoded)
-            parts = [(index, level, data) for level, data in packed(blocks, self.dtype)]
-            self.store.memories.put_many(document.sha256, key, parts)
-            done += len(document.spans[index])
-            seconds_a_token = (time.perf_counter() - started) / (done - at_start)
-            progress(IngestProgress("memory", done, total, (total - done) * seconds_a_token))
+        tokens = total - at_start, 0
+        with closing(
+            self.model.compute(ccf, encoded, document, segments, self.dtype, tokens=tokens, cancelled=cancelled)
+        ) as pieces:
+            for _ in segments:
+                with self.model.turn(cancelled):
+                    index, levels = next(pieces)
+                self.store.memories.put_many(document.sha256, key, [(index, level, data) for level, data in levels])
+                done += len(document.spans[index])
+                seconds_a_token = (time.perf_counter() - started) / (done - at_start)
+                progress(IngestProgress("memory", done, total, (total - done) * seconds_a_token))
 
     def recall(
         self,
@@ -238,6 +239,18 @@ class Memories:
         if new:
             notes.append(f"The database did not hold {new} {of}; compressed now, from the text.")
         return tuple(notes)
+
+
+def encoded(
+    ccf: CCF, document: Segmented, segments: Sequence[int], dtype: MemoryDtype, cancelled: Cancelled
+) -> Iterator[tuple[int, list[tuple[int, bytes]]]]:
+    """(segment, ``packed`` levels), as they get ready. Raises Cancelled, of ccf_core."""
+    pieces = ccf.encode(document, segments)
+    for _ in segments:
+        if cancelled():
+            raise WasCancelled("Compression was cancelled; the segments that were finished are kept.")
+        index, blocks = next(pieces)
+        yield index, packed(blocks, dtype)
 
 
 def packed(blocks: Mapping[int, Block], dtype: MemoryDtype) -> list[tuple[int, bytes]]:

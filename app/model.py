@@ -6,12 +6,13 @@ import dataclasses
 import hashlib
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import ccf_core
+from app import lending
 from app.errors import ModelNotReady, UnknownAdapter
 from app.settings import Settings
 from app.turns import Turns
@@ -25,6 +26,7 @@ CONFIG = "ccf.json"
 #: Folder, in the data folder, of adapters to choose from besides the one of the settings.
 ADAPTERS = "adapters"
 
+T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 
@@ -70,7 +72,7 @@ class Model:
             except BaseException:
                 self.adapter = before
                 if self.ccf is not None:
-                    self.state = _ready(self.ccf)
+                    self.state = self._ready(self.ccf)
                 raise
 
     def adapters(self) -> list[Path]:
@@ -115,6 +117,26 @@ class Model:
         with self._using.turn(cancelled), enough_memory():
             yield
 
+    def compute(
+        self,
+        ccf: CCF,
+        work: Callable[..., Iterable[T]],
+        *args: Any,
+        tokens: tuple[int, int],
+        cancelled: Cancelled = never,
+        **options: Any,
+    ) -> Generator[T]:
+        """Pieces of ``work(ccf, *args, cancelled=cancelled, **options)``, done where the model computes.
+
+        The caller holds a ``turn``. Where GPUs are lent by the call that is another process: ``work`` is a function of
+        a module, what it takes and gives can be pickled and lies on the CPU, and ``tokens`` says how many it reads and,
+        at most, writes. Raises what ``work`` raises, and GPUTakenBack.
+        """
+        if self.settings.lent and ccf is self.ccf:
+            yield from lending.borrow(ccf, work, args, options, tokens, cancelled)
+        else:
+            yield from work(ccf, *args, cancelled=cancelled, **options)
+
     def key_of(self, ccf: CCF) -> str:
         """Under which the store keeps what ``ccf`` makes, in the dtype of the settings; see ``model_key``."""
         return model_key(ccf, self.settings.memory_dtype)
@@ -126,7 +148,7 @@ class Model:
             "version": ccf_core.__version__,
             "base": ccf and ccf.base.id,
             "adapter": ccf and ccf.adapter_fingerprint,
-            "device": ccf and str(ccf.model.device),
+            "device": ccf and self._device(ccf),
             "dtype": ccf and str(ccf.model.dtype).removeprefix("torch."),
             "memory_dtype": self.settings.memory_dtype,
             "card": _card(self.adapter),
@@ -154,8 +176,15 @@ class Model:
                 raise
             logger.exception("The model could not be loaded.")
             raise ModelNotReady(message) from error
+        lending.offer(ccf)
         self.ccf, self.key = ccf, key
-        self.state = _ready(ccf)
+        self.state = self._ready(ccf)
+
+    def _ready(self, ccf: CCF) -> ModelState:
+        return ModelState("ready", 1.0, f"{ccf.base.id} on {self._device(ccf)}")
+
+    def _device(self, ccf: CCF) -> str:
+        return "a GPU lent by the call" if self.settings.lent else str(ccf.model.device)
 
     def _read(self, adapter: Path, progress: LoadProgress | None = None) -> CCF:
         s = self.settings
@@ -174,10 +203,6 @@ def _card(adapter: Path) -> dict[str, Any]:
 
 def _sentence(error: BaseException) -> str:
     return f"The model could not be loaded ({type(error).__name__}: {error}); mend that, try again."
-
-
-def _ready(ccf: CCF) -> ModelState:
-    return ModelState("ready", 1.0, f"{ccf.base.id} on {ccf.model.device}")
 
 
 def model_key(ccf: CCF, stored: str) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from app.errors import NotAnswerable, WorkbenchError
 from app.memories import Memories
 from app.views import Cancelled
-from ccf_core import CCF
+from ccf_core import CCF, KVMemory
 from ccf_core.answer import question_prompt
 from ccf_core.decoder import Prefix
 from ccf_core.evaluation.metrics import rouge_l
@@ -69,16 +69,25 @@ class Operating:
         original = self.memories.segmented(sha256, cancelled).segment(segment)
         ccf = self.memories.model.load()
         with self.memories.model.turn(cancelled):
-            reading = Reading(ccf, question, original, cancelled)
-            prefixes = [operate(ccf, memory, Cut()), operate(ccf, memory, cut)]
-            # With nothing switched off there is one memory to read.
-            outputs = [reading.read(prefixes[0])]
-            outputs.append(reading.read(prefixes[1]) if cut else outputs[0])
-            target = reading.target(outputs[0])
-            intact, operated = (
-                reading.judge(prefix, ids, target) for prefix, ids in zip(prefixes, outputs, strict=True)
+            read = 2 * memory.slots, 2 * max(ANSWER_TOKENS, len(original))
+            intact, operated = self.memories.model.compute(
+                ccf, _operated, memory, cut, question, original, tokens=read, cancelled=cancelled
             )
-        return Operation(sha256, segment, ratio, reading.question, described(cut), intact, operated)
+        return Operation(sha256, segment, ratio, question.strip(), described(cut), intact, operated)
+
+
+def _operated(
+    ccf: CCF, memory: KVMemory, cut: Cut, question: str, original: Sequence[int], cancelled: Cancelled
+) -> Iterator[Outcome]:
+    """What the decoder makes of the intact memory, then of the operated one."""
+    reading = Reading(ccf, question, original, cancelled)
+    prefixes = [operate(ccf, memory, Cut()), operate(ccf, memory, cut)]
+    # With nothing switched off there is one memory to read.
+    outputs = [reading.read(prefixes[0])]
+    outputs.append(reading.read(prefixes[1]) if cut else outputs[0])
+    target = reading.target(outputs[0])
+    for prefix, ids in zip(prefixes, outputs, strict=True):
+        yield reading.judge(prefix, ids, target)
 
 
 class Reading:

@@ -44,6 +44,8 @@ class Settings:
         (``CCF_KV_BUDGET``).
     memory_dtype : in which memories are stored, and held until they are read (``CCF_MEMORY_DTYPE``). What the database
         holds in a more exact one becomes this one when it is needed next, without being compressed again.
+    lent : GPUs are lent by the call (ZeroGPU): the model stays on the CPU, and the work goes to where one is
+        (``SPACES_ZERO_GPU``).
     demo : data of their own for every visitor, deleted after a while; None for a workbench of one's own (``CCF_DEMO`` =
         1 or 0; without it, on a Hugging Face Space alone). Of it ``CCF_VISITOR_DOCUMENTS``, ``CCF_VISITOR_MB``,
         ``CCF_VISITOR_HOURS`` and ``CCF_VISITORS``; ``memory_cap_bytes`` is then of each visitor's.
@@ -63,6 +65,7 @@ class Settings:
     allow_other_base: bool = False
     kv_budget: KVBudget | None = None
     memory_dtype: Literal["bfloat16", "int8", "int4"] = "int8"
+    lent: bool = False
     demo: Demo | None = None
     caps: Caps | None = None
     snapshot: Path | None = None
@@ -79,19 +82,21 @@ class Settings:
         An empty variable counts as unset.
         """
         given = {name: value for name, value in environ.items() if value.strip()}
-        demo = _demo(given)
+        demo, lent = _demo(given), _yes(given.get("SPACES_ZERO_GPU", "0"))
         cap, tokens = (DEMO_MEMORY_CAP_MB, DEMO_MAX_TOKENS) if demo else (cls.memory_cap_bytes // MB, cls.max_tokens)
         return cls(
             data_dir=_folder(given["CCF_DATA"]) if "CCF_DATA" in given else default_data_dir(),
             adapter=_folder(given["CCF_ADAPTER"]) if "CCF_ADAPTER" in given else cls.adapter,
             base=given.get("CCF_BASE"),
-            device=given.get("CCF_DEVICE"),
-            dtype=given.get("CCF_DTYPE"),
+            # The platform pretends that there is a GPU; this process must not believe it.
+            device="cpu" if lent else given.get("CCF_DEVICE"),
+            dtype=given.get("CCF_DTYPE", "bfloat16" if lent else None),
             memory_cap_bytes=_number(given, "CCF_MEMORY_CAP_MB", cap) * MB,
             max_tokens=_number(given, "CCF_MAX_TOKENS", tokens),
             allow_other_base=_yes(given.get("CCF_ALLOW_OTHER_BASE", "0")),
             kv_budget=KVBudget.parse(given["CCF_KV_BUDGET"]) if "CCF_KV_BUDGET" in given else None,
             memory_dtype=_memory_dtype(given.get("CCF_MEMORY_DTYPE", cls.memory_dtype)),
+            lent=lent,
             demo=demo,
             snapshot=_snapshot(given),
             login=_login(given.get("CCF_LOGIN", "")),

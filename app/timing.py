@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from statistics import median
+from typing import Any
 
 from app.errors import NoDocument
 from app.fitting import room
-from app.memories import Memories, packed
+from app.memories import Memories, encoded
 from app.views import Cancelled, never
-from ccf_core import Answer
+from ccf_core import CCF, Answer, KVMemory
 from ccf_core import Cancelled as WasCancelled
 from ccf_core.segment import Segmented
 from store import Store
@@ -135,7 +137,7 @@ class Timing:
         recalled_s = time.perf_counter() - started
         ccf = self.memories.model.load()
         with self.memories.model.turn(cancelled):
-            return recalled_s + _until_first(ccf.answer(QUESTION, memory, 1, with_evidence=False))
+            return recalled_s + self._answer(ccf, memory, (memory.slots, 1), cancelled)
 
     def _first_token_of_text(self, document: Segmented, count: int, cancelled: Cancelled) -> float:
         ccf = self.memories.model.load()
@@ -143,19 +145,35 @@ class Timing:
         with self.memories.model.turn(cancelled):
             if cancelled():
                 raise WasCancelled(STOPPED)
-            return _until_first(ccf.answer(QUESTION, None, 1, reader="full", input_ids=input_ids, with_evidence=False))
+            read = len(input_ids), 1
+            return self._answer(ccf, None, read, cancelled, reader="full", input_ids=input_ids)
+
+    def _answer(
+        self, ccf: CCF, memory: KVMemory | None, tokens: tuple[int, int], cancelled: Cancelled, **options: Any
+    ) -> float:
+        """Seconds until the first token, in the process that has the model."""
+        given = {"with_evidence": False, "stream": True} | options
+        *_, answer = self.memories.model.compute(
+            ccf, CCF.answer, QUESTION, memory, 1, tokens=tokens, cancelled=cancelled, **given
+        )
+        assert isinstance(answer, Answer)
+        return answer.timings.load_s + answer.timings.first_token_s
 
     def _compress(self, document: Segmented, count: int, cancelled: Cancelled) -> float:
-        encoded = self.memories.model.load().encode(document, range(count))
+        model, dtype = self.memories.model, self.memories.dtype
+        read = document.spans[count - 1].end, 0
         seconds = 0.0
-        for _ in range(count):
-            # Waiting for others who use the model is not the compression's time.
-            with self.memories.model.turn(cancelled):
-                if cancelled():
-                    raise WasCancelled(STOPPED)
-                started = time.perf_counter()
-                packed(next(encoded)[1], self.memories.dtype)
-                seconds += time.perf_counter() - started
+        with closing(
+            model.compute(model.load(), encoded, document, range(count), dtype, tokens=read, cancelled=cancelled)
+        ) as pieces:
+            for _ in range(count):
+                # Waiting for others who use the model is not the compression's time.
+                with model.turn(cancelled):
+                    if cancelled():
+                        raise WasCancelled(STOPPED)
+                    started = time.perf_counter()
+                    next(pieces)
+                    seconds += time.perf_counter() - started
         return seconds
 
 
@@ -166,11 +184,6 @@ def lengths(ends: Sequence[int], most: int) -> list[int]:
     """
     largest = max(1, sum(end <= most for end in ends))
     return sorted({max(1, math.ceil(largest / 2**halved)) for halved in range(LENGTHS)})
-
-
-def _until_first(answer: object) -> float:
-    assert isinstance(answer, Answer)
-    return answer.timings.load_s + answer.timings.first_token_s
 
 
 def _median(measure: Callable[[], float]) -> float:

@@ -167,12 +167,14 @@ def merge_into(model: PreTrainedModel, adapter: Adapter) -> None:
         for w, delta in zip(weights, adapter.delta("decoder", target), strict=True):
             weight = w[f"{target}.weight"]
             weight.copy_(weight.float() + delta.to(weight.device))
-    repeat = adapter.tensors[REPEAT].to(embedding_table(model))
+    embeddings = model.get_input_embeddings()
+    # It goes where the module goes, and is not saved with it.
+    embeddings.register_buffer("repeat", adapter.tensors[REPEAT].to(embedding_table(model)), persistent=False)
 
-    def with_repeat(_: torch.nn.Module, args: tuple[Tensor, ...], embedded: Tensor) -> Tensor:
-        return torch.where((args[0] == adapter.config.repeat_token)[..., None], repeat, embedded)
+    def with_repeat(module: torch.nn.Module, args: tuple[Tensor, ...], embedded: Tensor) -> Tensor:
+        return torch.where((args[0] == adapter.config.repeat_token)[..., None], module.get_buffer("repeat"), embedded)
 
-    model.get_input_embeddings().register_forward_hook(with_repeat)
+    embeddings.register_forward_hook(with_repeat)
 
 
 @torch.no_grad()

@@ -20,6 +20,7 @@ from ccf_core.baselines import BASELINES, position_bytes
 from ccf_core.baselines.mean_pool import MeanPoolEncoder
 from ccf_core.config import CCFConfig
 from ccf_core.decoder import Decoder, Prefix, slot_segments
+from ccf_core.device import choose_device
 from ccf_core.encoder import Encoder
 from ccf_core.errors import Cancelled, MemoryMismatch
 from ccf_core.focus import Focus
@@ -86,6 +87,14 @@ class CCF:
             loaded,
             allow_other_base=allow_other_base,
         )
+
+    def to(self, device: str | torch.device) -> CCF:
+        """Itself, moved; memories stay on the CPU. Raises DeviceUnavailable."""
+        torch.nn.Module.to(self.model, choose_device(device))
+        self.encoder.follow()
+        # What it holds of the layers belongs to the device before.
+        self.decoder = Decoder(self.model, self.config)
+        return self
 
     def save_pretrained(self, folder: str | Path) -> None:
         self.adapter.save(folder)

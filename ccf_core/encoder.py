@@ -42,8 +42,14 @@ class Encoder:
         self.spec = StackSpec.of(model)
         self.layers = merged_layers(model, adapter)
         self.model = model
-        self.embedding = embedding_table(model)
-        self.level_embeddings = adapter.tensors[LEVELS].to(self.embedding)
+        self.level_embeddings = adapter.tensors[LEVELS]
+        self.follow()
+
+    def follow(self) -> None:
+        """Go where the model went: to its device."""
+        self.embedding = embedding_table(self.model)
+        self.level_embeddings = self.level_embeddings.to(self.embedding)
+        self.layers = [{name: w.to(self.embedding.device) for name, w in layer.items()} for layer in self.layers]
         # Most segments of a document share their length; a cache of the module's own would keep the model alive.
         self.plan = lru_cache(maxsize=64)(self._make_plan)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -86,6 +86,12 @@ class Block:
     @property
     def dtype(self) -> str:
         return "int4" if self.k.dtype == torch.uint8 else str(self.k.dtype).removeprefix("torch.")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Between processes as bytes: torch would keep a file open for each tensor.
+        from ccf_core.memory_file import block_to_bytes, unpacked
+
+        return unpacked, (block_to_bytes(self),)
 
     def tensors(self) -> dict[str, Tensor]:
         return {name: tensor for name, tensor in vars(self).items() if tensor is not None}

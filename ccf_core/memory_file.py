@@ -37,12 +37,17 @@ def block_to_bytes(block: Block) -> bytes:
     return save_bytes({name: tensor.contiguous().cpu() for name, tensor in block.tensors().items()})
 
 
-def block_from_bytes(data: bytes, header: MemoryHeader, tokens: int, level: int) -> Block:
-    """Raises DamagedMemory unless the bytes hold the block that a segment of ``tokens`` tokens has at ``level``."""
+def unpacked(data: bytes) -> Block:
+    """What ``block_to_bytes`` packed. Raises DamagedMemory for bytes that are no block."""
     try:
-        block = Block(**load_bytes(data))
+        return Block(**load_bytes(data))
     except (SafetensorError, TypeError) as error:
         raise DamagedMemory("A stored memory cannot be read: compress the document again.") from error
+
+
+def block_from_bytes(data: bytes, header: MemoryHeader, tokens: int, level: int) -> Block:
+    """Raises DamagedMemory unless the bytes hold the block that a segment of ``tokens`` tokens has at ``level``."""
+    block = unpacked(data)
     _check_shape(block, header, tokens, level)
     return block
 

@@ -138,7 +138,7 @@ def tiny_model() -> Callable[..., PreTrainedModel]:
 
     def make(family: str = "llama", seed: int = 0, **overrides: Any) -> PreTrainedModel:
         head_dim = {"head_dim": 16 if family == "qwen3" else 8}
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(devices=()):
             torch.manual_seed(seed)
             config = AutoConfig.for_model(family, **numbers | head_dim | overrides)
             model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)

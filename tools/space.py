@@ -22,7 +22,7 @@ MAX_BYTES = 9_000_000
 PYTHON = "3.12"
 #: The newest that Spaces offer, on GPUs lent by the call too, where no other version runs.
 TORCH = "2.11.0"
-HARDWARE = ("cpu-basic", "cpu-upgrade", "t4-small", "l4x1")
+HARDWARE = ("cpu-basic", "cpu-upgrade", "t4-small", "l4x1", "zero-a10g")
 #: Tests, tools and settings of developers do not go.
 NEEDED = ("app.py", "app", "ccf_core", "store", "assets", "docs", "requirements.txt", "LICENSE", "CITATION.cff")
 KEYS = (

@@ -133,6 +133,24 @@ def test_it_works_in_bfloat16(make_base, make_adapter, plain_forward):
     assert half.decoder.prefix(memory.quantize()).keys[0].dtype == torch.bfloat16
 
 
+def test_all_of_it_moves(make_base, make_adapter, plain_forward, monkeypatch):
+    base = make_base()
+    moving = CCF(base, make_adapter(base.model))
+    memory = moving.compress(TEXT)
+    before = moving.reconstruct_ids(memory)
+    assert same(moving.to("cpu").compress(TEXT), memory)
+    assert moving.reconstruct_ids(memory) == before
+    # A device without numbers, which no machine lacks.
+    monkeypatch.setattr("ccf_core.codec.choose_device", torch.device)
+    moving.to("meta")
+    held = [*moving.model.parameters(), *moving.model.buffers(), moving.encoder.embedding]
+    held += [moving.encoder.level_embeddings, *(w for layer in moving.encoder.layers for w in layer.values())]
+    held += [w for layer in moving.decoder.layers for w in layer.values()]
+    assert {tensor.device.type for tensor in held} == {"meta"}
+    assert {moving.encoder.plan(8, 4).pool.device.type, moving.encoder.plan(8, 4).cos.device.type} == {"meta"}
+    assert moving.model(torch.full((1, 3), moving.config.repeat_token, device="meta")).logits.device.type == "meta"
+
+
 FOREIGN = {
     "base": {"seed": 7},
     "adapter": {"adapter_seed": 7},
