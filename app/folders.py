@@ -186,9 +186,8 @@ def encode(model: Model, batches: Sequence[Sequence[Sequence[int]]]) -> list[Par
     encoded: list[Parts] = []
     for batch in batches:
         with model.turn():
-            encoded += [
-                packed(blocks, model.settings.memory_dtype) for blocks in ccf.encoder.encode(batch, ccf.config.finest)
-            ]
+            dtype = model.settings.memory_dtype
+            encoded += [packed(blocks, dtype) for blocks in ccf.encoder.encode(batch, ccf.config.finest, dtype)]
     return encoded
 
 

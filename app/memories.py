@@ -245,7 +245,7 @@ def encoded(
     ccf: CCF, document: Segmented, segments: Sequence[int], dtype: MemoryDtype, cancelled: Cancelled
 ) -> Iterator[tuple[int, list[tuple[int, bytes]]]]:
     """(segment, ``packed`` levels), as they get ready. Raises Cancelled, of ccf_core."""
-    pieces = ccf.encode(document, segments)
+    pieces = ccf.encode(document, segments, dtype=dtype)
     for _ in segments:
         if cancelled():
             raise WasCancelled("Compression was cancelled; the segments that were finished are kept.")

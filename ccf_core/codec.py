@@ -25,7 +25,7 @@ from ccf_core.encoder import Encoder
 from ccf_core.errors import Cancelled, MemoryMismatch
 from ccf_core.focus import Focus
 from ccf_core.focus import read as read_for
-from ccf_core.memory import Block, KVMemory, MemoryHeader, first_difference
+from ccf_core.memory import Block, KVMemory, MemoryDtype, MemoryHeader, first_difference
 from ccf_core.segment import Segmented, equal_lengths, segment_text
 from ccf_core.transformer import StackSpec
 
@@ -133,13 +133,18 @@ class CCF:
         return segment_text(text, self.tokenizer, self.config.segment_length)
 
     def encode(
-        self, document: Segmented, segments: Sequence[int] | None = None, finest: int | None = None
+        self,
+        document: Segmented,
+        segments: Sequence[int] | None = None,
+        finest: int | None = None,
+        dtype: MemoryDtype | None = None,
     ) -> Iterator[tuple[int, dict[int, Block]]]:
         """Yield (segment, its blocks by level) as they are encoded, the grain at which work can stop and resume."""
         finest = finest or self.config.finest
         wanted = range(len(document.spans)) if segments is None else segments
         for indices in equal_lengths([(i, len(document.spans[i])) for i in wanted], self.batch_size):
-            yield from zip(indices, self.encoder.encode([document.segment(i) for i in indices], finest), strict=True)
+            encoded = self.encoder.encode([document.segment(i) for i in indices], finest, dtype)
+            yield from zip(indices, encoded, strict=True)
 
     def memory(self, document: Segmented, blocks: dict[int, dict[int, Block]], ratio: int) -> KVMemory:
         """Put encoded segments (all of them, by index) together, whatever finer levels they hold besides.
@@ -157,18 +162,19 @@ class CCF:
         text: str | Sequence[int],
         finest: int = 4,
         *,
+        dtype: MemoryDtype | None = None,
         progress: Progress | None = None,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> KVMemory:
         """Compress a text, or token ids, into a memory that serves every ratio from ``finest`` up.
 
-        A mean-pooled memory serves ``finest`` alone.
+        A mean-pooled memory serves ``finest`` alone. It is held as ``dtype``, or as it was computed.
         progress is told (tokens done, tokens in all). Raises Cancelled soon after ``cancelled()`` turns true.
         """
         document = self.segment(text)
         blocks: dict[int, dict[int, Block]] = {}
         done = 0
-        for index, encoded in self.encode(document, finest=finest):
+        for index, encoded in self.encode(document, None, finest, dtype):
             blocks[index] = encoded
             done += len(document.spans[index])
             if progress:

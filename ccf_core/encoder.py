@@ -16,7 +16,7 @@ from transformers import PreTrainedModel
 
 from ccf_core import layout
 from ccf_core.adapter import LEVELS, Adapter, merged_layers
-from ccf_core.memory import Block
+from ccf_core.memory import Block, MemoryDtype
 from ccf_core.transformer import StackSpec, attend_with, embedding_table, finish, project, rotary_table
 
 
@@ -78,8 +78,11 @@ class Encoder:
         return ((own.float() + mean) / 2).to(x.dtype)
 
     @torch.inference_mode()
-    def encode(self, segments: Sequence[Sequence[int]], finest: int) -> list[dict[int, Block]]:
-        """Slots of segments of one and the same length, for each a block a level, coarse to fine, on the CPU.
+    def encode(
+        self, segments: Sequence[Sequence[int]], finest: int, dtype: MemoryDtype | None = None
+    ) -> list[dict[int, Block]]:
+        """Slots of segments of one and the same length, for each a block a level, coarse to fine, on the CPU; as
+        ``dtype``, or as they were computed.
 
         Raises ValueError for a ratio that is not one of the configuration's.
         """
@@ -97,12 +100,16 @@ class Encoder:
             if index + 1 < len(self.layers):
                 hidden = finish(self.spec, w, hidden, attend(q, rotated, v))
         # (layers, batch, slots, kv_heads, head_dim) -> (batch, layers, kv_heads, slots, head_dim)
-        k, v = (torch.stack(kept).permute(1, 0, 3, 2, 4).cpu() for kept in (keys, values))
+        k, v = (torch.stack(kept).permute(1, 0, 3, 2, 4) for kept in (keys, values))
         sizes = [plan.slots.count(level) for level in order]
+        levels = {}
+        for level, bk, bv in zip(order, k.split(sizes, dim=3), v.split(sizes, dim=3), strict=True):
+            # All segments at once, made small and put in order where they are: block by block on the host, that takes
+            # longer than a GPU needs to encode them.
+            whole = Block(bk, bv)
+            whole = whole.quantize(dtype) if dtype else whole
+            levels[level] = {name: tensor.contiguous().cpu() for name, tensor in whole.tensors().items()}
         return [
-            {
-                level: Block(bk.contiguous(), bv.contiguous())
-                for level, bk, bv in zip(order, ks.split(sizes, dim=2), vs.split(sizes, dim=2), strict=True)
-            }
-            for ks, vs in zip(k, v, strict=True)
+            {level: Block(**{name: tensor[i] for name, tensor in parts.items()}) for level, parts in levels.items()}
+            for i in range(len(segments))
         ]

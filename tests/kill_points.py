@@ -148,9 +148,9 @@ def go_on(settings: Settings, chat: int, told: Told, tell: Tell) -> None:
     encoded: list[int] = []
     encode = Encoder.encode
 
-    def counting(self: Encoder, segments: Any, finest: int) -> Any:
+    def counting(self: Encoder, segments: Any, *how: Any) -> Any:
         encoded.extend(map(len, segments))
-        return encode(self, segments, finest)
+        return encode(self, segments, *how)
 
     Encoder.encode = counting  # type: ignore[method-assign]
     with Workbench(settings) as workbench:

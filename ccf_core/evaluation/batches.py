@@ -180,9 +180,9 @@ def compress_all(
     blocks: list[dict[int, dict[int, Block]]] = [{} for _ in documents]
     done, total = 0, sum(len(document.spans) for document in documents)
     for batch in segment_batches(ccf, documents):
-        encoded = ccf.encoder.encode([documents[number].segment(index) for number, index in batch], finest)
-        for (number, index), levels in zip(batch, encoded, strict=True):
-            blocks[number][index] = {level: block.quantize(memory_dtype) for level, block in levels.items()}
+        segments = [documents[number].segment(index) for number, index in batch]
+        for (number, index), levels in zip(batch, ccf.encoder.encode(segments, finest, memory_dtype), strict=True):
+            blocks[number][index] = levels
         done += len(batch)
         if done % 1024 < len(batch) or done == total:
             report(f"{done} of {total} segments encoded")

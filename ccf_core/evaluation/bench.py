@@ -135,7 +135,7 @@ class Bench:
         report(f"compressing and reading {tokens} tokens")
 
         def compress() -> None:
-            made["memory"] = ccf.compress(ids, self.finest).quantize("int8")
+            made["memory"] = ccf.compress(ids, self.finest, dtype="int8")
 
         def first_token() -> None:
             prefix = ccf.prefix_for("memory", made["memory"].at(self.args.ratio))

@@ -51,7 +51,7 @@ def compress(
     decoder, ids = subject.decoder(reader), question.document.input_ids
     if reader in ("memory", "focus"):
         finest = ratio if ratio and reader == "memory" else min(options.ratios)
-        subject.ccf.compress(ids, finest).quantize(options.memory_dtype)
+        subject.ccf.compress(ids, finest, dtype=options.memory_dtype)
     elif reader in PRUNED:
         pruning = BASELINES[reader.removeprefix("base_")](subject.ccf.tokenizer, options.seed)
         return pruning.compress(decoder, ids[: decoder.window - decoder.window // 8], budget)

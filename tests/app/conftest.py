@@ -52,9 +52,9 @@ def encoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     seen: list[int] = []
     encode = Encoder.encode
 
-    def counting(self: Encoder, segments: list[tuple[int, ...]], finest: int) -> object:
+    def counting(self: Encoder, segments: list[tuple[int, ...]], *how: object) -> object:
         seen.extend(len(segment) for segment in segments)
-        return encode(self, segments, finest)
+        return encode(self, segments, *how)
 
     monkeypatch.setattr(Encoder, "encode", counting)
     return seen

@@ -16,6 +16,7 @@ import torch
 from ccf_core import CCF, AdapterError, Cancelled, KVMemory, MemoryMismatch, NothingToCompress
 from ccf_core.answer import question_prompt
 from ccf_core.encoder import Encoder
+from ccf_core.memory_file import block_to_bytes, unpacked
 
 ROOT = Path(__file__).parents[2]
 TEXT = "The harbour master counted seven ships in 1984. Zoë saw the evening fog hide them all again. " * 4
@@ -34,6 +35,11 @@ def tensors(memory):
     }
 
 
+def same_block(data, block):
+    found = unpacked(data).tensors()
+    return all(torch.equal(tensor, found[name]) for name, tensor in block.tensors().items())
+
+
 def same(one, other):
     ours, theirs = tensors(one), tensors(other)
     return ours.keys() == theirs.keys() and all(torch.equal(t, theirs[key]) for key, t in ours.items())
@@ -50,6 +56,16 @@ def test_a_memory_says_where_it_comes_from(ccf, memory):
 
 def test_token_ids_give_the_same_slots_as_their_text(ccf, memory):
     assert same(ccf.compress(list(ccf.segment(TEXT).input_ids)), memory)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "int8", "int4"])
+def test_a_memory_made_small_where_it_is_made_is_the_one_made_small_afterwards(ccf, memory, dtype, tmp_path):
+    small = ccf.compress(TEXT, dtype=dtype)
+    assert small.dtype == dtype
+    assert same(small, memory.quantize(dtype))
+    small.save(tmp_path / "small")
+    assert same(KVMemory.load(tmp_path / "small"), small)
+    assert all(same_block(block_to_bytes(block), block) for _, _, block in small.parts())
 
 
 def test_progress_reaches_the_end_and_never_goes_back(ccf):
