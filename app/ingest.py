@@ -19,7 +19,7 @@ from ccf_core.segment import Span, text_sha256
 from store import Document, Store
 
 PASTED_TITLE = 60
-Admitted = Callable[[str], object]
+Admitted = Callable[[str | None], object]
 
 
 class Intake:
@@ -85,7 +85,7 @@ class Intake:
         """A text, stored; one that the block finds too long goes again, unless it was there before.
 
         A file that was let in when it was queued needs no room any more: ``admitted`` is told its document in the
-        transaction that stores it, so that it is never counted twice.
+        transaction that stores it, so that it is never counted twice; None if it goes again.
         """
         with self.store.transaction():
             known = self.store.documents.find(text_sha256(document.text)) is not None
@@ -104,6 +104,8 @@ class Intake:
             yield stored
         except DocumentTooLong:
             if not known:
+                if admitted is not None:
+                    admitted(None)  # or the job would go with its document, and nobody learn why
                 self.library.delete(stored.sha256)
             raise
 

@@ -92,8 +92,8 @@ class Jobs:
             self._get(db, job)
             return db.execute("SELECT data FROM jobs WHERE id = ?", [job]).fetchone()[0]
 
-    def read(self, job: int, document: str) -> None:
-        """Its text is stored as this document: forget the bytes of the file."""
+    def read(self, job: int, document: str | None) -> None:
+        """Its text is stored as this document, or is not to be kept: forget the bytes of the file."""
         self._update(job, {"document": document, "data": None})
 
     def finish(self, job: int, outcome: dict[str, Any]) -> None:

@@ -20,14 +20,21 @@ ALL = "All documents"
 SECRET = "ccf-workbench"
 
 
+#: Ids of jobs; what was chosen when they were added, None once one of them is chosen.
+Awaited = tuple[list[int], list[str] | None]
+NOTHING: Awaited = ([], None)
+
+
 @dataclass(frozen=True)
 class Library:
     """``picked`` holds the ids of the chosen documents, ``changed`` grows with every change; other tabs read both.
+    ``awaited`` are the jobs of what this page added, to be chosen when stored, and what was chosen before the first.
 
     ``hits`` and ``listing`` raise ``place`` and ``read`` to have a text opened.
     """
 
     picked: gr.State
+    awaited: gr.State
     listing: gr.HTML
     changed: gr.State
     queue: gr.HTML
@@ -37,12 +44,13 @@ class Library:
 
     def watched(self) -> list[Any]:
         """What ``look`` gives new values for."""
-        return [self.queue, self.listing, self.collection, self.picked]
+        return [self.queue, self.listing, self.collection, self.picked, self.awaited]
 
 
 def render_library(workbench: Workbench) -> Library:
     changed = gr.State(0)
     picked = gr.State([])
+    awaited = gr.State(NOTHING)
     kept = gr.BrowserState([], storage_key="ccf-picked", secret=SECRET)
     gr.HTML('<h2 class="wb-label">Documents</h2>')
     files = gr.File(
@@ -61,21 +69,32 @@ def render_library(workbench: Workbench) -> Library:
     collection = gr.Dropdown([ALL], value=ALL, label="Collection", visible=False, elem_id="collection")
     listing = gr.HTML(elem_id="listing", js_on_load=acts("tick", "tickall", "untick", "manage", "compress", "read"))
 
-    def add_files(paths: list[str] | None, count: int) -> tuple[int, None, str]:
+    def await_(added: list[int], before: Awaited, chosen: list[str]) -> Awaited:
+        # What is added while something is still on its way joins that.
+        going = {job.id for job in workbench.jobs.list() if job.state in ("queued", "running")}
+        still = [job for job in before[0] if job in going]
+        return still + added, before[1] if still else chosen
+
+    def add_files(
+        paths: list[str] | None, before: Awaited, chosen: list[str], count: int
+    ) -> tuple[int, Awaited, None, str]:
         workbench.jobs.clear()
+        added = []
         for path in map(Path, paths or []):
             try:
-                workbench.jobs.add_file(path)
+                added.append(workbench.jobs.add_file(path).id)
             except MENDABLE as error:
                 workbench.jobs.refuse(path, str(error))
-        return count + 1, None, shown_queue(workbench)
+        return count + 1, await_(added, before, chosen), None, shown_queue(workbench)
 
-    def add_text(text: str, title: str, count: int) -> tuple[int, str, str, str]:
+    def add_text(
+        text: str, title: str, before: Awaited, chosen: list[str], count: int
+    ) -> tuple[int, Awaited, str, str, str]:
         if not text.strip():
             raise gr.Error("Paste some text first.", title="Nothing to compress", print_exception=False)
         workbench.jobs.clear()
-        workbench.jobs.add_text(text, title)
-        return count + 1, "", "", shown_queue(workbench)
+        job = workbench.jobs.add_text(text, title)
+        return count + 1, await_([job.id], before, chosen), "", "", shown_queue(workbench)
 
     def of_job(act: str) -> Any:
         def handle(count: int, event: gr.EventData) -> tuple[int, str]:
@@ -109,8 +128,8 @@ def render_library(workbench: Workbench) -> Library:
         return panels.hits(workbench.search(words), words)
 
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    files.upload(add_files, [files, changed], [changed, files, queue], **quiet)
-    paste.click(add_text, [text, title, changed], [changed, text, title, queue], **quiet)
+    files.upload(add_files, [files, awaited, picked, changed], [changed, awaited, files, queue], **quiet)
+    paste.click(add_text, [text, title, awaited, picked, changed], [changed, awaited, text, title, queue], **quiet)
     queue.retry(of_job("retry"), changed, [changed, queue], **quiet)
     queue.dismiss(of_job("dismiss"), changed, [changed, queue], **quiet)
     queue.tidy(tidy, changed, [changed, queue], **quiet)
@@ -122,14 +141,17 @@ def render_library(workbench: Workbench) -> Library:
     changed.change(lambda chosen, of: shown_shelf(workbench, chosen, of), [picked, collection], listing, **quiet)
     picked.change(lambda chosen: chosen, picked, kept, **quiet)
     gr.on([words.change, words.submit, changed.change], search, words, hits, trigger_mode="always_last", **quiet)
-    return Library(picked, listing, changed, queue, hits, collection, kept)
+    return Library(picked, awaited, listing, changed, queue, hits, collection, kept)
 
 
-def look(workbench: Workbench, first: bool, picked: list[str], kept: list[str], of: str) -> tuple[Any, ...]:
+def look(
+    workbench: Workbench, first: bool, picked: list[str], awaited: Awaited, kept: list[str], of: str
+) -> tuple[Any, ...]:
     """New values for ``Library.watched``; at the first look at documents the ticks of last time, or one example."""
     views = workbench.documents()
     known = {view.sha256 for view in views}
-    now = [sha for sha in (kept if first and kept else picked) if sha in known]
+    now, still = with_stored(workbench, kept if first and kept else picked, awaited)
+    now = [sha for sha in now if sha in known]
     if first and not now and views:
         now = [views[-1].sha256]
     names = [ALL, *workbench.library.collections()]
@@ -139,7 +161,22 @@ def look(workbench: Workbench, first: bool, picked: list[str], kept: list[str], 
         shown_shelf(workbench, now, of),
         gr.Dropdown(names, value=of, visible=len(names) > 1),
         now if now != picked else gr.skip(),
+        still if still != awaited else gr.skip(),
     )
+
+
+def with_stored(workbench: Workbench, picked: list[str], awaited: Awaited) -> tuple[list[str], Awaited]:
+    """What is chosen once some of what this page added is stored, and what it still waits for.
+
+    Who adds documents will ask them: the first takes the place of what was chosen, unless that was changed since.
+    """
+    ids, before = awaited
+    jobs = [job for job in workbench.jobs.list() if job.id in ids] if ids else []
+    stored = [job.document for job in jobs if job.state == "stored" and job.document]
+    if not stored:
+        return picked, awaited
+    others = [] if picked == before else [sha for sha in picked if sha not in stored]
+    return [*others, *stored], ([job.id for job in jobs if job.state != "stored"], None)
 
 
 def shelved(workbench: Workbench, of: str) -> list[DocumentView]:

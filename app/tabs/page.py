@@ -67,10 +67,10 @@ def build(workbench: Workbench, demo: Demo | None = None) -> gr.Blocks:
         clock = gr.Timer(1.0)
         before = gr.State(None)
 
-        def look(seen: Any, picked: list[str], kept: list[str], of: str, count: int) -> tuple[Any, ...]:
+        def look(seen: Any, picked: list[str], awaited: Any, kept: list[str], of: str, count: int) -> tuple[Any, ...]:
             """What changed since the last look; nothing is sent if nothing did."""
             first = seen is None or not seen[1]
-            state, shown = workbench.model_state(), look_at_library(workbench, first, picked, kept, of)
+            state, shown = workbench.model_state(), look_at_library(workbench, first, picked, awaited, kept, of)
             shelf = [(v.sha256, v.title, v.state) for v in workbench.documents()]
             # With the count: what another handler has shown since may differ from what was seen here.
             now = (state, shelf, [str(part) for part in shown[:2]], count)
@@ -86,7 +86,7 @@ def build(workbench: Workbench, demo: Demo | None = None) -> gr.Blocks:
             )
 
         watched = [head, foot, *library.watched(), before, library.changed]
-        seen = [before, library.picked, library.kept, library.collection, library.changed]
+        seen = [before, library.picked, library.awaited, library.kept, library.collection, library.changed]
         page.load(look, seen, watched, show_progress="hidden", api_visibility="private", concurrency_limit=None)
         clock.tick(look, seen, watched, show_progress="hidden", api_visibility="private", concurrency_limit=None)
     return page

@@ -159,6 +159,12 @@ def test_a_document_that_is_too_long_is_refused_and_leaves_nothing(settings: Set
         with pytest.raises(DocumentTooLong, match="the limit is 100"):
             workbench.ingest_text(prose(), "Log")
         assert workbench.documents() == []
+        # Nor does it vanish without a word from the queue.
+        workbench.jobs.add_text(prose(), "Log")
+        workbench.jobs.work()
+        ((state, reason),) = [(job.state, job.reason) for job in workbench.jobs.list()]
+        assert (state, "the limit is 100" in reason) == ("failed", True)
+        assert workbench.documents() == []
     assert encoded == []
 
 

@@ -22,7 +22,7 @@ def visit(page: Page, address: str) -> None:
 
 
 def upload(page: Page, *files: Upload) -> None:
-    """Hand in (name, media type, bytes) files at once, and wait until each has its outcome."""
+    """Hand in (name, media type, bytes) files at once, and wait until each has its outcome: who is stored is ticked."""
     payload = [{"name": name, "mimeType": kind, "buffer": data} for name, kind, data in files]
     failed = page.locator("#progress").get_by_role("button", name=re.compile("^Dismiss"))
     for left in range(failed.count() - 1, -1, -1):
@@ -32,6 +32,9 @@ def upload(page: Page, *files: Upload) -> None:
     chooser.wait_for(state="attached")
     chooser.set_input_files(payload)  # type: ignore[arg-type]
     expect(outcomes(page)).to_have_count(len(files))
+    for said in page.locator("#progress .ccf-success").all_inner_texts():
+        title = said.partition(": ")[0].strip()
+        expect(page.locator("#listing").get_by_role("checkbox", name=title, exact=True)).to_be_checked()
 
 
 def outcomes(page: Page) -> Locator:

@@ -45,6 +45,22 @@ def test_a_paper_is_taken_in_asked_inspected_and_kept(
     expect(steps.listed(again)).to_have_text(list(before))
 
 
+def test_a_question_goes_to_what_was_just_added(page: Page, tiny_app: str) -> None:
+    steps.visit(page, tiny_app)
+    example = steps.titles(page)[-1]
+    steps.tick(page, example)
+    steps.upload(page, ("lamps.txt", "text/plain", b"Lamps\n\nThe keeper lit nine lamps at dusk. " * 8))
+    expect(page.locator("#listing .docs-head")).to_contain_text("1 ticked")
+    steps.ask(page, "How many lamps did the keeper light?")
+    chips = page.locator("#chat .chip")
+    expect(chips.first).to_be_visible()
+    assert all("lamps" in chip.lower() for chip in chips.all_inner_texts())
+    # Several at once are asked together.
+    oils = [(f"oil{n}.txt", "text/plain", f"Oil {n}. The oil was {n} days old. ".encode() * 8) for n in "123"]
+    steps.upload(page, *oils)
+    expect(page.locator("#listing .docs-head")).to_contain_text("3 ticked")
+
+
 def test_a_question_of_no_document_stays_in_its_field(page: Page, tiny_app: str) -> None:
     steps.visit(page, tiny_app)
     steps.tick(page)
