@@ -28,12 +28,16 @@ def upload(page: Page, *files: Upload) -> None:
     for left in range(failed.count() - 1, -1, -1):
         failed.first.click()
         expect(failed).to_have_count(left)
+    stored = page.locator("#progress").get_by_role("button", name="Clear what is stored")
+    if stored.count():
+        stored.click()
+    expect(outcomes(page)).to_have_count(0)
     chooser = page.locator("#upload input[type=file]")
     chooser.wait_for(state="attached")
     chooser.set_input_files(payload)  # type: ignore[arg-type]
     expect(outcomes(page)).to_have_count(len(files))
     for said in page.locator("#progress .ccf-success").all_inner_texts():
-        title = said.partition(": ")[0].strip()
+        title = said.removeprefix("✓").strip().partition(": ")[0]
         expect(page.locator("#listing").get_by_role("checkbox", name=title, exact=True)).to_be_checked()
 
 
