@@ -17,6 +17,7 @@ from app.errors import WorkbenchError
 from app.ingest import Intake
 from app.library import one_line
 from app.readers import Limits, ReadError
+from app.turns import BACKGROUND
 from app.views import IngestProgress
 from ccf_core import Cancelled, CCFError
 from store import Job, JobNotFound, Store, StoreError, StoreUnavailable
@@ -154,6 +155,7 @@ class Jobs:
         return True
 
     def _run(self) -> None:
+        BACKGROUND.set(True)
         unsaid = False
         while not self._ending.is_set():
             self._added.clear()

@@ -29,6 +29,7 @@ from app.tabs.original import render_original
 from app.tabs.savings import render_savings
 from app.tabs.visiting import Visiting, head, render_visitor
 from app.theme import theme
+from app.turns import MOST
 from app.visitors import Visitors
 from app.workbench import Workbench
 
@@ -36,6 +37,8 @@ ASSETS = Path(__file__).parents[2] / "assets"
 MAX_UPLOAD = 50_000_000
 #: How long Gradio keeps files that went through it.
 UPLOADS_S = 86_400
+#: Of events that do not wait for the model, in a demo.
+THREADS = 40
 
 
 def build(workbench: Workbench, demo: Demo | None = None) -> gr.Blocks:
@@ -111,13 +114,18 @@ def serve_demo(visitors: Visitors, **options: Any) -> Any:
     with visiting.building() as workbench:
         page = build(workbench, visitors.demo)
     door = Middleware(Door, visitors=visitors, max_upload=MAX_UPLOAD)
+    # Gradio's queues know no visitors: whoever needs the model waits in a thread for a turn of it, and there are
+    # always threads for those who do not.
+    for event in page.fns.values():
+        event.concurrency_limit = None
+    threads = MOST + visitors.demo.visitors + THREADS
     # Rendered on the server, a page would be fetched by it and not by the visitor.
-    options = {"head": head(), "ssr_mode": False, "app_kwargs": {"middleware": [door]}} | options
-    return serve(page, visitors.template.settings, **options)
+    own = {"head": head(), "ssr_mode": False, "app_kwargs": {"middleware": [door]}, "max_threads": threads}
+    return serve(page, visitors.template.settings, 4 * threads, **own | options)
 
 
-def serve(page: gr.Blocks, settings: Settings, **options: Any) -> Any:
-    return page.queue(max_size=64).launch(
+def serve(page: gr.Blocks, settings: Settings, most_waiting: int = 64, **options: Any) -> Any:
+    return page.queue(max_size=most_waiting).launch(
         theme=theme(),
         css_paths=[ASSETS / "app.css", ASSETS / "ccf.css", ASSETS / "desk.css"],
         max_file_size=MAX_UPLOAD,
