@@ -61,8 +61,9 @@ def test_one_visitor_may_wait_for_a_few_turns_alone() -> None:
     turns, order = Turns(), list[str]()
     with turns.turn(whose="other"):
         threads = [queued(turns, str(i), order, "mine") for i in range(MOST_EACH)]
-        with pytest.raises(Busy, match=rf"busy, 1 ahead of you, and {MOST_EACH} of your requests wait"), turns.turn(
-            whose="mine"
+        with (
+            pytest.raises(Busy, match=rf"busy, 1 ahead of you, and {MOST_EACH} of your requests wait"),
+            turns.turn(whose="mine"),
         ):
             pytest.fail("the turn was taken")
         threads += [queued(turns, "yours", order, "yours"), queued(turns, "job", order, "mine", background=True)]
