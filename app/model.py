@@ -110,13 +110,15 @@ class Model:
             yield ccf
 
     @contextmanager
-    def turn(self, cancelled: Cancelled = never) -> Iterator[None]:
+    def turn(self, cancelled: Cancelled = never, short: bool = False) -> Iterator[None]:
         """Hold the model: no part of it, not even its tokenizer, may be used by two threads at once.
+
+        A ``short`` turn, for the tokenizer alone, comes before the others.
 
         Raises Cancelled while waiting, Busy instead of waiting (see ``Turns``), and OutOfMemory for a block that runs
         out of it.
         """
-        with self._using.turn(cancelled, self.whose), enough_memory():
+        with self._using.turn(cancelled, self.whose, short), enough_memory():
             yield
 
     def ahead(self) -> int | None:

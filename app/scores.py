@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 RESULTS = Path(__file__).parent.parent / "assets" / "results"
 
 
+@functools.lru_cache(8)
 def sentences_for(adapter: str, folder: Path = RESULTS) -> list[str]:
     """A sentence for each task that was measured with the adapter of this fingerprint.
 

@@ -18,49 +18,64 @@ from app.views import never
 from ccf_core import Cancelled
 
 LOOK_EVERY_S = 0.1
+#: Where short turns wait, in the place of a name; no visitor is called so.
+SHORT = "short turns"
 #: Turns that one visitor may wait for, and from how many waiting in all on nobody may wait for a second one.
 MOST_EACH, MOST = 4, 64
 #: Set in threads that nobody sits before: they wait however many do.
 BACKGROUND: ContextVar[bool] = ContextVar("BACKGROUND", default=False)
 
 
+class _Ticket(threading.Event):
+    """Set when the turn begins."""
+
+    def __init__(self, whose: str, background: bool) -> None:
+        super().__init__()
+        self.whose = whose
+        self.background = background
+
+
 class Turns:
     """One holder at a time. Who waits is served in rotation by ``whose``, and each of these in the order of arrival.
 
-    Not reentrant. "" is nobody in particular: one of the others in the rotation, but not limited in number.
+    Not reentrant. "" is nobody in particular: one of the others in the rotation, but not limited in number. Short
+    turns, of milliseconds, come before the others, which they hardly keep waiting.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         #: In the order of the next turns.
-        self._waiting: OrderedDict[str, deque[threading.Event]] = OrderedDict()
+        self._waiting: OrderedDict[str, deque[_Ticket]] = OrderedDict()
         self._holder: str | None = None
 
     @contextmanager
-    def turn(self, cancelled: IsCancelled = never, whose: str = "") -> Iterator[None]:
+    def turn(self, cancelled: IsCancelled = never, whose: str = "", short: bool = False) -> Iterator[None]:
         """Wait for one's turn and hold it.
 
         Raises Cancelled if ``cancelled()`` turns true while waiting, and Busy, at once, if too many wait already.
         """
-        begun = threading.Event()
+        begun, place = _Ticket(whose, BACKGROUND.get()), SHORT if short else whose
         with self._lock:
-            self._check(whose)
-            self._waiting.setdefault(whose, deque()).append(begun)
+            if whose and not begun.background:
+                self._check(whose)
+            self._waiting.setdefault(place, deque()).append(begun)
+            if short:
+                self._waiting.move_to_end(SHORT, last=False)
             self._begin_next()
         try:
             while not begun.is_set():
                 if cancelled():
                     raise Cancelled("Cancelled while waiting; nothing was changed.")
-                begun.wait(LOOK_EVERY_S)
+                begun.wait(None if cancelled is never else LOOK_EVERY_S)
             yield
         finally:
             with self._lock:
                 if begun.is_set():
                     self._holder = None
-                    if whose in self._waiting:
+                    if whose in self._waiting and not short:
                         self._waiting.move_to_end(whose)
                 else:
-                    self._give_up(whose, begun)
+                    self._give_up(place, begun)
                 self._begin_next()
 
     def ahead(self, whose: str) -> int | None:
@@ -75,7 +90,7 @@ class Turns:
             self._give_up(self._holder, begun)
             begun.set()
 
-    def _give_up(self, whose: str, ticket: threading.Event) -> None:
+    def _give_up(self, whose: str, ticket: _Ticket) -> None:
         self._waiting[whose].remove(ticket)
         if not self._waiting[whose]:
             del self._waiting[whose]
@@ -86,9 +101,8 @@ class Turns:
         return under_way + (others.index(whose) if whose in others else len(others))
 
     def _check(self, whose: str) -> None:
-        if not whose or BACKGROUND.get():
-            return
-        own, everybody = len(self._waiting.get(whose, ())), sum(map(len, self._waiting.values()))
+        watched = [ticket for tickets in self._waiting.values() for ticket in tickets if not ticket.background]
+        own, everybody = sum(ticket.whose == whose for ticket in watched), len(watched)
         if own >= MOST_EACH or (own and everybody >= MOST):
             raise Busy(
                 f"The model is busy, {self._before(whose)} ahead of you, and {own} of your requests "

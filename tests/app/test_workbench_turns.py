@@ -57,6 +57,25 @@ def test_visitors_are_served_in_rotation() -> None:
     assert order[6:] == [f"many {i}" for i in range(2, 20)]
 
 
+def test_short_turns_come_first() -> None:
+    turns, order = Turns(), list[str]()
+
+    def short() -> None:
+        with turns.turn(asked.set, "b", short=True):
+            order.append("short")
+
+    with turns.turn(whose="a"):
+        threads = [queued(turns, name, order, name[0]) for name in ("a", "b", "c")]
+        for _ in range(2):
+            asked = threading.Event()
+            threads.append(threading.Thread(target=short, daemon=True))
+            threads[-1].start()
+            assert asked.wait(60)
+    for thread in threads:
+        thread.join(60)
+    assert order == ["short", "short", "b", "c", "a"]
+
+
 def test_one_visitor_may_wait_for_a_few_turns_alone() -> None:
     turns, order = Turns(), list[str]()
     with turns.turn(whose="other"):

@@ -47,6 +47,7 @@ class Page:
     add_files: int
     open_text: int
     look: int
+    every_s: float
 
     @classmethod
     def of(cls, config: dict[str, Any]) -> Page:
@@ -56,9 +57,10 @@ class Page:
         def on(event: str, *elements: Any) -> int:
             return next(e["id"] for e in events if any(t[1] == event and t[0] in elements for t in e["targets"]))
 
-        timers = [part["id"] for part in config["components"] if part["type"] == "timer"]
+        timers = [part for part in config["components"] if part["type"] == "timer"]
         by_name = {e["api_name"]: e["id"] for e in events if e["api_name"]}
-        return cls(by_name, on("upload", ids["upload"]), on("place", ids["hits"]), on("tick", *timers))
+        look = on("tick", *(timer["id"] for timer in timers))
+        return cls(by_name, on("upload", ids["upload"]), on("place", ids["hits"]), look, timers[0]["props"]["value"])
 
 
 class Refused(Exception):
@@ -79,6 +81,9 @@ class Visitor:
 
     def __post_init__(self) -> None:
         self.chance = random.Random(self.number)
+        self._session = f"load-{self.number}"
+        self._coming: dict[str, asyncio.Future[dict[str, Any]]] = {}
+        self._stream: asyncio.Task[None] | None = None
 
     async def arrive(self) -> None:
         answer = await self.client.post("/visitor")
@@ -87,8 +92,7 @@ class Visitor:
     async def live(self, ended: asyncio.Event, with_page: bool) -> None:
         """Act until ``ended``; what is under way then is left alone and counts as nothing."""
         hands = [self._use_model, self._use_library, *([self._watch] if with_page else [])]
-        # A session of its own for each hand.
-        tasks = [asyncio.create_task(hand(), name=hand.__name__) for hand in hands]
+        tasks = [asyncio.create_task(hand()) for hand in hands]
         ending = asyncio.create_task(ended.wait())
         await asyncio.wait([ending, *tasks], return_when=asyncio.FIRST_COMPLETED)
         for task in (*tasks, ending):
@@ -103,7 +107,7 @@ class Visitor:
         mine: list[tuple[str, str]] = []
         while True:
             await asyncio.sleep(self.chance.uniform(1, 3))
-            kind = self.chance.choices(USES_MODEL, (3, 5, 1, 1))[0] if mine else "ingest"
+            kind = self.chance.choices(USES_MODEL, (2, 6, 1, 1))[0] if mine else "ingest"
             if kind == "ingest":
                 if len(mine) >= KEPT:
                     title, sha256 = mine.pop(0)
@@ -123,7 +127,7 @@ class Visitor:
         mine: list[str] = []
         while True:
             await asyncio.sleep(self.chance.uniform(2, 6))
-            kind = self.chance.choice(("documents", "documents", "search", "open", "open", "upload"))
+            kind = self.chance.choices(("documents", "search", "open", "upload"), (4, 3, 4, 1))[0]
             if kind == "documents":
                 listed = (await self._do("list", self.page.by_name["documents"], []) or [listed])[0]
             elif kind == "search":
@@ -148,7 +152,7 @@ class Visitor:
     async def _watch(self) -> None:
         seen: list[Any] = [None, None, [], "All documents", None]
         while True:
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(self.page.every_s)
             await self._do("look", self.page.look, seen)
 
     # What they do
@@ -194,25 +198,45 @@ class Visitor:
 
     async def event(self, number: int, values: list[Any], event_data: Any = None) -> list[Any]:
         """Values of an event of the page. Raises Refused, httpx.HTTPError."""
-        task = asyncio.current_task()
-        headers, session = {HEADER: self.token}, f"{self.token[:8]}-{task.get_name() if task else 0}"
-        body = {"data": values, "fn_index": number, "session_hash": session, "event_data": event_data}
-        joined = await self.client.post("/gradio_api/queue/join", json=body, headers=headers)
+        body = {"data": values, "fn_index": number, "session_hash": self._session, "event_data": event_data}
+        joined = await self.client.post("/gradio_api/queue/join", json=body, headers={HEADER: self.token})
         if joined.status_code != 200:
             raise Refused(joined.text)
-        stream = self.client.stream(
-            "GET", "/gradio_api/queue/data", params={"session_hash": session}, headers=headers, timeout=PATIENCE_S
-        )
-        async with stream as lines:
-            async for line in lines.aiter_lines():
-                if not line.startswith("data: "):
-                    continue
-                message = json.loads(line[6:])
-                if message["msg"] == "process_completed":
-                    if not message["success"]:
-                        raise Refused(str(message["output"].get("error")))
-                    return list(message["output"]["data"])
-        raise Refused(f"The stream ended without a result ({lines.status_code}).")
+        coming = self._awaited(joined.json()["event_id"])
+        if self._stream is None or self._stream.done():
+            self._stream = asyncio.create_task(self._listen())
+        message = await asyncio.wait_for(coming, PATIENCE_S)
+        del self._coming[joined.json()["event_id"]]
+        if not message["success"]:
+            raise Refused(str(message["output"].get("error")))
+        return list(message["output"]["data"])
+
+    async def _listen(self) -> None:
+        """The one stream of a page, open as long as something is to come."""
+        try:
+            await self._read()
+        except httpx.HTTPError as error:
+            for coming in self._coming.values():
+                if not coming.done():
+                    coming.set_exception(error)
+
+    async def _read(self) -> None:
+        while any(not coming.done() for coming in self._coming.values()):
+            stream = self.client.stream(
+                "GET", "/gradio_api/queue/data", params={"session_hash": self._session},
+                headers={HEADER: self.token}, timeout=PATIENCE_S,
+            )  # fmt: skip
+            async with stream as lines:
+                async for line in lines.aiter_lines():
+                    message = json.loads(line[6:]) if line.startswith("data: ") else {}
+                    if message.get("msg") == "process_completed":
+                        coming = self._awaited(message["event_id"])
+                        if not coming.done():
+                            coming.set_result(message)
+
+    def _awaited(self, event: str) -> asyncio.Future[dict[str, Any]]:
+        """What comes of an event; it may come before the answer that names the event."""
+        return self._coming.setdefault(event, asyncio.get_running_loop().create_future())
 
 
 def _file(path: str) -> dict[str, Any]:
