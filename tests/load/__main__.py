@@ -23,6 +23,8 @@ from tests.load.server import PATIENCE_S, Server, call, serving
 from tests.load.visitor import USES_MODEL, Action, Page, Visitor
 
 WARM_S = 120.0
+#: In which all visitors arrive, one after the other.
+ARRIVING_S = 30.0
 #: Promised of what does not use the model, 95 of 100 times.
 SOON_S = 0.5
 #: How much larger the server may be at the end than after ``WARM_S``.
@@ -61,13 +63,12 @@ async def load(server: Server, count: int, seconds: float, with_pages: bool) -> 
     async with httpx.AsyncClient(base_url=server.address, limits=limits, timeout=PATIENCE_S) as client:
         page = Page.of((await client.get("/config")).json())
         visitors = [Visitor(number, client, page, actions) for number in range(count)]
-        began = time.monotonic()
-        await asyncio.gather(*(visitor.arrive() for visitor in visitors))
-        arrived_s = time.monotonic() - began
         ended = asyncio.Event()
         asyncio.get_running_loop().call_later(seconds, ended.set)
         first = time.monotonic() - server.started
-        await asyncio.gather(*(visitor.live(ended, with_pages) for visitor in visitors))
+        await asyncio.gather(
+            *(visitor.live(ended, with_pages, ARRIVING_S * visitor.number / count) for visitor in visitors)
+        )
         last = time.monotonic() - server.started
         lost = [one for visitor in visitors for one in await found_again(visitor)]
     figures = summed(actions, count)
@@ -75,7 +76,7 @@ async def load(server: Server, count: int, seconds: float, with_pages: bool) -> 
     memory = {"at 2 min": after, "at the end": at_end, "highest": max(mb for _, mb in server.memory)}
     memory |= {f"minute {m}": server.megabytes_at(first + 60 * m) for m in range(1, int(seconds // 60) + 1)}
     kept = sum(len(visitor.kept) for visitor in visitors)
-    figures |= {"visitors": count, "seconds": last - first, "all arrived after s": arrived_s, "memory, MB": memory}
+    figures |= {"visitors": count, "seconds": last - first, "memory, MB": memory}
     figures |= {"writes found again": kept - len(lost), "writes lost": lost}
     figures["broken"] = broken(figures)
     return figures

@@ -85,12 +85,10 @@ class Visitor:
         self._coming: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._stream: asyncio.Task[None] | None = None
 
-    async def arrive(self) -> None:
-        answer = await self.client.post("/visitor")
-        self.token = answer.json()["token"]
-
-    async def live(self, ended: asyncio.Event, with_page: bool) -> None:
-        """Act until ``ended``; what is under way then is left alone and counts as nothing."""
+    async def live(self, ended: asyncio.Event, with_page: bool, after_s: float) -> None:
+        """Arrive and act until ``ended``; what is under way then is left alone and counts as nothing."""
+        await asyncio.sleep(after_s)
+        self.token = await self._timed("arrive", self._arrive)
         hands = [self._use_model, self._use_library, *([self._watch] if with_page else [])]
         tasks = [asyncio.create_task(hand()) for hand in hands]
         ending = asyncio.create_task(ended.wait())
@@ -102,6 +100,12 @@ class Visitor:
                 raise result
 
     # Its hands
+
+    async def _arrive(self) -> str:
+        answer = await self.client.post("/visitor")
+        if answer.status_code != 200:
+            raise Refused(answer.text)
+        return str(answer.json()["token"])
 
     async def _use_model(self) -> None:
         mine: list[tuple[str, str]] = []
