@@ -21,7 +21,12 @@ from app.workbench import Workbench
 from store import StoreError
 
 
+#: After so many seconds a thread that computes lets others go on: with Python's own 5 ms a page waits long beside a model.
+SWITCH_S = 0.0005
+
+
 def main() -> int:
+    sys.setswitchinterval(SWITCH_S)
     try:
         settings = Settings.from_env()
         restore(settings)
