@@ -59,7 +59,8 @@ def main() -> int:
 
 async def load(server: Server, count: int, seconds: float, with_pages: bool) -> dict[str, Any]:
     actions: list[Action] = []
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=4 * count)
+    # The server closes connections that rest for 5 s: one is not to be used in that very moment.
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=4 * count, keepalive_expiry=2.0)
     async with httpx.AsyncClient(base_url=server.address, limits=limits, timeout=PATIENCE_S) as client:
         page = Page.of((await client.get("/config")).json())
         visitors = [Visitor(number, client, page, actions) for number in range(count)]

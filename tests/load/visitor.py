@@ -116,7 +116,9 @@ class Visitor:
                 if len(mine) >= KEPT:
                     title, sha256 = mine.pop(0)
                     await self._delete("delete", title, sha256)
-                title, word, path = await self._upload()
+                if (uploaded := await self._upload()) is None:
+                    continue
+                title, word, path = uploaded
                 done = await self._do("ingest", self.page.by_name["ingest"], [_file(path)])
                 if done:
                     self.kept[title] = word
@@ -148,7 +150,9 @@ class Visitor:
                         mine.pop(0)
                         await self._delete("delete", old, ready[old])
                     continue
-                title, word, path = await self._upload()
+                if (uploaded := await self._upload()) is None:
+                    continue
+                title, word, path = uploaded
                 if await self._do("queue a file", self.page.add_files, [[_file(path)], 0]) is not None:
                     self.kept[title] = word
                     mine.append(title)
@@ -161,12 +165,15 @@ class Visitor:
 
     # What they do
 
-    async def _upload(self) -> tuple[str, str, str]:
-        """(title, word, path on the server) of a new small document."""
+    async def _upload(self) -> tuple[str, str, str] | None:
+        """(title, word, path on the server) of a new small document, None if it was not taken."""
         self.written += 1
         title, word = f"visitor {self.number} text {self.written}", f"xq{self.number}x{self.written}q"
         text = f"{word}. " + " ".join(self.chance.choices(WORDS, k=self.chance.randint(40, 120))) + "."
-        (path,) = await self._timed("upload", lambda: self._post(title, text))
+        try:
+            (path,) = await self._timed("upload", lambda: self._post(title, text))
+        except Refused:
+            return None
         return title, word, path
 
     async def _post(self, title: str, text: str) -> list[str]:
