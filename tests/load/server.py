@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -70,6 +71,8 @@ class Server:
 @contextmanager
 def serving(random_model: bool, **environment: str) -> Iterator[Server]:
     """A server on an empty data folder; with a random model of two layers, or the one of the settings."""
+    # Ended from outside, it takes the server with it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="ccf-load-", ignore_cleanup_errors=True) as made:
         folder, port = Path(made), _free_port()
         own = {
