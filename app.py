@@ -5,6 +5,9 @@ import os
 # Before anything imports gradio or torch: no look-ups of outside hosts, and no spinning while threads wait, which
 # slows decoding down tenfold beside another busy process.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+# Gradio sums its last 10,000 events up in a table after every single one, for a page of figures that nobody opens.
+os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(10**9))
+os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
@@ -21,7 +24,12 @@ from app.workbench import Workbench
 from store import StoreError
 
 
+#: After so many seconds a thread that computes lets others go on: with Python's own 5 ms a page waits long beside a model.
+SWITCH_S = 0.0005
+
+
 def main() -> int:
+    sys.setswitchinterval(SWITCH_S)
     try:
         settings = Settings.from_env()
         restore(settings)

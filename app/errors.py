@@ -42,6 +42,10 @@ class DemoFull(WorkbenchError):
     """A demo has as many visitors as it may have."""
 
 
+class Busy(WorkbenchError):
+    """A visitor of a demo waits for the model so often already that one more request is refused."""
+
+
 class UnknownVisitor(WorkbenchError):
     """A token names no visitor of the demo, or no longer."""
 

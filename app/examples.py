@@ -8,6 +8,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from app.turns import BACKGROUND
 from app.workbench import Workbench
 
 FOLDER = Path(__file__).parent.parent / "assets" / "examples"
@@ -34,6 +35,7 @@ def suggestions_for(title: str) -> list[tuple[str, str]]:
 
 def take_in(workbench: Workbench) -> None:
     """Load the model and compress the examples, once for a data folder; meant for a thread of its own."""
+    BACKGROUND.set(True)
     try:
         workbench.load_model()
         mark = workbench.settings.data_dir / MARK

@@ -18,6 +18,7 @@ from app.errors import WorkbenchError
 from app.ingest import Intake
 from app.library import one_line
 from app.readers import Limits, ReadError
+from app.turns import BACKGROUND
 from app.views import IngestProgress
 from ccf_core import Cancelled, CCFError
 from store import Job, JobNotFound, Store, StoreError, StoreUnavailable
@@ -175,6 +176,8 @@ class Jobs:
             self._added.wait(LOOK_EVERY_S)
 
     def _do(self, job: Job) -> None:
+        BACKGROUND.set(True)
+
         def note(step: IngestProgress) -> None:
             self._steps[job.id] = step
             if step.document:

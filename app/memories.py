@@ -55,7 +55,7 @@ class Memories:
         document = self._segmented.get(key)
         if document is None:
             text = self.store.documents.text(sha256)
-            with self.model.turn(cancelled):
+            with self.model.turn(cancelled, short=True):
                 document = ccf.segment(text)
                 if len(self._segmented) >= REMEMBERED:
                     self._segmented.pop(next(iter(self._segmented)), None)

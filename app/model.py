@@ -33,6 +33,9 @@ logger = logging.getLogger(__name__)
 class Model:
     """Holds the ``CCF`` of ``settings``; its state can be asked for at any time."""
 
+    #: In whose name turns are taken; see ``Seat``.
+    whose = ""
+
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         #: Folder of the adapter in use.
@@ -109,13 +112,20 @@ class Model:
             yield ccf
 
     @contextmanager
-    def turn(self, cancelled: Cancelled = never) -> Iterator[None]:
+    def turn(self, cancelled: Cancelled = never, short: bool = False) -> Iterator[None]:
         """Hold the model: no part of it, not even its tokenizer, may be used by two threads at once.
 
-        Raises Cancelled while waiting, and OutOfMemory for a block that runs out of it.
+        A ``short`` turn, for the tokenizer alone, comes before the others.
+
+        Raises Cancelled while waiting, Busy instead of waiting (see ``Turns``), and OutOfMemory for a block that runs
+        out of it.
         """
-        with self._using.turn(cancelled), enough_memory():
+        with self._using.turn(cancelled, self.whose, short), enough_memory():
             yield
+
+    def ahead(self) -> int | None:
+        """Turns before the next one of a visitor's, None if the visitor waits for none."""
+        return self._using.ahead(self.whose) if self.whose else None
 
     def compute(
         self,
@@ -194,6 +204,16 @@ class Model:
         if _card(adapter).get("fingerprint", ccf.adapter_fingerprint) != ccf.adapter_fingerprint:
             raise AdapterError(f"The adapter in {adapter} is not the one that its {CARD} names: copy the folder again.")
         return ccf
+
+
+class Seat(Model):
+    """A model for one of several visitors who share it: the same in all but in whose name turns are taken."""
+
+    __slots__ = ("whose",)
+
+    def __init__(self, model: Model, whose: str) -> None:
+        self.__dict__ = model.__dict__
+        self.whose = whose
 
 
 def _card(adapter: Path) -> dict[str, Any]:

@@ -16,9 +16,11 @@ RULER = '<div class="ruler" aria-hidden="true"></div>'
 
 def head(state: ModelState) -> str:
     """Name, what this is, and how the model is."""
-    lamp = {"ready": "ready", "failed": "failed"}.get(state.status, "busy")
+    waiting = state.status == "ready" and state.ahead is not None
+    lamp = "busy" if waiting else {"ready": "ready", "failed": "failed"}.get(state.status, "busy")
     message = state.message if state.status == "failed" else f"{state.message} {state.fraction:.0%}"
-    says = "Model ready" if state.status == "ready" else message
+    ready = f"Busy, {state.ahead} ahead of you" if waiting else "Model ready"
+    says = ready if state.status == "ready" else message
     loading = state.status == "loading"
     bar = f' <progress max="1" value="{state.fraction:.3f}" aria-label="Loading"></progress>' if loading else ""
     return (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,16 @@ def sentences_for(adapter: str, folder: Path = RESULTS) -> list[str]:
     said = []
     for task, write in _WRITERS.items():
         path = folder / f"{task}.json"
-        result = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        result = _read(path, path.stat().st_mtime_ns, path.stat().st_size) if path.exists() else {}
         if result.get("adapter") == adapter:
             said.append(f"Measured on {result['data']['name']}, half {result['half']}, greedy: {write(result)}.")
     return said
+
+
+@functools.lru_cache(8)
+def _read(path: Path, _modified: int, _size: int) -> dict[str, Any]:
+    """The file, parsed once as long as it stays the same: every page asks for it at every look."""
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _reconstruct(result: dict[str, Any]) -> str:

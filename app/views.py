@@ -21,11 +21,15 @@ DocumentState = Literal["unknown", "text", "compressing", "partial", "ready"]
 
 @dataclass(frozen=True)
 class ModelState:
-    """``fraction`` of loading done, 0 to 1; ``message`` says what goes on, or what to do about a failure."""
+    """``fraction`` of loading done, 0 to 1; ``message`` says what goes on, or what to do about a failure.
+
+    ``ahead`` : turns of others before the next one of the visitor, None for who waits for none.
+    """
 
     status: Literal["absent", "loading", "ready", "failed"]
     fraction: float
     message: str
+    ahead: int | None = None
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,8 @@ TOUCH_EVERY_S = 60.0
 #: After which an upload is long in the database, or nowhere.
 UPLOADED_S = 1800.0
 
+FULL = "This demo has as many visitors as it can take: come back later, or run it yourself."
+
 logger = logging.getLogger(__name__)
 
 
@@ -64,6 +66,8 @@ class Visitors:
         self._ending = threading.Event()
         self._sweeper: threading.Thread | None = None
         self._known: dict[str, _Visitor] = {}
+        #: Visitors whose data are being copied.
+        self._arriving = 0
         self._home.mkdir(parents=True, exist_ok=True)
         for folder in self._home.iterdir():
             self._find(folder)
@@ -80,18 +84,24 @@ class Visitors:
         token = secrets.token_urlsafe(32)
         with self._lock:
             self._make_room()
-            folder = self._home / secrets.token_hex(8)
+            self._arriving += 1
+        folder = self._home / secrets.token_hex(8)
+        try:
+            # Copying takes long beside a busy model, and nobody else has to wait for it.
             folder.mkdir()
-            try:
-                self.template.store.copy_to(folder / self.template.settings.database.name)
-                mark = self.template.settings.data_dir / MARK
-                if mark.exists():
-                    shutil.copy(mark, folder / MARK)
-                _write(folder, _digest(token))
-            except BaseException:
-                shutil.rmtree(folder, ignore_errors=True)
-                raise
-            self._find(folder)
+            self.template.store.copy_to(folder / self.template.settings.database.name)
+            mark = self.template.settings.data_dir / MARK
+            if mark.exists():
+                shutil.copy(mark, folder / MARK)
+            _write(folder, _digest(token))
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        finally:
+            with self._lock:
+                self._arriving -= 1
+                if folder.exists():
+                    self._find(folder)
         return token
 
     def knows(self, token: str) -> bool:
@@ -118,9 +128,11 @@ class Visitors:
     # Their data
 
     def name(self, token: str) -> str:
-        """Of the visitor's folder: says which visitor it is without telling the token. Raises UnknownVisitor."""
-        with self._lock:
-            return self._visitor(token).folder.name
+        """Of the visitor's folder: says which visitor it is without telling the token. Raises UnknownVisitor.
+
+        Waits for no lock: every request asks for it, in the one thread that serves them all.
+        """
+        return self._visitor(token).folder.name
 
     def workbench(self, token: str) -> Workbench:
         """The visitor's own, its queue being worked off; a sign of life. Raises UnknownVisitor."""
@@ -208,11 +220,13 @@ class Visitors:
             visitor.noted = visitor.seen
 
     def _make_room(self) -> None:
-        if len(self._known) < self.demo.visitors:
+        if len(self._known) + self._arriving < self.demo.visitors:
             return
+        if not self._known:
+            raise DemoFull(FULL)
         longest = min(self._known.values(), key=lambda visitor: visitor.seen)
         if self._clock() - longest.seen < self.demo.spared_s:
-            raise DemoFull("This demo has as many visitors as it can take: come back later, or run it yourself.")
+            raise DemoFull(FULL)
         del self._known[longest.digest]
         self._delete(longest)
 

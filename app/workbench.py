@@ -7,6 +7,7 @@ thread.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -25,7 +26,7 @@ from app.library import Library
 from app.looking import Looking
 from app.measuring import Measuring
 from app.memories import Memories
-from app.model import Model
+from app.model import Model, Seat
 from app.settings import Settings
 from app.views import (
     Cancelled,
@@ -79,8 +80,9 @@ class Workbench:
         self.evaluate = Evaluating(self.store, self._model, settings.caps is None).evaluate
 
     def beside(self, settings: Settings) -> Workbench:
-        """Another workbench with data of its own, whose model is this one's. Raises StoreUnavailable."""
-        return Workbench(settings, self._model)
+        """Another workbench with data of its own, whose model is this one's; the model serves those beside it in
+        rotation. Raises StoreUnavailable."""
+        return Workbench(settings, Seat(self._model, settings.data_dir.name))
 
     def close(self) -> None:
         """Let the queue go and close the database; nothing can be done with this object afterwards."""
@@ -99,7 +101,7 @@ class Workbench:
 
     def model_state(self) -> ModelState:
         """Never waits."""
-        return self._model.state
+        return replace(self._model.state, ahead=self._model.ahead())
 
     def load_model(self, progress: LoadProgress | None = None) -> None:
         """Load the model unless it is there; wait if another thread does. May be called from any thread.

@@ -44,8 +44,8 @@ def watched() -> Iterator[list[int]]:
         thread.join()
 
 
-def tiny(settings: Settings, folder: Path) -> Settings:
-    """Settings with a random model and an untrained adapter, both written into ``folder``."""
+def tiny(settings: Settings, folder: Path, **other: int) -> Settings:
+    """Settings with a random model and an untrained adapter, both written into ``folder``; ``other`` sizes of it."""
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
     from ccf_core import Adapter, CCFConfig
@@ -53,7 +53,7 @@ def tiny(settings: Settings, folder: Path) -> Settings:
 
     sizes = {"num_hidden_layers": 2, "hidden_size": 64, "intermediate_size": 96, "head_dim": 16}
     heads = {"num_attention_heads": 4, "num_key_value_heads": 2}
-    config = AutoConfig.from_pretrained(resolve_base(), **sizes, **heads)
+    config = AutoConfig.from_pretrained(resolve_base(), **sizes | heads | other)
     AutoModelForCausalLM.from_config(config).save_pretrained(folder / "base")
     AutoTokenizer.from_pretrained(resolve_base()).save_pretrained(folder / "base")
     model = load_base(folder / "base", device="cpu", dtype="float32").model

@@ -19,7 +19,7 @@ from anyio.to_thread import run_sync
 from gradio_client.utils import strip_invalid_filename_characters
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -61,6 +61,8 @@ class Door:
         request = Request(scope, receive)
         try:
             answer: Response | None = await self._answer(request)
+        except ClientDisconnect:
+            return  # nobody is there any more
         except HTTPException as error:
             answer = JSONResponse({"detail": error.detail}, error.status_code)
         if answer is not None:

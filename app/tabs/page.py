@@ -29,6 +29,7 @@ from app.tabs.original import render_original
 from app.tabs.savings import render_savings
 from app.tabs.visiting import Visiting, head, render_visitor
 from app.theme import theme
+from app.turns import MOST
 from app.visitors import Visitors
 from app.workbench import Workbench
 
@@ -36,6 +37,12 @@ ASSETS = Path(__file__).parents[2] / "assets"
 MAX_UPLOAD = 50_000_000
 #: How long Gradio keeps files that went through it.
 UPLOADS_S = 86_400
+#: Between two looks of a page; in a demo many pages look.
+LOOK_S, DEMO_LOOK_S = 1.0, 2.0
+#: Sessions of each visitor, pages and programs, that Gradio keeps in a demo; one takes half a megabyte.
+SESSIONS = 4
+#: Of events that do not wait for the model, in a demo.
+THREADS = 40
 
 
 def build(workbench: Workbench, demo: Demo | None = None) -> gr.Blocks:
@@ -64,23 +71,25 @@ def build(workbench: Workbench, demo: Demo | None = None) -> gr.Blocks:
         savable(page)
         foot = gr.HTML(panels.foot(workbench.info()), elem_id="foot")
         render_original(workbench, chat.place, library.hits.place, library.listing.read)
-        clock = gr.Timer(1.0)
+        clock = gr.Timer(DEMO_LOOK_S if demo else LOOK_S)
         before = gr.State(None)
 
         def look(seen: Any, picked: list[str], awaited: Any, kept: list[str], of: str, count: int) -> tuple[Any, ...]:
-            """What changed since the last look; nothing is sent if nothing did."""
-            first = seen is None or not seen[1]
-            state, shown = workbench.model_state(), look_at_library(workbench, first, picked, awaited, kept, of)
+            """What changed since the last look, part by part: sending costs more than looking."""
+            first = seen is None or not seen[0]
+            shown = look_at_library(workbench, first, picked, awaited, kept, of)
             shelf = [(v.sha256, v.title, v.state) for v in workbench.documents()]
-            # With the count: what another handler has shown since may differ from what was seen here.
-            now = (state, shelf, [str(part) for part in shown[:2]], count)
+            parts = [panels.head(workbench.model_state()), panels.foot(workbench.info()), *shown[:3]]
+            told = [part.constructor_args if isinstance(part, gr.Dropdown) else part for part in parts]
+            now = (shelf, count, told)
             if now == seen:
                 return (gr.skip(),) * (4 + len(shown))
-            rearranged = seen is None or seen[1] != shelf
+            # With the count: what another handler has shown since may differ from what was seen here.
+            known = seen[2] if seen and seen[1] == count else [None] * len(told)
+            rearranged = seen is None or seen[0] != shelf
             return (
-                panels.head(state),
-                panels.foot(workbench.info()),
-                *shown,
+                *(gr.skip() if one == before else part for part, one, before in zip(parts, told, known, strict=True)),
+                *shown[3:],
                 now,
                 count + 1 if rearranged else gr.skip(),
             )
@@ -111,13 +120,19 @@ def serve_demo(visitors: Visitors, **options: Any) -> Any:
     with visiting.building() as workbench:
         page = build(workbench, visitors.demo)
     door = Middleware(Door, visitors=visitors, max_upload=MAX_UPLOAD)
+    # Gradio's queues know no visitors: whoever needs the model waits in a thread for a turn of it, and there are
+    # always threads for those who do not.
+    for event in page.fns.values():
+        event.concurrency_limit = None
+    threads = MOST + visitors.demo.visitors + THREADS
     # Rendered on the server, a page would be fetched by it and not by the visitor.
-    options = {"head": head(), "ssr_mode": False, "app_kwargs": {"middleware": [door]}} | options
-    return serve(page, visitors.template.settings, **options)
+    own = {"head": head(), "ssr_mode": False, "app_kwargs": {"middleware": [door]}, "max_threads": threads}
+    own["state_session_capacity"] = SESSIONS * visitors.demo.visitors
+    return serve(page, visitors.template.settings, 4 * threads, **own | options)
 
 
-def serve(page: gr.Blocks, settings: Settings, **options: Any) -> Any:
-    return page.queue(max_size=64).launch(
+def serve(page: gr.Blocks, settings: Settings, most_waiting: int = 64, **options: Any) -> Any:
+    return page.queue(max_size=most_waiting).launch(
         theme=theme(),
         css_paths=[ASSETS / "app.css", ASSETS / "ccf.css", ASSETS / "desk.css"],
         max_file_size=MAX_UPLOAD,

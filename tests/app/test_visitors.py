@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -12,8 +13,9 @@ import httpx
 import pytest
 from gradio_client import Client
 
+from app import panels
 from app.caps import Caps, Demo
-from app.errors import BadSetting, DemoFull, LibraryFull, NotInDemo, UnknownVisitor
+from app.errors import BadSetting, Busy, DemoFull, LibraryFull, NotInDemo, UnknownVisitor
 from app.settings import Settings
 from app.tabs.page import build, serve
 from app.visitors import IDLE_S, Visitors
@@ -170,3 +172,45 @@ def test_a_login_comes_before_everything(settings: Settings) -> None:
             client.close()
         finally:
             app.get_blocks().close(verbose=False)
+
+
+def test_the_model_is_shared_fairly(visitors: Visitors, prose: Callable[..., str]) -> None:
+    many, one = (visitors.workbench(visitors.issue()) for _ in range(2))
+    shas = {bench: bench.ingest_text(prose(40)).document.sha256 for bench in (many, one)}
+    order: list[str] = []
+
+    def ask(bench: Workbench, name: str) -> None:
+        waiting = threading.Event()
+
+        def look() -> bool:
+            waiting.set()
+            return False
+
+        def work() -> None:
+            *_, _ = bench.ask("How many ships?", [shas[bench]], 4, max_new_tokens=1, cancelled=look)
+            order.append(name)
+
+        threads.append(threading.Thread(target=work, daemon=True))
+        threads[-1].start()
+        assert waiting.wait(60)
+
+    threads: list[threading.Thread] = []
+    answer = many.ask("How many ships?", [shas[many]], 4)
+    next(answer)  # holds the model until it is closed
+    for name in ("many 0", "many 1", "many 2", "many 3"):
+        ask(many, name)
+    ask(one, "one")
+    assert many.model_state().ahead == 2
+    assert one.model_state().ahead == 1
+    assert "Busy, 1 ahead of you" in panels.head(one.model_state())
+    with pytest.raises(Busy, match="busy, 2 ahead of you"):
+        next(many.ask("How many ships?", [shas[many]], 4))
+    # What needs no model waits for nobody.
+    assert many.jobs.add_text("Queued. " * 9).state == "queued"
+    assert [view.title[:3] for view in one.documents()] == ["Log"]
+    answer.close()
+    for thread in threads:
+        thread.join(60)
+    assert order.index("one") <= 1
+    assert one.model_state().ahead is None
+    assert "Model ready" in panels.head(one.model_state())

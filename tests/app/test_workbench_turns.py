@@ -1,4 +1,4 @@
-"""Turns: one at a time, first come first served, given up when cancelled."""
+"""Turns: one at a time, in rotation, given up when cancelled."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import threading
 
 import pytest
 
-from app.turns import KeyedTurns, Turns
+from app.errors import Busy
+from app.turns import BACKGROUND, MOST, MOST_EACH, KeyedTurns, Turns
 from ccf_core import Cancelled
 
 
-def queued(turns: Turns, name: str, order: list[str]) -> threading.Thread:
+def queued(turns: Turns, name: str, order: list[str], whose: str = "", background: bool = False) -> threading.Thread:
     """A thread that has asked for its turn by the time this returns."""
     asked = threading.Event()
 
@@ -19,7 +20,8 @@ def queued(turns: Turns, name: str, order: list[str]) -> threading.Thread:
         return False
 
     def work() -> None:
-        with turns.turn(look):
+        BACKGROUND.set(background)
+        with turns.turn(look, whose):
             order.append(name)
 
     thread = threading.Thread(target=work, daemon=True)
@@ -39,6 +41,69 @@ def test_turns_come_in_the_order_of_asking() -> None:
     for thread in threads:
         thread.join(60)
     assert order == ["a", "b", "c", "d", "again"]
+
+
+def test_visitors_are_served_in_rotation() -> None:
+    turns, order = Turns(), list[str]()
+    with turns.turn(whose="many"):
+        threads = [queued(turns, f"many {i}", order, "many", background=True) for i in range(20)]
+        threads += [queued(turns, name, order, name) for name in ("one", "two")]
+        threads += [queued(turns, "one again", order, "one"), queued(turns, "nobody", order)]
+        assert [turns.ahead(whose) for whose in ("one", "two", "many", "else")] == [1, 2, 4, None]
+    for thread in threads:
+        thread.join(60)
+    # One question behind twenty gets the next turn.
+    assert order[:6] == ["one", "two", "nobody", "many 0", "one again", "many 1"]
+    assert order[6:] == [f"many {i}" for i in range(2, 20)]
+
+
+def test_short_turns_come_first() -> None:
+    turns, order = Turns(), list[str]()
+
+    def short() -> None:
+        with turns.turn(asked.set, "b", short=True):
+            order.append("short")
+
+    with turns.turn(whose="a"):
+        threads = [queued(turns, name, order, name[0]) for name in ("a", "b", "c")]
+        for _ in range(2):
+            asked = threading.Event()
+            threads.append(threading.Thread(target=short, daemon=True))
+            threads[-1].start()
+            assert asked.wait(60)
+    for thread in threads:
+        thread.join(60)
+    assert order == ["short", "short", "b", "c", "a"]
+
+
+def test_one_visitor_may_wait_for_a_few_turns_alone() -> None:
+    turns, order = Turns(), list[str]()
+    with turns.turn(whose="other"):
+        threads = [queued(turns, str(i), order, "mine") for i in range(MOST_EACH)]
+        with (
+            pytest.raises(Busy, match=rf"busy, 1 ahead of you, and {MOST_EACH} of your requests wait"),
+            turns.turn(whose="mine"),
+        ):
+            pytest.fail("the turn was taken")
+        threads += [queued(turns, "yours", order, "yours"), queued(turns, "job", order, "mine", background=True)]
+    for thread in threads:
+        thread.join(60)
+    assert order == ["0", "yours", "1", "2", "3", "job"]
+    with turns.turn(whose="mine"):
+        assert turns.ahead("mine") is None
+
+
+def test_of_many_who_wait_nobody_waits_twice() -> None:
+    turns, order = Turns(), list[str]()
+    with turns.turn():
+        threads = [queued(turns, str(i), order, str(i)) for i in range(MOST)]
+        with pytest.raises(Busy, match="busy, 8 ahead of you, and 1 of your requests waits"), turns.turn(whose="7"):
+            pytest.fail("the turn was taken")
+        threads.append(queued(turns, "late", order, "late"))
+        assert turns.ahead("late") == MOST + 1
+    for thread in threads:
+        thread.join(60)
+    assert order == [*map(str, range(MOST)), "late"]
 
 
 def test_one_holder_at_a_time() -> None:
