@@ -23,8 +23,7 @@ from app.tabs.page import launch
 from app.workbench import Workbench
 from store import StoreError
 
-
-#: After so many seconds a thread that computes lets others go on: with Python's own 5 ms a page waits long beside a model.
+#: Seconds a thread computes before others go on: with Python's own 5 ms, a page waits long beside a model.
 SWITCH_S = 0.0005
 
 
