@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from app.memories import Memories
 from app.views import DocumentState, DocumentView, SearchHit
-from store import Document, Store
+from store import Document, DocumentNotFound, Store
 
 MAX_TITLE = 120
 MAX_COLLECTIONS = 20
@@ -42,7 +43,11 @@ class Library:
 
     def documents(self) -> list[DocumentView]:
         """See ``Workbench.documents``."""
-        return [self._view(document) for document in self.store.documents.list()]
+        views = []
+        for document in self.store.documents.list():
+            with suppress(DocumentNotFound):  # deleted in the meantime
+                views.append(self._view(document))
+        return views
 
     def document(self, sha256: str) -> DocumentView:
         """Raises DocumentNotFound."""
