@@ -1,4 +1,4 @@
-"""One SQLite connection per thread, transactions that wait for each other, SQLite's errors in plain words.
+"""As many SQLite connections as are used at once, transactions that wait for each other, SQLite's errors as sentences.
 
 It knows nothing of what the tables mean.
 """
@@ -7,7 +7,6 @@ import os
 import sqlite3
 import threading
 import time
-import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -64,8 +63,8 @@ def translated(path: Path) -> Iterator[None]:
 class Connections:
     """Opens the database at `path` (and its folder), brings its schema up to date, hands out connections.
 
-    Every thread gets a connection of its own. Writers of this process queue on a lock; writers of other
-    processes are waited for up to `busy_timeout_s` seconds.
+    A block has a connection to itself, which the blocks within it share and the next one takes over. Writers of
+    this process queue on a lock; writers of other processes are waited for up to `busy_timeout_s` seconds.
 
     Raises:
         StoreUnavailable: the file cannot be used; it is left as it was.
@@ -76,9 +75,10 @@ class Connections:
         self._busy_timeout_s = busy_timeout_s
         self._pid = os.getpid()
         self._closed = False
-        self._local = threading.local()
-        # Weak, so that the connection of a thread that ended is closed with it.
-        self._opened: weakref.WeakSet[Database] = weakref.WeakSet()
+        #: The connection of the block that a thread is in.
+        self._held = threading.local()
+        self._opened: list[Database] = []
+        self._idle: list[Database] = []
         self._opened_lock = threading.Lock()
         self._write_lock = threading.RLock()
         self._make_room()
@@ -96,17 +96,26 @@ class Connections:
 
     @contextmanager
     def reading(self) -> Iterator[Database]:
-        """This thread's connection; inside `transaction()` it sees what was written so far.
+        """A connection; inside `transaction()` its own, which sees what was written so far.
 
         Raises:
             StoreUnavailable: SQLite cannot use the file (StoreBusy: not now).
         """
         with translated(self.path):
-            yield self._database()
+            outer: Database | None = getattr(self._held, "db", None)
+            if outer is not None:
+                yield outer
+                return
+            db = self._held.db = self._take()
+            try:
+                yield db
+            finally:
+                self._held.db = None
+                self._give_back(db)
 
     @contextmanager
     def writing(self) -> Iterator[Database]:
-        """This thread's connection, while no other thread of this process writes. Raises StoreBusy."""
+        """A connection, while no other thread of this process writes. Raises StoreBusy."""
         if not self._write_lock.acquire(timeout=self._busy_timeout_s):
             raise StoreBusy(_BUSY.format(path=self.path))
         try:
@@ -137,29 +146,34 @@ class Connections:
                 raise
 
     def close(self) -> None:
-        """Close every thread's connection, after the running writer; stop readers first."""
+        """Close every connection, after the running writer; stop readers first."""
         with self._write_lock, self._opened_lock:
             self._closed = True
             for db in self._opened:
                 db.close()
 
-    def _database(self) -> Database:
+    def _take(self) -> Database:
         if os.getpid() != self._pid:
             # SQLite's connections and file locks do not survive a fork.
             raise StoreUnavailable(f"{self.path} was opened by another process; open it again in this one.")
         with self._opened_lock:
             if self._closed:
                 raise StoreUnavailable(f"{self.path} was closed; open it again.")
-            db: Database | None = getattr(self._local, "db", None)
-            if db is None:
-                db = self._local.db = self._connect()
-            return db
+            return self._idle.pop() if self._idle else self._connect()
+
+    def _give_back(self, db: Database) -> None:
+        with self._opened_lock:
+            if self._closed or db.conn.in_transaction:  # one that could not be rolled back
+                db.close()
+                self._opened.remove(db)
+            else:
+                self._idle.append(db)
 
     def _connect(self) -> Database:
         conn = sqlite3.connect(self.path, timeout=self._busy_timeout_s, isolation_level=None, check_same_thread=False)
         conn.text_factory = TEXT
         db = Database(conn, strict=True, execute_plugins=False)
-        self._opened.add(db)
+        self._opened.append(db)
         db.execute("PRAGMA foreign_keys = ON")
         db.execute("PRAGMA synchronous = NORMAL")
         # What is deleted is overwritten, not only given up.
