@@ -69,32 +69,33 @@ def render_library(workbench: Workbench) -> Library:
     collection = gr.Dropdown([ALL], value=ALL, label="Collection", visible=False, elem_id="collection")
     listing = gr.HTML(elem_id="listing", js_on_load=acts("tick", "tickall", "untick", "manage", "compress", "read"))
 
-    def await_(added: list[int], before: Awaited, chosen: list[str]) -> Awaited:
-        # What is added while something is still on its way joins that.
-        going = {job.id for job in workbench.jobs.list() if job.state in ("queued", "running")}
-        still = [job for job in before[0] if job in going]
-        return still + added, before[1] if still else chosen
+    def clear(before: Awaited, chosen: list[str]) -> tuple[list[str], Awaited]:
+        # What was stored since the last look is chosen first: nobody would find its job any more.
+        chosen, before = with_stored(workbench, chosen, before)
+        workbench.jobs.clear()
+        return chosen, before
 
     def add_files(
         paths: list[str] | None, before: Awaited, chosen: list[str], count: int
-    ) -> tuple[int, Awaited, None, str]:
-        workbench.jobs.clear()
+    ) -> tuple[int, Any, Awaited, None, str]:
+        now, before = clear(before, chosen)
         added = []
         for path in map(Path, paths or []):
             try:
                 added.append(workbench.jobs.add_file(path).id)
             except MENDABLE as error:
                 workbench.jobs.refuse(path, str(error))
-        return count + 1, await_(added, before, chosen), None, shown_queue(workbench)
+        return count + 1, unless(chosen, now), joined(workbench, added, before, now), None, shown_queue(workbench)
 
     def add_text(
         text: str, title: str, before: Awaited, chosen: list[str], count: int
-    ) -> tuple[int, Awaited, str, str, str]:
+    ) -> tuple[int, Any, Awaited, str, str, str]:
         if not text.strip():
             raise gr.Error("Paste some text first.", title="Nothing to compress", print_exception=False)
-        workbench.jobs.clear()
+        now, before = clear(before, chosen)
         job = workbench.jobs.add_text(text, title)
-        return count + 1, await_([job.id], before, chosen), "", "", shown_queue(workbench)
+        awaited = joined(workbench, [job.id], before, now)
+        return count + 1, unless(chosen, now), awaited, "", "", shown_queue(workbench)
 
     def of_job(act: str) -> Any:
         def handle(count: int, event: gr.EventData) -> tuple[int, str]:
@@ -104,9 +105,9 @@ def render_library(workbench: Workbench) -> Library:
 
         return handle
 
-    def tidy(count: int) -> tuple[int, str]:
-        workbench.jobs.clear()
-        return count + 1, shown_queue(workbench)
+    def tidy(before: Awaited, chosen: list[str], count: int) -> tuple[int, Any, Awaited, str]:
+        now, before = clear(before, chosen)
+        return count + 1, unless(chosen, now), before, shown_queue(workbench)
 
     def tick(chosen: list[str], of: str, event: gr.EventData) -> tuple[list[str], str]:
         # One box, not all that are ticked on the page: those may be of a moment ago.
@@ -128,11 +129,12 @@ def render_library(workbench: Workbench) -> Library:
         return panels.hits(workbench.search(words), words)
 
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    files.upload(add_files, [files, awaited, picked, changed], [changed, awaited, files, queue], **quiet)
-    paste.click(add_text, [text, title, awaited, picked, changed], [changed, awaited, text, title, queue], **quiet)
+    files.upload(add_files, [files, awaited, picked, changed], [changed, picked, awaited, files, queue], **quiet)
+    pasted = [changed, picked, awaited, text, title, queue]
+    paste.click(add_text, [text, title, awaited, picked, changed], pasted, **quiet)
     queue.retry(of_job("retry"), changed, [changed, queue], **quiet)
     queue.dismiss(of_job("dismiss"), changed, [changed, queue], **quiet)
-    queue.tidy(tidy, changed, [changed, queue], **quiet)
+    queue.tidy(tidy, [awaited, picked, changed], [changed, picked, awaited, queue], **quiet)
     listing.tick(tick, [picked, collection], [picked, listing], **quiet)
     listing.tickall(tick_all, collection, [picked, listing], **quiet)
     listing.untick(lambda of: ([], shown_shelf(workbench, [], of)), collection, [picked, listing], **quiet)
@@ -148,9 +150,9 @@ def look(
     workbench: Workbench, first: bool, picked: list[str], awaited: Awaited, kept: list[str], of: str
 ) -> tuple[Any, ...]:
     """New values for ``Library.watched``; at the first look at documents the ticks of last time, or one example."""
+    now, still = with_stored(workbench, kept if first and kept else picked, awaited)
     views = workbench.documents()
     known = {view.sha256 for view in views}
-    now, still = with_stored(workbench, kept if first and kept else picked, awaited)
     now = [sha for sha in now if sha in known]
     if first and not now and views:
         now = [views[-1].sha256]
@@ -160,9 +162,25 @@ def look(
         shown_queue(workbench),
         shown_shelf(workbench, now, of),
         gr.Dropdown(names, value=of, visible=len(names) > 1),
-        now if now != picked else gr.skip(),
-        still if still != awaited else gr.skip(),
+        unless(picked, now),
+        unless(awaited, still),
     )
+
+
+def unless(before: Any, now: Any) -> Any:
+    """A new value only if it is another: the same one, sent again, would undo what is chosen at this moment."""
+    return now if now != before else gr.skip()
+
+
+def joined(workbench: Workbench, added: list[int], awaited: Awaited, picked: list[str]) -> Awaited:
+    """What a page waits for once it adds these jobs too: they join what is on its way, or begin anew.
+
+    What failed may be tried again and is waited for on, but it holds nothing up.
+    """
+    ids, before = awaited
+    states = {job.id: job.state for job in workbench.jobs.list()}
+    going = any(states.get(job) in ("queued", "running") for job in ids)
+    return [job for job in ids if job in states] + added, before if going else picked
 
 
 def with_stored(workbench: Workbench, picked: list[str], awaited: Awaited) -> tuple[list[str], Awaited]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.tabs.library import with_stored
+from app.tabs.library import joined, with_stored
 from app.workbench import Workbench
 
 
@@ -61,3 +61,15 @@ def test_what_others_add_changes_nothing(workbench: Workbench, prose: Callable[.
     workbench.jobs.add_text(prose(seed=1), "Log")
     workbench.jobs.work()
     assert with_stored(workbench, [example], ([], None)) == ([example], ([], None))
+
+
+def test_a_later_addition_joins_what_is_on_its_way_or_begins_anew(
+    workbench: Workbench, prose: Callable[..., str], example: str
+) -> None:
+    first, second = (workbench.jobs.add_text(prose(seed=seed), f"Log {seed}").id for seed in (1, 2))
+    assert joined(workbench, [second], ([first], None), [example]) == ([first, second], None)
+    workbench.store.jobs.fail(first, "A reason.")
+    # What failed is still waited for, should it be tried again; it is not what the next addition joins.
+    assert joined(workbench, [second], ([first], None), [example]) == ([first, second], [example])
+    workbench.jobs.dismiss(first)
+    assert joined(workbench, [second], ([first], None), [example]) == ([second], [example])
