@@ -27,6 +27,7 @@ from app.tabs.library import render_library
 from app.tabs.manage import render_manage
 from app.tabs.original import render_original
 from app.tabs.savings import render_savings
+from app.tabs.updates import Blocks
 from app.tabs.visiting import Visiting, head, render_visitor
 from app.theme import theme
 from app.turns import MOST
@@ -48,7 +49,7 @@ THREADS = 40
 def build(workbench: Workbench, demo: Demo | None = None) -> gr.Blocks:
     """The page of a workbench, or of a demo. Nothing of a visitor is kept in it but ids."""
     kept_s = int(min(demo.ttl_s if demo else UPLOADS_S, UPLOADS_S))
-    with gr.Blocks(title="CCF Workbench", analytics_enabled=False, delete_cache=(min(kept_s, 3600), kept_s)) as page:
+    with Blocks(title="CCF Workbench", analytics_enabled=False, delete_cache=(min(kept_s, 3600), kept_s)) as page:
         add_api(workbench)  # first: its names are the ones that programs rely on
         head = gr.HTML(panels.head(workbench.model_state()), elem_id="head")
         if demo:
