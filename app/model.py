@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import ccf_core
 from app import lending
+from app.computing import Computing
 from app.errors import ModelNotReady, UnknownAdapter
 from app.settings import Settings
 from app.turns import Turns
@@ -48,6 +49,7 @@ class Model:
         self._loading = Turns()
         self._using = Turns()
         self._besides = Turns()
+        self.computing = Computing()
 
     def load(self, progress: LoadProgress | None = None, cancelled: Cancelled = never) -> CCF:
         """The model, loaded unless it is there; waits if another thread loads it.
@@ -144,6 +146,8 @@ class Model:
         """
         if self.settings.lent and ccf is self.ccf:
             yield from lending.borrow(ccf, work, args, options, tokens, cancelled)
+        elif ccf is self.ccf:
+            yield from self.computing.pieces(lambda: work(ccf, *args, cancelled=cancelled, **options))
         else:
             yield from work(ccf, *args, cancelled=cancelled, **options)
 

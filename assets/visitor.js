@@ -47,7 +47,8 @@
         const headers = new Headers(init.headers ?? (input instanceof Request ? input.headers : undefined));
         if (sent) headers.set(HEADER, sent);
         const answer = await plain(input instanceof Request ? input.clone() : input, {...init, headers});
-        if (answer.status !== 401 || !sent) return answer;
+        // Whoever has to log in again keeps the key.
+        if (answer.status !== 401 || answer.headers.get(HEADER) !== "unknown" || !sent) return answer;
         await ready;
         if (sent !== key) return window.fetch(input, init); // it was on its way when the key changed
         // The server has forgotten this visitor: begin anew.

@@ -1,8 +1,9 @@
 """The door of a demo: an ASGI middleware that lets a visitor to what is the visitor's, and to nothing else.
 
 Gradio itself tells visitors apart by a session hash that the browser chooses, keeps uploads under the SHA-256 of their
-bytes, and serves them to whoever names it. Here a request needs a token; a session belongs to the visitor who began it;
-uploads lie in a folder of the visitor's, and paths to anywhere else are refused; files are not served at all.
+bytes, and serves them to whoever names it. Here a request needs the login, if there is one, and a token; a session
+belongs to the visitor who began it; uploads lie in a folder of the visitor's, and paths to anywhere else are refused;
+files are not served at all.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ OPEN = re.compile(
 #: Work on a session.
 OWN = re.compile(r"(queue/join|queue/data|cancel|reset|component_server)/?|(call|run|api)/.+")
 CLOSED = re.compile(r"/monitoring.*")
+#: Tells a page that its token, and not its login, is what opens nothing.
+UNKNOWN = {HEADER: "unknown"}
 MAX_SESSIONS = 10_000
 MAX_FILES = 20
 #: More than a page sends; texts are pasted into it.
@@ -64,7 +67,7 @@ class Door:
         except ClientDisconnect:
             return  # nobody is there any more
         except HTTPException as error:
-            answer = JSONResponse({"detail": error.detail}, error.status_code)
+            answer = JSONResponse({"detail": error.detail}, error.status_code, error.headers)
         if answer is not None:
             await answer(scope, receive, send)
         elif request.method == "POST" and OWN.fullmatch(_path(scope).removeprefix(API)):
@@ -76,18 +79,20 @@ class Door:
     async def _answer(self, request: Request) -> Response | None:
         """An answer of the door's own; None to let the request pass. Raises HTTPException to refuse it."""
         path, token = _path(request.scope), request.headers.get(HEADER, "")
-        if path == VISITOR:
-            return await run_sync(self._visitor, request.method, token)
         if CLOSED.fullmatch(path):
             raise HTTPException(404, "There is nothing here.")
-        if not path.startswith(API) or OPEN.fullmatch(path.removeprefix(API)):
+        if path != VISITOR and (not path.startswith(API) or OPEN.fullmatch(path.removeprefix(API))):
             return None
+        if not _logged_in(request):
+            raise HTTPException(401, "Log in first: reload the page.")
+        if path == VISITOR:
+            return await run_sync(self._visitor, request.method, token)
         wanted = path.removeprefix(API).rstrip("/")
         try:
             visitor = self.visitors.name(token)
         except UnknownVisitor as error:
             if not (request.headers.get("x-gradio-user") == SHARED and wanted == "queue/data"):
-                raise HTTPException(401, str(error)) from error
+                raise HTTPException(401, str(error), UNKNOWN) from error
             visitor = SHARED
         if wanted == "upload" and request.method == "POST":
             return JSONResponse(await self._upload(request, visitor))
@@ -109,7 +114,7 @@ class Door:
                 self.visitors.forget(token)
                 return JSONResponse({"token": None})
         except UnknownVisitor as error:
-            return JSONResponse({"detail": str(error)}, 401)
+            return JSONResponse({"detail": str(error)}, 401, UNKNOWN)
         except (DemoFull, StoreError) as error:
             return JSONResponse({"detail": str(error)}, 503)
         return JSONResponse({"detail": "Use POST, PUT or DELETE."}, 405)
@@ -156,6 +161,13 @@ class Door:
                 if isinstance(file, UploadFile):
                     paths.append(await run_sync(_keep, file, home))
         return paths
+
+
+def _logged_in(request: Request) -> bool:
+    """As Gradio tells it; everybody is where no login is asked for."""
+    gradio = request.app
+    kept = (request.cookies.get(f"access-token{kind}-{gradio.cookie_id}") for kind in ("", "-unsecure"))
+    return gradio.auth is None or any(token in gradio.tokens for token in kept)
 
 
 def _keep(file: UploadFile, home: Path) -> str:

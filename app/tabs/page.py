@@ -31,12 +31,12 @@ from app.tabs.updates import Blocks
 from app.tabs.visiting import Visiting, head, render_visitor
 from app.theme import theme
 from app.turns import MOST
-from app.visitors import Visitors
+from app.visitors import UPLOADED_S, Visitors
 from app.workbench import Workbench
 
 ASSETS = Path(__file__).parents[2] / "assets"
 MAX_UPLOAD = 50_000_000
-#: How long Gradio keeps files that went through it.
+#: How long Gradio keeps files that went through it; in a demo as long as the uploads themselves are kept.
 UPLOADS_S = 86_400
 #: Between two looks of a page; in a demo many pages look.
 LOOK_S, DEMO_LOOK_S = 1.0, 2.0
@@ -48,8 +48,8 @@ THREADS = 40
 
 def build(workbench: Workbench, demo: Demo | None = None) -> gr.Blocks:
     """The page of a workbench, or of a demo. Nothing of a visitor is kept in it but ids."""
-    kept_s = int(min(demo.ttl_s if demo else UPLOADS_S, UPLOADS_S))
-    with Blocks(title="CCF Workbench", analytics_enabled=False, delete_cache=(min(kept_s, 3600), kept_s)) as page:
+    kept_s = int(min(demo.ttl_s, UPLOADED_S) if demo else UPLOADS_S)
+    with Blocks(title="CCF Workbench", analytics_enabled=False, delete_cache=(min(kept_s, 600), kept_s)) as page:
         add_api(workbench)  # first: its names are the ones that programs rely on
         head = gr.HTML(panels.head(workbench.model_state()), elem_id="head")
         if demo:

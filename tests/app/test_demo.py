@@ -168,9 +168,32 @@ def test_without_a_token_there_is_nothing(two: tuple[Guest, Guest, str], address
             )
             assert answer.status_code == 401
             assert "reload the page" in answer.json()["detail"]
+            assert answer.headers[HEADER] == "unknown"
         assert (
             httpx.get(f"{address}gradio_api/call/documents/x", headers=headers, timeout=PATIENCE_S).status_code == 401
         )
+
+
+def test_a_login_comes_before_a_token(visitors: Visitors, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = replace(visitors.template.settings, login=(("ann", "secret"),))
+    monkeypatch.setattr(visitors.template, "settings", settings)
+    app, address, _ = serve_demo(visitors, server_name="127.0.0.1", prevent_thread_lock=True, quiet=True)
+    file = {"files": ("note.txt", b"A note.")}
+    try:
+        with httpx.Client(base_url=address, timeout=PATIENCE_S) as http:
+            http.headers[HEADER] = visitors.issue()
+            for method, path in (("POST", "visitor"), ("DELETE", "visitor"), ("POST", "gradio_api/upload")):
+                answer = http.request(method, path, files=file)
+                assert answer.status_code == 401
+                # The token is as good as before.
+                assert HEADER not in answer.headers
+            assert http.post("login", data={"username": "ann", "password": "wrong"}).status_code == 400
+            assert http.post("visitor").status_code == 401
+            assert http.post("login", data={"username": "ann", "password": "secret"}).status_code == 200
+            assert http.post("visitor").json() == {"token": http.headers[HEADER]}
+            assert len(http.post("gradio_api/upload", files=file).json()) == 1
+    finally:
+        app.get_blocks().close(verbose=False)
 
 
 def test_files_are_served_to_nobody_and_taken_from_their_owner_alone(

@@ -95,3 +95,27 @@ def test_a_key_is_rotated_and_all_is_deleted_on_request(demo: str, other: Callab
         page.get_by_role("button", name="Delete all of mine").click()
     expect(steps.listed(page)).not_to_have_count(0)
     expect(steps.listed(page).filter(has_text="note")).to_have_count(0)
+
+
+def test_who_has_to_log_in_again_finds_what_was_added(
+    tiny_folders: tuple[Path, Path], other: Callable[..., Page], tmp_path: Path
+) -> None:
+    base, adapter = map(str, tiny_folders)
+    page = other()
+
+    def log_in() -> None:
+        page.get_by_label("username").fill("ann")
+        page.get_by_label("password").fill("secret")
+        page.get_by_role("button", name="Login").click()
+
+    with served(tmp_path, CCF_BASE=base, CCF_ADAPTER=adapter, CCF_DEMO="1", CCF_LOGIN="ann:secret") as address:
+        page.goto(address)
+        log_in()
+        expect(page.locator("#head")).to_contain_text("Model ready")
+        steps.upload(page, NOTE)
+        refused = page.expect_response(lambda answer: answer.status == 401)
+        with refused:
+            page.context.clear_cookies()
+        page.reload()
+        log_in()
+        expect(steps.listed(page).filter(has_text="note")).to_have_count(1)

@@ -41,13 +41,14 @@ class Action:
 
 @dataclass(frozen=True)
 class Page:
-    """Numbers of the handlers that a visitor uses."""
+    """Numbers of the handlers that a visitor uses; ``sent``, by number, what a page sends them that was just opened."""
 
     by_name: dict[str, int]
     add_files: int
     open_text: int
     look: int
     every_s: float
+    sent: dict[int, list[Any]]
 
     @classmethod
     def of(cls, config: dict[str, Any]) -> Page:
@@ -59,8 +60,12 @@ class Page:
 
         timers = [part for part in config["components"] if part["type"] == "timer"]
         by_name = {e["api_name"]: e["id"] for e in events if e["api_name"]}
+        add_files, open_text = on("upload", ids["upload"]), on("place", ids["hits"])
         look = on("tick", *(timer["id"] for timer in timers))
-        return cls(by_name, on("upload", ids["upload"]), on("place", ids["hits"]), look, timers[0]["props"]["value"])
+        # The server alone knows what a state holds.
+        values = {c["id"]: None if c["type"] == "state" else c["props"].get("value") for c in config["components"]}
+        sent = {e["id"]: [values[id] for id in e["inputs"]] for e in events}
+        return cls(by_name, add_files, open_text, look, timers[0]["props"]["value"], sent)
 
 
 class Refused(Exception):
@@ -142,7 +147,7 @@ class Visitor:
                 # What the other hand deletes meanwhile is not there to be opened.
                 stays = [one["sha256"] for one in listed if not one["title"].startswith("visitor")]
                 place = {"of": self.chance.choice(stays), "start": 0, "end": 40}
-                await self._do("open", self.page.open_text, [], event_data=place)
+                await self._do("open", self.page.open_text, self.page.sent[self.page.open_text], event_data=place)
             elif kind == "upload":
                 ready = {one["title"]: one["sha256"] for one in listed if one["state"] == "ready"}
                 if len(mine) >= KEPT:
@@ -153,15 +158,15 @@ class Visitor:
                 if (uploaded := await self._upload()) is None:
                     continue
                 title, word, path = uploaded
-                if await self._do("queue a file", self.page.add_files, [[_file(path)], 0]) is not None:
+                others = self.page.sent[self.page.add_files][1:]
+                if await self._do("queue a file", self.page.add_files, [[_file(path)], *others]) is not None:
                     self.kept[title] = word
                     mine.append(title)
 
     async def _watch(self) -> None:
-        seen: list[Any] = [None, None, [], "All documents", None]
         while True:
             await asyncio.sleep(self.page.every_s)
-            await self._do("look", self.page.look, seen)
+            await self._do("look", self.page.look, self.page.sent[self.page.look])
 
     # What they do
 
