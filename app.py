@@ -29,6 +29,8 @@ SWITCH_S = 0.0005
 
 def main() -> int:
     sys.setswitchinterval(SWITCH_S)
+    # At every event Gradio looks for it, in vain, along the whole path.
+    sys.modules.setdefault("matplotlib", None)  # type: ignore[arg-type]
     try:
         settings = Settings.from_env()
         restore(settings)
