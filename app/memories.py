@@ -91,7 +91,7 @@ class Memories:
         return missing
 
     def _unstored(self, sha256: str, segments: int, ccf: CCF, dtype: MemoryDtype) -> list[int]:
-        return self.store.memories.missing(sha256, model_key(ccf, dtype), segments, ccf.config.ratios)
+        return self.store.memories.missing(sha256, self.model.key_of(ccf, dtype), segments, ccf.config.ratios)
 
     def _more_exact(self) -> tuple[MemoryDtype, ...]:
         return MEMORY_DTYPES[: MEMORY_DTYPES.index(self.dtype)]

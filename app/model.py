@@ -46,6 +46,8 @@ class Model:
         self.ccf: CCF | None = None
         #: See ``model_key``; "" until it is loaded.
         self.key = ""
+        #: The model in use with its key: working that out takes longer than looking something up under it.
+        self._keyed: tuple[CCF | None, str] = None, ""
         self._loading = Turns()
         self._using = Turns()
         self._besides = Turns()
@@ -151,9 +153,12 @@ class Model:
         else:
             yield from work(ccf, *args, cancelled=cancelled, **options)
 
-    def key_of(self, ccf: CCF) -> str:
-        """Under which the store keeps what ``ccf`` makes, in the dtype of the settings; see ``model_key``."""
-        return model_key(ccf, self.settings.memory_dtype)
+    def key_of(self, ccf: CCF, dtype: str = "") -> str:
+        """Under which the store keeps what ``ccf`` makes, in ``dtype`` or that of the settings; see ``model_key``."""
+        known, key = self._keyed
+        if ccf is known and dtype in ("", self.settings.memory_dtype):
+            return key
+        return model_key(ccf, dtype or self.settings.memory_dtype)
 
     def info(self) -> dict[str, Any]:
         """See ``Workbench.info``."""
@@ -191,6 +196,7 @@ class Model:
             logger.exception("The model could not be loaded.")
             raise ModelNotReady(message) from error
         lending.offer(ccf)
+        self._keyed = ccf, key
         self.ccf, self.key = ccf, key
         self.state = self._ready(ccf)
 

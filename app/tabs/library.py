@@ -148,8 +148,9 @@ def render_library(workbench: Workbench) -> Library:
 
 def look(
     workbench: Workbench, first: bool, picked: list[str], awaited: Awaited, kept: list[str], of: str
-) -> tuple[Any, ...]:
-    """New values for ``Library.watched``; at the first look at documents the ticks of last time, or one example."""
+) -> tuple[list[DocumentView], tuple[Any, ...]]:
+    """The documents, and new values for ``Library.watched``; at the first look at documents the ticks of last time, or
+    one example."""
     now, still = with_stored(workbench, kept if first and kept else picked, awaited)
     views = workbench.documents()
     known = {view.sha256 for view in views}
@@ -158,9 +159,9 @@ def look(
         now = [views[-1].sha256]
     names = [ALL, *workbench.library.collections()]
     of = of if of in names else ALL
-    return (
-        shown_queue(workbench),
-        shown_shelf(workbench, now, of),
+    return views, (
+        shown_queue(workbench, views),
+        shown_shelf(workbench, now, of, views),
         gr.Dropdown(names, value=of, visible=len(names) > 1),
         unless(picked, now),
         unless(awaited, still),
@@ -197,17 +198,18 @@ def with_stored(workbench: Workbench, picked: list[str], awaited: Awaited) -> tu
     return [*others, *stored], ([job.id for job in jobs if job.state != "stored"], None)
 
 
-def shelved(workbench: Workbench, of: str) -> list[DocumentView]:
-    """The documents of a collection, or all."""
-    views = workbench.documents()
+def shelved(workbench: Workbench, of: str, views: list[DocumentView] | None = None) -> list[DocumentView]:
+    """The documents of a collection, or all; ``views`` if they were just looked up."""
+    views = workbench.documents() if views is None else views
     members = workbench.library.collections().get(of)
     return views if members is None else [view for view in views if view.sha256 in members]
 
 
-def shown_shelf(workbench: Workbench, picked: list[str], of: str) -> str:
+def shown_shelf(workbench: Workbench, picked: list[str], of: str, views: list[DocumentView] | None = None) -> str:
     queued = {job.document for job in workbench.jobs.list() if job.state == "queued" and job.document}
-    return panels.shelf(shelved(workbench, of), picked, workbench.library.collections(), queued)
+    return panels.shelf(shelved(workbench, of, views), picked, workbench.library.collections(), queued)
 
 
-def shown_queue(workbench: Workbench) -> str:
-    return panels.queue(workbench.jobs.list(), {view.sha256: view for view in workbench.documents()})
+def shown_queue(workbench: Workbench, views: list[DocumentView] | None = None) -> str:
+    views = workbench.documents() if views is None else views
+    return panels.queue(workbench.jobs.list(), {view.sha256: view for view in views})

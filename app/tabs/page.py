@@ -78,8 +78,8 @@ def build(workbench: Workbench, demo: Demo | None = None) -> gr.Blocks:
         def look(seen: Any, picked: list[str], awaited: Any, kept: list[str], of: str, count: int) -> tuple[Any, ...]:
             """What changed since the last look, part by part: sending costs more than looking."""
             first = seen is None or not seen[0]
-            shown = look_at_library(workbench, first, picked, awaited, kept, of)
-            shelf = [(v.sha256, v.title, v.state) for v in workbench.documents()]
+            views, shown = look_at_library(workbench, first, picked, awaited, kept, of)
+            shelf = [(view.sha256, view.title, view.state) for view in views]
             parts = [panels.head(workbench.model_state()), panels.foot(workbench.info()), *shown[:3]]
             told = [part.constructor_args if isinstance(part, gr.Dropdown) else part for part in parts]
             now = (shelf, count, told)
@@ -97,8 +97,10 @@ def build(workbench: Workbench, demo: Demo | None = None) -> gr.Blocks:
 
         watched = [head, foot, *library.watched(), before, library.changed]
         seen = [before, library.picked, library.awaited, library.kept, library.collection, library.changed]
-        page.load(look, seen, watched, show_progress="hidden", api_visibility="private", concurrency_limit=None)
-        clock.tick(look, seen, watched, show_progress="hidden", api_visibility="private", concurrency_limit=None)
+        # Past the queue, for that takes a second request and a stream.
+        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
+        page.load(look, seen, watched, **quiet)
+        clock.tick(look, seen, watched, **quiet)
     return page
 
 
