@@ -44,14 +44,17 @@ class Model:
         self.state = ModelState("absent", 0.0, "The model is not loaded yet.")
         #: None until it is loaded.
         self.ccf: CCF | None = None
-        #: See ``model_key``; "" until it is loaded.
-        self.key = ""
-        #: The model in use with its key: working that out takes longer than looking something up under it.
+        #: The model in use with its key, which takes longer to work out than what is under it to look up.
         self._keyed: tuple[CCF | None, str] = None, ""
         self._loading = Turns()
         self._using = Turns()
         self._besides = Turns()
         self.computing = Computing()
+
+    @property
+    def key(self) -> str:
+        """See ``model_key``; "" until it is loaded."""
+        return self._keyed[1]
 
     def load(self, progress: LoadProgress | None = None, cancelled: Cancelled = never) -> CCF:
         """The model, loaded unless it is there; waits if another thread loads it.
@@ -197,7 +200,7 @@ class Model:
             raise ModelNotReady(message) from error
         lending.offer(ccf)
         self._keyed = ccf, key
-        self.ccf, self.key = ccf, key
+        self.ccf = ccf
         self.state = self._ready(ccf)
 
     def _ready(self, ccf: CCF) -> ModelState:

@@ -26,9 +26,8 @@ class Blocks(gr.Blocks):
             part = copy.copy(block_fn)
             part.outputs = [outputs[i] for i in told]
             new = [predictions[i] for i in told]
-            for i, value in zip(
-                told, await super().postprocess_data(part, new if len(new) > 1 else new[0], state), strict=True
-            ):
+            made = await super().postprocess_data(part, new if len(new) > 1 else new[0], state)
+            for i, value in zip(told, made, strict=True):
                 values[i] = value
         return values
 
