@@ -97,10 +97,9 @@ def build(workbench: Workbench, demo: Demo | None = None) -> gr.Blocks:
 
         watched = [head, foot, *library.watched(), before, library.changed]
         seen = [before, library.picked, library.awaited, library.kept, library.collection, library.changed]
-        # Past the queue, for that takes a second request and a stream.
-        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
-        page.load(look, seen, watched, **quiet)
-        clock.tick(look, seen, watched, **quiet)
+        # In the queue, though it takes a second request: only what comes from there sets off the changes of a state.
+        page.load(look, seen, watched, show_progress="hidden", api_visibility="private", concurrency_limit=None)
+        clock.tick(look, seen, watched, show_progress="hidden", api_visibility="private", concurrency_limit=None)
     return page
 
 

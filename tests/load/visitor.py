@@ -41,8 +41,7 @@ class Action:
 
 @dataclass(frozen=True)
 class Page:
-    """Numbers of the handlers that a visitor uses; ``sent``, by number, what a page sends them that was just opened;
-    ``queued``, those that are told to wait in the queue."""
+    """Numbers of the handlers that a visitor uses; ``sent``, by number, what a page sends them that was just opened."""
 
     by_name: dict[str, int]
     add_files: int
@@ -50,7 +49,6 @@ class Page:
     look: int
     every_s: float
     sent: dict[int, list[Any]]
-    queued: frozenset[int]
 
     @classmethod
     def of(cls, config: dict[str, Any]) -> Page:
@@ -67,8 +65,7 @@ class Page:
         # The server alone knows what a state holds.
         values = {c["id"]: None if c["type"] == "state" else c["props"].get("value") for c in config["components"]}
         sent = {e["id"]: [values[id] for id in e["inputs"]] for e in events}
-        queued = frozenset(e["id"] for e in events if e["queue"] is not False)
-        return cls(by_name, add_files, open_text, look, timers[0]["props"]["value"], sent, queued)
+        return cls(by_name, add_files, open_text, look, timers[0]["props"]["value"], sent)
 
 
 class Refused(Exception):
@@ -218,11 +215,6 @@ class Visitor:
     async def event(self, number: int, values: list[Any], event_data: Any = None) -> list[Any]:
         """Values of an event of the page. Raises Refused, httpx.HTTPError."""
         body = {"data": values, "fn_index": number, "session_hash": self._session, "event_data": event_data}
-        if number not in self.page.queued:
-            answer = await self.client.post("/gradio_api/run/predict", json=body, headers={HEADER: self.token})
-            if answer.status_code != 200:
-                raise Refused(answer.text)
-            return list(answer.json()["data"])
         joined = await self.client.post("/gradio_api/queue/join", json=body, headers={HEADER: self.token})
         if joined.status_code != 200:
             raise Refused(joined.text)
