@@ -16,12 +16,12 @@ class Blocks(gr.Blocks):
     async def postprocess_data(self, block_fn: Any, predictions: Any, state: Any) -> list[Any]:
         """Gradio would make each component anew that is skipped: a quarter of what a busy server does."""
         outputs = block_fn.outputs
+        values = [None if block.stateful else dict(SKIPPED) for block in outputs]
         if isinstance(predictions, dict) and predictions == SKIPPED:
-            predictions = [SKIPPED] * len(outputs)
+            return values
         if not isinstance(predictions, (list, tuple)) or len(predictions) != len(outputs) or len(outputs) < 2:
             return await super().postprocess_data(block_fn, predictions, state)
         told = [i for i, value in enumerate(predictions) if not (isinstance(value, dict) and value == SKIPPED)]
-        values = [None if block.stateful else dict(SKIPPED) for block in outputs]
         if told:
             part = copy.copy(block_fn)
             part.outputs = [outputs[i] for i in told]

@@ -44,6 +44,15 @@ def test_what_is_skipped_is_not_made_anew(returned: Callable[[], Any], data: lis
     assert told(returned) == (data, anew)
 
 
+def test_one_output_may_be_skipped_or_a_list() -> None:
+    for returned, data in ((gr.skip(), UNTOLD), (["b"], ["b"])):
+        with Blocks() as page:
+            chosen = gr.Dropdown(["a", "b"], value=["a"], multiselect=True)
+            event = gr.Button().click(lambda value=returned: value, None, chosen)
+        made = asyncio.run(page.process_api(page.fns[event["id"]], [], state=SessionState(page)))["data"]
+        assert made == [data]
+
+
 def test_a_state_keeps_what_it_is_given_beside_skipped_components() -> None:
     with Blocks() as page:
         shown, state = gr.HTML(), gr.State(0)
