@@ -7,6 +7,7 @@ segments that are text, in the order of reading, and the text follows at the nex
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -33,11 +34,15 @@ SHARE = 6
 
 @dataclass(frozen=True)
 class Focus:
-    """What may be spent: ``budget`` positions of cache, a sixth of the document's tokens if None; at most
-    ``segments`` are read in full, as many as the budget affords if 0."""
+    """What may be spent: ``budget`` positions of cache, a sixth of the document's tokens if None.
+
+    Text is read of at most ``segments`` segments, of as many as the budget affords if 0, and in pieces of ``piece``
+    tokens, in whole segments if 0.
+    """
 
     budget: int | None = None
     segments: int = 0
+    piece: int = 0
 
     def positions(self, tokens: int) -> int:
         return tokens // SHARE if self.budget is None else self.budget
@@ -51,8 +56,9 @@ def fuse(*signals: Sequence[float], k: int = 60) -> list[float]:
     """
     fused = [0.0] * len(signals[0])
     for scores in signals:
+        ordered = sorted(-score for score in scores)
         for index, score in enumerate(scores):
-            fused[index] += 1 / (k + 1 + sum(other > score for other in scores))
+            fused[index] += 1 / (k + 1 + bisect_left(ordered, -score))
     return fused
 
 
@@ -66,43 +72,73 @@ def positions(tokens: int, ratio: int) -> int:
     return -(-tokens // ratio)
 
 
+@dataclass(frozen=True)
+class Piece:
+    """Tokens ``start`` to ``end`` of a segment, in its own count."""
+
+    segment: int
+    start: int
+    end: int
+
+    def __len__(self) -> int:
+        return self.end - self.start
+
+
+def pieces(tokens: Sequence[int], size: int = 0) -> list[Piece]:
+    """Segments of so many tokens cut into pieces of ``size`` (0: whole), in the order of the text."""
+    return [Piece(i, at, min(at + (size or n), n)) for i, n in enumerate(tokens) for at in range(0, n, size or n)]
+
+
 def plan(
-    ranking: Sequence[int],
+    text: Sequence[Piece],
     budget: int,
     tokens: Sequence[int],
     ratios: Sequence[int],
     segments: int = 0,
     most_text: int | None = None,
     slot: Fraction | int = 1,
-) -> tuple[int, ...]:
-    """The ratio at which each segment is read, ``TEXT`` for one in full.
+) -> tuple[tuple[Piece, ...], tuple[int, ...]]:
+    """What is read as text, in the order of the text, and the ratio at which each segment is read: ``TEXT`` for one of
+    which nothing but text is.
 
-    ranking : segments, the best first.  tokens : of each segment.  ratios : finest first; the last is the coarsest.
-    segments : most that are read in full, 0 for no limit.  most_text : most tokens of text, None for no limit.
-    slot : what a slot costs of the budget, in tokens of text.
+    text : all pieces, the best first.  tokens : of each segment.  ratios : finest first; the last is
+    the coarsest.  segments : most of which text is read, 0 for no limit.  most_text : most tokens of text, None for no
+    limit.  slot : what a slot costs of the budget, in tokens of text.
 
-    All begin at the coarsest ratio. Down the ranking each is read in full until the next no longer fits; from there on
-    each at the finest ratio until the next no longer fits; and so on. So none is read coarser than one ranked below
-    it, a larger budget never reads fewer in full, and the budget is kept, unless the coarsest reading of all (which
-    is then the plan) is over it.
+    All segments begin at the coarsest ratio. Down the pieces each is read as text until the next no longer fits; a
+    segment of which all pieces are text needs no slots. With what is left, down the ranking each is read at the finest
+    ratio until the next no longer fits, and so on. The budget is kept, unless the coarsest reading of all (which is
+    then the plan) is over it.
     """
     coarse = ratios[-1]
     plan = [coarse] * len(tokens)
     left = budget - slot * sum(positions(n, coarse) for n in tokens)
     room = sum(tokens) if most_text is None else most_text
-    waiting = list(ranking)
-    for ratio in (TEXT, *ratios[:-1]):
-        count = 0
+    unread = list(tokens)
+    read: list[Piece] = []
+    for piece in text:
+        whole = unread[piece.segment] == len(piece)
+        more = len(piece) - (slot * positions(tokens[piece.segment], coarse) if whole else 0)
+        if segments and len({piece.segment, *(p.segment for p in read)}) > segments:
+            continue
+        if more > left or len(piece) > room:
+            break
+        read.append(piece)
+        unread[piece.segment] -= len(piece)
+        left -= more
+        room -= len(piece)
+        if whole:
+            plan[piece.segment] = TEXT
+    waiting = [i for i in dict.fromkeys(piece.segment for piece in text) if plan[i] != TEXT]
+    for ratio in ratios[:-1]:
         while waiting:
             n = tokens[waiting[0]]
-            more = (1 if ratio == TEXT else slot) * positions(n, ratio) - slot * positions(n, coarse)
-            if more > left or (ratio == TEXT and (n > room or (segments and count == segments))):
+            more = slot * (positions(n, ratio) - positions(n, coarse))
+            if more > left:
                 break
             plan[waiting.pop(0)] = ratio
             left -= more
-            room -= n if ratio == TEXT else 0
-            count += 1
-    return tuple(plan)
+    return tuple(sorted(read, key=lambda p: (p.segment, p.start))), tuple(plan)
 
 
 def cut(input_ids: Sequence[int], lengths: Sequence[int]) -> list[Sequence[int]]:
@@ -145,13 +181,15 @@ class Focused:
     ratios: tuple[int, ...]
 
     @classmethod
-    def of(cls, memory: KVMemory, texts: Sequence[Sequence[int]], ratios: Sequence[int]) -> Focused:
+    def of(
+        cls, memory: KVMemory, texts: Sequence[Sequence[int]], read: Sequence[Piece], ratios: Sequence[int]
+    ) -> Focused:
         slots = mixed(memory, ratios)
         as_slots = [i for i, ratio in enumerate(ratios) if ratio != TEXT]
-        as_text = [i for i, ratio in enumerate(ratios) if ratio == TEXT]
         segments = [as_slots[i] for i in slot_segments(slots)] if slots else []
-        segments += [i for i in as_text for _ in texts[i]]
-        return cls(slots, tuple(t for i in as_text for t in texts[i]), tuple(segments), tuple(ratios))
+        segments += [piece.segment for piece in read for _ in range(len(piece))]
+        text = tuple(token for piece in read for token in texts[piece.segment][piece.start : piece.end])
+        return cls(slots, text, tuple(segments), tuple(ratios))
 
     def slots_prefix(self, decoder: Decoder) -> Prefix | None:
         """The slots, with positions kept for the text that follows."""
@@ -169,7 +207,11 @@ class Focused:
 
         Segments that stayed coarse are left out, unless all did.
         """
-        found = [replace(e, ratio=self.ratios[e.segment]) for e in evidence(attention, self.segments)]
+        as_text = {*self.segments[len(self.segments) - len(self.text) :]}
+        found = [
+            replace(e, ratio=TEXT if e.segment in as_text else self.ratios[e.segment])
+            for e in evidence(attention, self.segments)
+        ]
         coarsest = max(self.ratios)
         finer = [e for e in found if e.ratio != coarsest]
         return tuple(sorted(finer or found, key=lambda e: e.ratio or 0))
@@ -184,17 +226,36 @@ def check(memory: KVMemory) -> None:
 def spend(
     decoder: Decoder, memory: KVMemory, texts: Sequence[Sequence[int]], scores: Sequence[float], settings: Focus
 ) -> Focused:
-    """The plan for segments with these scores; text takes half of the decoder's window at most."""
+    """The plan for pieces with these scores; text takes half of the decoder's window at most."""
     tokens = [len(text) for text in texts]
     ratios = [ratio for ratio in memory.header.ratios if ratio >= memory.ratio]
-    budget = settings.positions(sum(tokens))
-    made = plan(ranked(scores), budget, tokens, ratios, settings.segments, decoder.window // 2)
-    return Focused.of(memory, texts, made)
+    every, budget = pieces(tokens, settings.piece), settings.positions(sum(tokens))
+    best = [every[i] for i in ranked(scores)]
+    return Focused.of(memory, texts, *plan(best, budget, tokens, ratios, settings.segments, decoder.window // 2))
 
 
-def words(tokenizer: PreTrainedTokenizerBase, question: str, texts: Sequence[Sequence[int]]) -> list[float]:
-    """BM25 of every segment's text."""
-    return bm25(question, [cast(str, tokenizer.decode(list(text))) for text in texts])
+def words(
+    tokenizer: PreTrainedTokenizerBase, question: str, texts: Sequence[Sequence[int]], every: Sequence[Piece]
+) -> list[float]:
+    """BM25 of every piece's text."""
+    return bm25(question, [cast(str, tokenizer.decode(list(texts[p.segment][p.start : p.end]))) for p in every])
+
+
+def worth(
+    tokenizer: PreTrainedTokenizerBase,
+    question: str,
+    texts: Sequence[Sequence[int]],
+    attention: Sequence[float],
+    size: int = 0,
+) -> list[float]:
+    """What every piece of text is worth to a question: the ``attention`` to its segment, the words of this segment
+    and, if it is smaller, its own, fused."""
+    tokens = [len(text) for text in texts]
+    every, whole = pieces(tokens, size), words(tokenizer, question, texts, pieces(tokens))
+    signals = [[signal[piece.segment] for piece in every] for signal in (attention, whole)]
+    if len(every) > len(texts):
+        signals.append(words(tokenizer, question, texts, every))
+    return fuse(*signals)
 
 
 @torch.inference_mode()
@@ -219,5 +280,5 @@ def read(
     texts = cut(input_ids, [len(span) for span in memory.spans])
     coarse = memory.at(memory.header.ratios[-1])
     attention = slot_attention(decoder, decoder.prefix(coarse), prompt, NO_ANSWER)
-    scores = fuse(by_segment(attention, coarse), words(tokenizer, question, texts))
+    scores = worth(tokenizer, question, texts, by_segment(attention, coarse), settings.piece)
     return spend(decoder, memory, texts, scores, settings)

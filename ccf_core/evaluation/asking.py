@@ -225,8 +225,10 @@ def table(scores: Mapping[Setting, list[Scores]], which: Sequence[int], source: 
             told["kept_gold"] = [(own, gold) for (own, _), (gold, _) in pairs]
         for other in RIVALS.get(reader, ()):
             for metric in ("f1", "f1_missed") if (other, ratio) in scores else ():
-                differences = metrics.minus(told.get(metric, []), column((other, ratio), metric))
-                told[f"{metric}_minus_{other.removeprefix('focus_')}"] = differences
+                # In `evidence` there is always a row of bm25, which has answered only if it was asked.
+                if theirs := column((other, ratio), metric):
+                    differences = metrics.minus(told.get(metric, []), theirs)
+                    told[f"{metric}_minus_{other.removeprefix('focus_')}"] = differences
         if (readers.EXACT, ratio) in scores:
             exact = {name: column((readers.EXACT, ratio), name) for name in names}
             told |= readers.differences(reader, told, exact)

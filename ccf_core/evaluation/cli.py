@@ -41,6 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--budget", type=share, default=default.budget, help="share of full KV that focus and bm25 hold (default 1/6)"
     )
+    parser.add_argument(
+        "--piece", type=positive, default=default.piece, help="focus: read text in pieces of N tokens (whole segments)"
+    )
 
 
 def positive(value: str) -> int:
@@ -87,6 +90,7 @@ def main(args: argparse.Namespace) -> dict:
         needles=args.needles,
         unanswerable=args.unanswerable,
         budget=args.budget,
+        piece=args.piece,
         report=report,
     )
     started = time.perf_counter()

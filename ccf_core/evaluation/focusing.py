@@ -41,7 +41,7 @@ def plans(subject: Subject, questions: Sequence[Question], options: Options) -> 
     """What ``focus`` reads for each question, as ``ccf_core.focus.read`` chooses it, in batches."""
     memories = _memories(subject, questions, options)
     return [
-        focus.spend(subject.ccf.decoder, memory, _texts(q), own, Focus(_budget(q, options)))
+        focus.spend(subject.ccf.decoder, memory, _texts(q), own, Focus(_budget(q, options), piece=options.piece))
         for q, memory, own in zip(questions, memories, scores(subject, questions, memories, options), strict=True)
     ]
 
@@ -49,7 +49,7 @@ def plans(subject: Subject, questions: Sequence[Question], options: Options) -> 
 def scores(
     subject: Subject, questions: Sequence[Question], memories: Sequence[KVMemory], options: Options
 ) -> list[list[float]]:
-    """What every segment of each question's document is worth to it, by both of the signals of ``focus``."""
+    """What every piece of each question's document is worth to it, by the signals of ``focus``."""
     decoder = subject.ccf.decoder
     coarse = [memory.at(memory.header.ratios[-1]) for memory in memories]
     jobs = [
@@ -58,25 +58,27 @@ def scores(
     ]
     attentions = batches.attention(decoder, jobs, options.report)
     return [
-        focus.fuse(focus.by_segment(attention, memory), focus.words(subject.ccf.tokenizer, q.text, _texts(q)))
+        focus.worth(subject.ccf.tokenizer, q.text, _texts(q), focus.by_segment(attention, memory), options.piece)
         for q, memory, attention in zip(questions, coarse, attentions, strict=True)
     ]
 
 
-def spend(subject: Subject, question: Question, scores: Sequence[float], budget: int) -> Focused:
+def spend(subject: Subject, question: Question, scores: Sequence[float], budget: int, options: Options) -> Focused:
     """What ``focus`` reads within ``budget`` bytes, slots counted as the question's memory holds them."""
     assert question.memory is not None
     decoder, memory = subject.ccf.decoder, question.memory
     coarse, position = memory.at(memory.header.ratios[-1]), position_bytes(decoder)
+    tokens = [len(span) for span in memory.spans]
+    every = focus.pieces(tokens, options.piece)
     read = focus.plan(
-        focus.ranked(scores),
+        [every[i] for i in focus.ranked(scores)],
         budget // position,
-        [len(span) for span in memory.spans],
+        tokens,
         [ratio for ratio in memory.header.ratios if ratio >= memory.ratio],
         most_text=decoder.window // 2,
         slot=Fraction(coarse.nbytes, coarse.slots * position),
     )
-    return Focused.of(memory, _texts(question), read)
+    return Focused.of(memory, _texts(question), *read)
 
 
 def _memories(subject: Subject, questions: Sequence[Question], options: Options) -> list[KVMemory]:
@@ -105,7 +107,8 @@ def best_tokens(subject: Subject, question: Question, budget: int) -> dict[int, 
     texts = _texts(question)
     left = min(budget, subject.ccf.decoder.window - len(question.prompt) - question.new)
     read: dict[int, Sequence[int]] = {}
-    for index in focus.ranked(focus.words(subject.ccf.tokenizer, question.text, texts)):
+    whole = focus.pieces([len(text) for text in texts])
+    for index in focus.ranked(focus.words(subject.ccf.tokenizer, question.text, texts, whole)):
         if left > 0:
             read[index] = texts[index][:left]
             left -= len(read[index])

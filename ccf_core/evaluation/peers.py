@@ -126,7 +126,7 @@ class Peers:
             kept = min(budget // position, ranked.length)
             job = Job(q.prompt, q.new, prefix=partial(ranked.prefix, kept, decoder.model.device), cached=kept)
         elif reader == "focus":
-            planned = focusing.spend(self.subject, q, self._segment_scores[index], budget)
+            planned = focusing.spend(self.subject, q, self._segment_scores[index], budget, self.options)
             (job,) = focusing.jobs(self.subject, reader, [q], [planned], self.options)
             slots = planned.slots
         elif reader == "bm25":

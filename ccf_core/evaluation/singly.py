@@ -77,7 +77,7 @@ def first_token(
     elif reader == "focus":
         assert question.memory is not None
         (scores,) = focusing.scores(subject, [question], [question.memory], options)
-        made = focusing.spend(subject, question, scores, budget).prefix(decoder)
+        made = focusing.spend(subject, question, scores, budget, options).prefix(decoder)
     elif reader == "bm25":
         read = focusing.best_tokens(subject, question, budget // position_bytes(decoder))
         prompt = [*(token for segment in read.values() for token in segment), *prompt]

@@ -65,7 +65,8 @@ class Options:
 
     Of single tasks are k (perplexity: which segment, counted from 1), lengths and needles (needle: tokens of a
     document, documents a cell) and unanswerable (qa: questions to add that a document does not answer). Readers that
-    choose what they read by the question hold at most ``budget`` of a document's full cache.
+    choose what they read by the question hold at most ``budget`` of a document's full cache; ``focus``
+    reads text in pieces of ``piece`` tokens, whole segments if 0.
     """
 
     ratios: tuple[int, ...]
@@ -79,4 +80,5 @@ class Options:
     needles: int = 10
     unanswerable: int = 0
     budget: Fraction = Fraction(1, SHARE)
+    piece: int = 0
     report: Callable[[str], None] = lambda message: None

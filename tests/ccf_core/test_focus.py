@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ import torch
 from ccf_core import CCF, Focus, KVMemory, MemoryMismatch
 from ccf_core.answer import question_prompt, slot_attention
 from ccf_core.decoder import slot_segments
-from ccf_core.focus import TEXT, Focused, fuse, mixed, plan, positions, read
+from ccf_core.focus import TEXT, Focused, Piece, fuse, mixed, pieces, plan, positions, ranked, read, words, worth
 from ccf_core.transformer import rotary_table, rotate
 
 RATIOS = (4, 8, 16, 32)
@@ -19,8 +19,21 @@ TEXT_OF_IT = "The harbour master counted seven ships. Zoë saw the evening fog h
 QUESTION = "Who saw the evening fog?"
 
 
-def cost(ratios: tuple[int, ...], tokens: list[int]) -> int:
-    return sum(positions(n, ratio) for n, ratio in zip(tokens, ratios, strict=True))
+SIZE = 64
+
+
+def best(ranking: list[int], tokens: list[int]) -> list[Piece]:
+    """Pieces, those of a segment together."""
+    return sorted(pieces(tokens, SIZE), key=lambda piece: ranking.index(piece.segment))
+
+
+def cost(read: Sequence[Piece], ratios: Sequence[int], tokens: list[int]) -> int:
+    slots = sum(positions(n, ratio) for n, ratio in zip(tokens, ratios, strict=True) if ratio != TEXT)
+    return sum(map(len, read)) + slots
+
+
+def test_pieces_are_all_of_the_text_in_its_order() -> None:
+    assert pieces([130, 5], 64) == [Piece(0, 0, 64), Piece(0, 64, 128), Piece(0, 128, 130), Piece(1, 0, 5)]
 
 
 @pytest.mark.parametrize(
@@ -37,38 +50,53 @@ def cost(ratios: tuple[int, ...], tokens: list[int]) -> int:
         ([1, 0, 2], 192, [64, 64, 64], 0, (TEXT, TEXT, TEXT)),
         ([1, 0, 2], 192, [64, 64, 64], 1, (4, TEXT, 4)),
         ([1, 0, 2], 192, [64, 64, 64], 2, (TEXT, TEXT, 4)),
-        ([0, 1], 20, [250, 10], 0, (16, 16)),
+        ([0, 1], 13, [60, 10], 0, (8, 8)),
         ([1, 0], 20, [250, 10], 0, (32, TEXT)),
         ([0], 100, [5], 0, (TEXT,)),
     ],
 )
 def test_a_plan(ranking: list[int], budget: int, tokens: list[int], segments: int, expected: tuple[int, ...]) -> None:
-    assert plan(ranking, budget, tokens, RATIOS, segments) == expected
+    read, ratios = plan(best(ranking, tokens), budget, tokens, RATIOS, segments)
+    assert ratios == expected
+    assert {piece.segment for piece in read} == {i for i, ratio in enumerate(ratios) if ratio == TEXT}
+
+
+def test_a_segment_is_read_in_part_beside_its_slots() -> None:
+    text = [Piece(1, 64, 128), *pieces([128, 64], 64)]
+    assert plan(text, 8 + 64 + 4, [128, 128], RATIOS) == ((Piece(1, 64, 128),), (32, 16))
+    text = [Piece(0, 64, 128), Piece(0, 0, 64), *pieces([0, 128], 64)]
+    assert plan(text, 8 + 128 - 4, [128, 128], RATIOS) == ((Piece(0, 0, 64), Piece(0, 64, 128)), (TEXT, 32))
 
 
 def test_a_plan_limits_text_that_the_window_has_no_room_for() -> None:
-    assert plan([1, 0, 2], 192, [64, 64, 64], RATIOS, most_text=128) == (TEXT, TEXT, 4)
-    assert plan([1, 0, 2], 192, [64, 64, 64], RATIOS, most_text=63) == (4, 4, 4)
+    text = best([1, 0, 2], [64, 64, 64])
+    assert plan(text, 192, [64, 64, 64], RATIOS, most_text=128)[1] == (TEXT, TEXT, 4)
+    assert plan(text, 192, [64, 64, 64], RATIOS, most_text=63) == ((), (4, 4, 4))
 
 
 def test_plans_keep_their_budget_follow_the_ranking_and_grow_with_the_budget() -> None:
     rng = random.Random(0)
     for _ in range(300):
         tokens = [rng.randint(1, 256) for _ in range(rng.randint(1, 12))]
-        ranking = rng.sample(range(len(tokens)), len(tokens))
+        text = pieces(tokens, SIZE)
+        rng.shuffle(text)
+        ranking = [*dict.fromkeys(piece.segment for piece in text)]
         limit = rng.randint(0, 3)
         before = -1
-        floor = cost((32,) * len(tokens), tokens)
+        floor = cost((), [32] * len(tokens), tokens)
         for budget in sorted(rng.randint(0, sum(tokens) + 50) for _ in range(8)):
-            made = plan(ranking, budget, tokens, RATIOS, limit)
-            assert cost(made, tokens) <= max(budget, floor)
-            assert made == (32,) * len(tokens) or cost(made, tokens) <= budget
-            down = [made[i] for i in ranking]
+            read, ratios = plan(text, budget, tokens, RATIOS, limit)
+            assert cost(read, ratios, tokens) <= max(budget, floor)
+            assert [*read] == sorted(read, key=lambda piece: (piece.segment, piece.start))
+            with_text = {piece.segment for piece in read}
+            assert not limit or len(with_text) <= limit
+            allowed = [piece for piece in text if not limit or piece.segment in with_text]
+            assert {*read} == {*allowed[: len(read)]}
+            down = [ratios[i] for i in ranking if ratios[i] != TEXT]
             assert down == sorted(down)
-            read_in_full = made.count(TEXT)
-            assert read_in_full >= before and (not limit or read_in_full <= limit)
-            before = read_in_full
-        assert set(plan(ranking, sum(tokens), tokens, RATIOS)) == {TEXT}
+            assert len(read) >= before
+            before = len(read)
+        assert {*plan(text, sum(tokens) + floor, tokens, RATIOS)[1]} == {TEXT}
 
 
 def test_ranks_are_fused_and_equal_scores_share_theirs() -> None:
@@ -83,6 +111,12 @@ def memory(ccf: CCF) -> KVMemory:
     return ccf.compress(TEXT_OF_IT)
 
 
+def focused_at(memory: KVMemory, texts: Sequence[Sequence[int]], ratios: Sequence[int]) -> Focused:
+    """Whole segments as text."""
+    every = pieces([len(text) for text in texts], SIZE)
+    return Focused.of(memory, texts, [piece for piece in every if ratios[piece.segment] == TEXT], ratios)
+
+
 @pytest.fixture(scope="module")
 def texts(ccf: CCF) -> list[tuple[int, ...]]:
     document = ccf.segment(TEXT_OF_IT)
@@ -93,7 +127,7 @@ def test_slots_of_several_ratios_stand_where_their_text_stood_and_text_follows(
     ccf: CCF, memory: KVMemory, texts: list[tuple[int, ...]]
 ) -> None:
     ratios = [32, TEXT, 4, 32, TEXT, *[16] * (memory.segments - 5)]
-    focused = Focused.of(memory, texts, ratios)
+    focused = focused_at(memory, texts, ratios)
     assert focused.text == (*texts[1], *texts[4])
     rest = [i for i in range(memory.segments) if i not in (1, 4)]
     keys, at, start = [], [], 0
@@ -118,11 +152,42 @@ def test_slots_of_several_ratios_stand_where_their_text_stood_and_text_follows(
     assert set(focused.segments[: slots.length]) == set(rest)
 
 
+def test_a_piece_of_text_follows_the_slots_of_its_segment(
+    ccf: CCF, memory: KVMemory, texts: list[tuple[int, ...]]
+) -> None:
+    ratios = [32] * memory.segments
+    focused = Focused.of(memory, texts, [Piece(1, 8, 24)], ratios)
+    slots, coarse = focused.slots_prefix(ccf.decoder), ccf.decoder.prefix(memory.at(32))
+    assert focused.text == texts[1][8:24] and focused.segments[-16:] == (1,) * 16
+    assert slots is not None and slots.next_position == coarse.next_position
+    shares = torch.ones(len(focused.segments))
+    (found,) = focused.evidence(shares)
+    assert (found.segment, found.ratio) == (1, TEXT)
+    assert found.score == pytest.approx(focused.segments.count(1) / len(shares))
+
+
+def test_pieces_are_ranked_by_their_words_and_their_segments(ccf: CCF) -> None:
+    """Where attention says nothing, and one segment holds the words, its piece that holds them is the best."""
+    texts = [
+        ccf.segment("The fog hid seven ships. " * 3).input_ids,
+        ccf.segment("It went. Oslo saw it. " * 2).input_ids,
+    ]
+    every = pieces([len(text) for text in texts], 16)
+    scores = worth(ccf.tokenizer, "Oslo", texts, [0.0, 0.0], 16)
+    assert len(scores) == len(every)
+    first = every[ranked(scores)[0]]
+    found = ccf.tokenizer.decode(list(texts[first.segment][first.start : first.end]))
+    assert first.segment == 1 and "Oslo" in found
+    assert worth(ccf.tokenizer, "Oslo", texts, [1.0, 0.0]) == pytest.approx(
+        fuse([1.0, 0.0], words(ccf.tokenizer, "Oslo", texts, pieces([len(text) for text in texts])))
+    )
+
+
 def test_text_read_ahead_is_text_read_with_the_question(
     ccf: CCF, memory: KVMemory, texts: list[tuple[int, ...]]
 ) -> None:
     """As in training, where text and question are one sequence behind the slots."""
-    focused = Focused.of(memory, texts, [TEXT, 4, *[32] * (memory.segments - 2)])
+    focused = focused_at(memory, texts, [TEXT, 4, *[32] * (memory.segments - 2)])
     prompt = question_prompt(ccf.tokenizer, QUESTION)
     ahead = ccf.decoder.score(focused.prefix(ccf.decoder), prompt, [9, 8, 7])
     together = ccf.decoder.score(focused.slots_prefix(ccf.decoder), [*focused.text, *prompt], [9, 8, 7])
@@ -137,7 +202,7 @@ def test_the_extremes_are_the_readers_that_there_were(ccf: CCF, memory: KVMemory
         found, expected = ccf.decoder.prefix(all_slots), ccf.decoder.prefix(memory.at(ratio))
         assert all(torch.equal(a, b) for a, b in zip(found.keys, expected.keys, strict=True))
         assert found.next_position == expected.next_position
-    in_full = Focused.of(memory, texts, [TEXT] * memory.segments).prefix(ccf.decoder)
+    in_full = focused_at(memory, texts, [TEXT] * memory.segments).prefix(ccf.decoder)
     full = ccf.decoder.read_text(ids)
     assert in_full.next_position == full.next_position
     assert all(torch.equal(a, b) for a, b in zip(in_full.keys, full.keys, strict=True))

@@ -32,16 +32,17 @@ def asked_of(subject: Subject, row: Row) -> Question:
     return asking.question(subject, row, subject.ccf.segment(row["context"]))
 
 
-def test_qa_focuses_as_the_codec_answers(subject: Subject, qa_rows: list[Row]) -> None:
+@pytest.mark.parametrize("piece", [0, 16])
+def test_qa_focuses_as_the_codec_answers(subject: Subject, qa_rows: list[Row], piece: int) -> None:
     """Text that follows the slots in one sequence with the question is text that was read ahead."""
     ccf = subject.ccf
     short = [row for row in qa_rows if row["answers"] and not metrics.is_long(row["answers"])]
-    _, rows = qa.evaluate(subject, short, dataclasses.replace(OPTIONS, readers=("focus",)))
+    _, rows = qa.evaluate(subject, short, dataclasses.replace(OPTIONS, readers=("focus",), piece=piece))
     expected, held, tokens = [], 0, 0
     for row in short:
         ids = ccf.segment(row["context"]).input_ids
         memory = ccf.compress(row["context"]).quantize()
-        settings = Focus(len(ids) // 2)
+        settings = Focus(len(ids) // 2, piece=piece)
         answer = ccf.answer(row["question"], memory, 32, reader="focus", input_ids=ids, focus=settings)
         expected.append(metrics.f1(row["answers"], answer.text))
         held += answer.kv_bytes // (2 * 2 * 2 * 8 * 4)
@@ -100,6 +101,12 @@ def test_joined_documents_compare_the_readers_row_by_row(subject: Subject, rows:
         assert 0 < by_reader[reader]["kv_share"] <= 1 / 6
     assert by_reader["focus_no_slots"]["kv_share"] < focus["kv_share"]
     assert "kv_share" in by_reader["gold"] and "kv_share" not in by_reader["full"]
+
+
+def test_focus_is_measured_without_rivals_too(subject: Subject, rows: list[Row]) -> None:
+    _, told = evidence.evaluate(subject, rows, dataclasses.replace(OPTIONS, readers=("focus",), limit=2))
+    focus = next(row for row in told if row["reader"] == "focus")["metrics"]
+    assert "f1" in focus and not any("minus" in name for name in focus)
 
 
 def test_questions_whose_gold_is_not_in_what_bm25_reads_are_told_apart(subject: Subject, rows: list[Row]) -> None:
