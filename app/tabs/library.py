@@ -42,9 +42,9 @@ class Library:
     collection: gr.Dropdown
     kept: gr.BrowserState
 
-    def watched(self) -> list[Any]:
-        """What ``look`` gives new values for."""
-        return [self.queue, self.listing, self.collection, self.picked, self.awaited]
+    def shown(self) -> list[Any]:
+        """What ``look`` gives new values for, before those of ``picked`` and ``awaited``."""
+        return [self.queue, self.listing, self.collection]
 
 
 def render_library(workbench: Workbench) -> Library:
@@ -149,8 +149,8 @@ def render_library(workbench: Workbench) -> Library:
 def look(
     workbench: Workbench, first: bool, picked: list[str], awaited: Awaited, kept: list[str], of: str
 ) -> tuple[list[DocumentView], tuple[Any, ...]]:
-    """The documents, and new values for ``Library.watched``; at the first look at documents the ticks of last time, or
-    one example."""
+    """The documents, and new values for ``Library.shown``, ``picked`` and ``awaited``; at the first look at documents
+    the ticks of last time, or one example."""
     now, still = with_stored(workbench, kept if first and kept else picked, awaited)
     views = workbench.documents()
     known = {view.sha256 for view in views}

@@ -74,6 +74,8 @@ def build(workbench: Workbench, demo: Demo | None = None) -> gr.Blocks:
         render_original(workbench, chat.place, library.hits.place, library.listing.read)
         clock = gr.Timer(DEMO_LOOK_S if demo else LOOK_S)
         before = gr.State(None)
+        # Hidden, not left out: only what is part of the page is promised to tell of its changes.
+        calls = gr.Number(0, visible="hidden", elem_id="calls")
 
         def look(seen: Any, picked: list[str], awaited: Any, kept: list[str], of: str, count: int) -> tuple[Any, ...]:
             """What changed since the last look, part by part: sending costs more than looking."""
@@ -84,22 +86,33 @@ def build(workbench: Workbench, demo: Demo | None = None) -> gr.Blocks:
             told = [part.constructor_args if isinstance(part, gr.Dropdown) else part for part in parts]
             now = (shelf, count, told)
             if now == seen:
-                return (gr.skip(),) * (4 + len(shown))
+                return (gr.skip(),) * (len(news) + len(states))
             # With the count: what another handler has shown since may differ from what was seen here.
             known = seen[2] if seen and seen[1] == count else [None] * len(told)
             rearranged = seen is None or seen[0] != shelf
             return (
                 *(gr.skip() if one == before else part for part, one, before in zip(parts, told, known, strict=True)),
-                *shown[3:],
                 now,
+                *shown[3:],
                 count + 1 if rearranged else gr.skip(),
             )
 
-        watched = [head, foot, *library.watched(), before, library.changed]
+        def glance(called: int, *seen: Any) -> tuple[Any, ...]:
+            """What ``look`` shows; if it would change a state, none of it, but a call to look."""
+            new = look(*seen)
+            if any(value != gr.skip() for value in new[len(news) :]):
+                return (*[gr.skip()] * len(news), called + 1)
+            return (*new[: len(news)], gr.skip())
+
+        news = [head, foot, *library.shown(), before]
+        states = [library.picked, library.awaited, library.changed]
         seen = [before, library.picked, library.awaited, library.kept, library.collection, library.changed]
-        # In the queue, though it takes a second request: only what comes from there sets off the changes of a state.
-        page.load(look, seen, watched, show_progress="hidden", api_visibility="private", concurrency_limit=None)
-        clock.tick(look, seen, watched, show_progress="hidden", api_visibility="private", concurrency_limit=None)
+        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+        # The queue takes a second request and a stream, but only what comes from there tells who listens to a state.
+        clock.tick(glance, [calls, *seen], [*news, calls], queue=False, **quiet)
+        page.load(look, seen, [*news, *states], concurrency_limit=None, **quiet)
+        # One look at a time: a glance calls again while there is need.
+        calls.change(look, seen, [*news, *states], concurrency_limit=None, trigger_mode="once", **quiet)
     return page
 
 

@@ -31,6 +31,32 @@ def test_three_files_at_once_are_queued_compressed_and_stored(page: Page, tiny_a
     expect(steps.outcomes(page)).to_have_count(0)
 
 
+def test_what_another_page_adds_and_deletes_is_followed_here(page: Page, tiny_app: str) -> None:
+    steps.visit(page, tiny_app)
+    page.fill("#search input", "quaystone")
+    expect(page.locator("#hits")).to_contain_text("Nothing holds all of these words")
+    other = page.context.new_page()
+    steps.visit(other, tiny_app)
+    # There what was chosen gives way to what is added, and the questions that were suggested of it go.
+    steps.tick(other, steps.titles(other)[-1])
+    steps.open_tab(other, "Compare")
+    suggested = other.locator("#compare-suggested label")
+    expect(suggested).not_to_have_count(0)
+    steps.upload(other, ("quay.txt", TEXT, b"The quaystone is wet. " * 8))
+    expect(suggested).to_have_count(0)
+    # Here it is listed, found and offered, but not ticked.
+    box = page.locator("#listing").get_by_role("checkbox", name="quay", exact=True)
+    expect(box).not_to_be_checked()
+    expect(page.locator("#hits .hit")).to_have_count(1)
+    box.click()
+    steps.open_tab(page, "Inspect")
+    expect(page.locator("#inspect-document input")).to_have_value("quay")
+    steps.delete(other, "quay")
+    expect(page.locator("#inspect-document input")).not_to_have_value("quay")
+    expect(page.locator("#hits .hit")).to_have_count(0)
+    expect(steps.listed(page).filter(has_text="quay")).to_have_count(0)
+
+
 def test_a_failed_file_says_why_can_be_tried_again_and_survives_a_reload(page: Page, tiny_app: str) -> None:
     steps.visit(page, tiny_app)
     steps.upload(page, ("torn.pdf", "application/pdf", b"%PDF-1.7 and no more"))

@@ -1,6 +1,7 @@
 """One visitor as a browser would be: a page that looks once a second, one hand that uses the model, one that does not.
 
-Everything goes the way of the page: a request to join the queue, and the stream of what comes of it.
+Everything goes the way of the page: a request to join the queue, and the stream of what comes of it; what a page does
+not queue, one request.
 """
 
 from __future__ import annotations
@@ -41,31 +42,39 @@ class Action:
 
 @dataclass(frozen=True)
 class Page:
-    """Numbers of the handlers that a visitor uses; ``sent``, by number, what a page sends them that was just opened."""
+    """Numbers of the handlers that a visitor uses; ``sent``, by number, what a page sends them that was just opened;
+    ``queued``, those that go through the queue; ``call``, where in the values of a glance the page is told to look."""
 
     by_name: dict[str, int]
     add_files: int
     open_text: int
+    glance: int
+    call: int
     look: int
     every_s: float
     sent: dict[int, list[Any]]
+    queued: frozenset[int]
 
     @classmethod
     def of(cls, config: dict[str, Any]) -> Page:
         ids = {part["props"].get("elem_id"): part["id"] for part in config["components"]}
         events = config["dependencies"]
 
-        def on(event: str, *elements: Any) -> int:
-            return next(e["id"] for e in events if any(t[1] == event and t[0] in elements for t in e["targets"]))
+        def on(event: str, *elements: Any) -> dict[str, Any]:
+            return next(e for e in events if any(t[1] == event and t[0] in elements for t in e["targets"]))
 
         timers = [part for part in config["components"] if part["type"] == "timer"]
         by_name = {e["api_name"]: e["id"] for e in events if e["api_name"]}
         add_files, open_text = on("upload", ids["upload"]), on("place", ids["hits"])
-        look = on("tick", *(timer["id"] for timer in timers))
+        glance = on("tick", *(timer["id"] for timer in timers))
+        look = on("change", *glance["outputs"])
+        call = glance["outputs"].index(look["targets"][0][0])
         # The server alone knows what a state holds.
         values = {c["id"]: None if c["type"] == "state" else c["props"].get("value") for c in config["components"]}
         sent = {e["id"]: [values[id] for id in e["inputs"]] for e in events}
-        return cls(by_name, add_files, open_text, look, timers[0]["props"]["value"], sent)
+        queued = frozenset(e["id"] for e in events if e["queue"] is not False)
+        numbers = add_files["id"], open_text["id"], glance["id"], call, look["id"]
+        return cls(by_name, *numbers, timers[0]["props"]["value"], sent, queued)
 
 
 class Refused(Exception):
@@ -166,7 +175,10 @@ class Visitor:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(self.page.every_s)
-            await self._do("look", self.page.look, self.page.sent[self.page.look])
+            told = await self._do("look", self.page.glance, self.page.sent[self.page.glance])
+            # Every call is a new value, and anything else tells that there is none.
+            if told and not isinstance(told[self.page.call], dict):
+                await self._do("look", self.page.look, self.page.sent[self.page.look])
 
     # What they do
 
@@ -215,6 +227,11 @@ class Visitor:
     async def event(self, number: int, values: list[Any], event_data: Any = None) -> list[Any]:
         """Values of an event of the page. Raises Refused, httpx.HTTPError."""
         body = {"data": values, "fn_index": number, "session_hash": self._session, "event_data": event_data}
+        if number not in self.page.queued:
+            answer = await self.client.post("/gradio_api/run/predict", json=body, headers={HEADER: self.token})
+            if answer.status_code != 200:
+                raise Refused(answer.text)
+            return list(answer.json()["data"])
         joined = await self.client.post("/gradio_api/queue/join", json=body, headers={HEADER: self.token})
         if joined.status_code != 200:
             raise Refused(joined.text)
