@@ -10,7 +10,11 @@ os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(10**9))
 os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+# oneDNN compiles a kernel for every shape and keeps 1,024: hundreds of megabytes, with texts of all lengths.
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "512")
 
+import contextlib
+import ctypes
 import sys
 
 if os.environ.get("SPACES_ZERO_GPU"):
@@ -25,10 +29,14 @@ from store import StoreError
 
 #: Seconds a thread computes before others go on: with Python's own 5 ms, a page waits long beside a model.
 SWITCH_S = 0.0005
+#: How many heaps threads share, as `mallopt` is told: each keeps the most that it ever held, and glibc makes sixteen.
+M_ARENA_MAX, HEAPS = -8, 2
 
 
 def main() -> int:
     sys.setswitchinterval(SWITCH_S)
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").mallopt(M_ARENA_MAX, HEAPS)
     # At every event Gradio looks for it, in vain, along the whole path.
     sys.modules.setdefault("matplotlib", None)  # type: ignore[arg-type]
     try:

@@ -25,6 +25,9 @@ TEXT = partial(str, encoding="utf-8", errors="replace")
 
 _SMALLEST_BYTES = 512  # one page of the smallest size that SQLite knows
 
+#: Of pages that a connection keeps. Visitors of a demo have connections of their own, and the system keeps pages too.
+_CACHE_KIB = 256
+
 _BUSY = "{path} is in use by another process; try again in a moment."
 _DAMAGED = (
     '{path} is damaged; end every program that uses it, run `python -m store rescue "{path}"`, which takes what is '
@@ -176,6 +179,7 @@ class Connections:
         self._opened.append(db)
         db.execute("PRAGMA foreign_keys = ON")
         db.execute("PRAGMA synchronous = NORMAL")
+        db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         # What is deleted is overwritten, not only given up.
         db.execute("PRAGMA secure_delete = ON")
         db.execute(f"PRAGMA journal_size_limit = {64 * 2**20}")

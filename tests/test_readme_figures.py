@@ -104,6 +104,16 @@ def test_where_memories_beat_pruning_they_do() -> None:
     assert scores["memory"] > max(scores["repeat_attention"], scores["sink_recent"])
 
 
+def test_cost() -> None:
+    result = json.loads((ROOT / "assets" / "results" / "speed" / "cpu.json").read_text(encoding="utf-8"))
+    measured = {(row["figure"], row["tokens"]): row["measured"] for row in result["figures"]}
+    compress = [measured["compress_over_prefill", tokens] for tokens in (1024, 4096, 8192)]
+    assert "compressing takes {:.2f}, {:.2f} and {:.2f} times as long as reading".format(*compress) in PROSE
+    assert f"comes after 1/{1 / measured['first_over_prefill', 8192]:.0f} of that" in PROSE
+    assert f"decoded from {measured['decode_over_full', 8192]:.2f} times as fast" in PROSE
+    assert f"{result['threads']} CPU cores in {result['dtype']}".replace("2 CPU", "two CPU") in PROSE
+
+
 def test_every_linked_page_and_picture_is_there() -> None:
     for path in ("docs/results.md", "docs/images/results-reconstruct.svg", "docs/images/inspect.png"):
         assert f"({path})" in README
