@@ -13,13 +13,12 @@ os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 # oneDNN compiles a kernel for every shape and keeps 1,024: hundreds of megabytes, with texts of all lengths.
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "512")
 
-import contextlib
-import ctypes
 import sys
 
 if os.environ.get("SPACES_ZERO_GPU"):
     import spaces  # noqa: F401  (before torch, which it changes)
 
+from app import heaps
 from app.errors import BadSetting
 from app.settings import Settings
 from app.snapshot import Snapshots, restore
@@ -29,14 +28,11 @@ from store import StoreError
 
 #: Seconds a thread computes before others go on: with Python's own 5 ms, a page waits long beside a model.
 SWITCH_S = 0.0005
-#: How many heaps threads share, as `mallopt` is told: each keeps the most that it ever held, and glibc makes sixteen.
-M_ARENA_MAX, HEAPS = -8, 2
 
 
 def main() -> int:
     sys.setswitchinterval(SWITCH_S)
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL("libc.so.6").mallopt(M_ARENA_MAX, HEAPS)
+    heaps.few()
     # At every event Gradio looks for it, in vain, along the whole path.
     sys.modules.setdefault("matplotlib", None)  # type: ignore[arg-type]
     try:

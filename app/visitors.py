@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from app import heaps
 from app.caps import Demo
 from app.errors import DemoFull, UnknownVisitor
 from app.examples import MARK, take_in
@@ -153,7 +154,7 @@ class Visitors:
     # Their end
 
     def start(self) -> None:
-        """Sweep every minute, on a thread of its own."""
+        """Sweep every minute, on a thread of its own; memory that is free then goes back to the system."""
         self._sweeper = threading.Thread(target=self._sweep_on, daemon=True)
         self._sweeper.start()
 
@@ -242,6 +243,7 @@ class Visitors:
                 self.sweep()
             except Exception:  # a full or failing disk: another try in a minute
                 logger.exception("Visitors could not be swept")
+            heaps.give_back()
 
 
 def _digest(token: str) -> str:
