@@ -71,7 +71,7 @@ class Asking:
         another. When ``cancelled`` turns true while the answer is being written, it ends there, and a note says so.
         Closing the iterator stops the model; nobody else can use the model until it is exhausted or closed.
 
-        ``focus`` reads the documents coarsely, what the question needs finer, and at most ``in_full`` segments as text
+        ``focus`` reads the documents coarsely, what the question needs finer, and of ``in_full`` segments at most text
         (0: no limit), all in the bytes of the memory at ``ratio``.
 
         With ``chat``, question and answer are appended to it, or take the place of its last ones
@@ -86,7 +86,7 @@ class Asking:
             Cancelled: of ccf_core, before the answer began.
         """
         if in_full < 0:
-            raise NotAnswerable(f"The segments read in full must be 0 or more, not {in_full}.")
+            raise NotAnswerable(f"The segments read as text must be 0 or more, not {in_full}.")
         asked = replace(self._check(question, documents, ratio, reader, max_new_tokens, chat), in_full=in_full)
         if chat is not None:
             said = earlier_turns(self.store, chat, asked.text, history, without_last=replace_last)
@@ -234,10 +234,10 @@ def abstained(text: str) -> bool:
 def _notes(asked: Question, window: int, texts: Sequence[Segmented], answer: Answer, stopped: bool) -> list[str]:
     notes = [ABSTAINED] if abstained(answer.text) else []
     if asked.reader == "focus" and answer.evidence:
-        in_full = sum(found.ratio == TEXT for found in answer.evidence)
-        if in_full < max(asked.in_full, 1):
-            some = f"room for {in_full} segment{'s' * (in_full != 1)} in full; the rest"
-            fits = some if in_full else "no room for a segment in full; all of it"
+        as_text = sum(found.ratio == TEXT for found in answer.evidence)
+        if as_text < max(asked.in_full, 1):
+            some = f"room for text of {as_text} segment{'s' * (as_text != 1)}; the rest"
+            fits = some if as_text else "no room for text; all of it"
             notes.append(f"The bytes of {asked.ratio}x have {fits} is read as slots.")
     if asked.reader in ("memory", "focus"):
         for document, text in zip(asked.documents, texts, strict=True):

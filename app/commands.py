@@ -104,7 +104,7 @@ def ask(workbench: Workbench, args: argparse.Namespace, meter: Meter) -> Result:
     evidence = [
         f"  {item.score:.0%} segment {item.segment}"
         + (f", page {item.page}" if item.page else "")
-        + (f", read {'in full' if item.ratio == 1 else f'at {item.ratio}x'}" if item.ratio else "")
+        + (f", read {'as text' if item.ratio == 1 else f'at {item.ratio}x'}" if item.ratio else "")
         for item in answer.evidence[:3]
     ]
     waited = answer.timings.load_s + answer.timings.first_token_s

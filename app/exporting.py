@@ -51,7 +51,7 @@ def export_answer(answer: AnswerView, form: Literal["markdown", "json"] = "markd
     lines += [f"- {_literal(note)}" for note in answer.notes] + [""] * bool(answer.notes)
     for item in answer.evidence:
         page = f", page {item.page}" if item.page else ""
-        how = f", read {'in full' if item.ratio == 1 else f'at {item.ratio}x'}" if item.ratio else ""
+        how = f", read {'as text' if item.ratio == 1 else f'at {item.ratio}x'}" if item.ratio else ""
         place = f"segment {item.segment}{page}, characters {item.start:,} to {item.end:,}{how}"
         lines += [f"## {_literal(item.title)}: {place}, share {item.score:.0%}", ""]
         lines += [f"> {_literal(line)}".rstrip() for line in item.text.strip().splitlines()] + [""]

@@ -110,7 +110,7 @@ def _chip(item: EvidenceView) -> str:
 
 def read_as(ratio: int) -> str:
     """How ``focus`` read a segment."""
-    return "in full" if ratio == 1 else f"at {ratio}x"
+    return "as text" if ratio == 1 else f"at {ratio}x"
 
 
 def cost(answer: AnswerView) -> str:

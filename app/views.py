@@ -182,7 +182,7 @@ class TimingsView:
 class AnswerView:
     """An answer with its evidence and cost.
 
-    evidence : of ``memory`` the segments attended to, the strongest first; of ``focus`` those that were read in full,
+    evidence : of ``memory`` the segments attended to, the strongest first; of ``focus`` those that were read as text,
         then those that were read finer than the rest; of other readers nothing.
 
     kv_bytes : held by the decoder for the documents while it answered.

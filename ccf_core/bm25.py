@@ -1,33 +1,31 @@
 """BM25: how well a question finds a passage by its words alone, the bar for evidence from attention.
 
-S. Robertson and H. Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", 2009, with the inverse
-document frequency kept above zero by adding 1 inside its logarithm, as Lucene does.
+S. Robertson and H. Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", 2009, as SQLite's FTS5 computes
+it, which also searches the library: https://sqlite.org/fts5.html#the_bm25_function.
 """
 
 from __future__ import annotations
 
-import math
-from collections import Counter
+import re
+import sqlite3
 from collections.abc import Sequence
-
-from ccf_core.evaluation.metrics import normalise
-
-K1, B = 1.5, 0.75
+from contextlib import closing
 
 
 def bm25(query: str, passages: Sequence[str]) -> list[float]:
-    """Score of each passage; words as in SQuAD's normalisation, statistics from these passages alone.
+    """Score of each passage, 0 if it shares no word with the query; words by their stems (Porter), statistics from
+    these passages alone.
 
-    sum over the query's words of  idf · tf (K1 + 1) ÷ (tf + K1 (1 - B + B · length ÷ mean length)).
+    sum over the query's words of  idf · 2.2 tf ÷ (tf + 1.2 (0.25 + 0.75 · length ÷ mean length)), where idf is
+    ln((passages - n + 0.5) ÷ (n + 0.5)), 1e-6 at least, of a word that n passages hold.
     """
-    counts = [Counter(normalise(passage).split()) for passage in passages]
-    lengths = [count.total() for count in counts]
-    mean = sum(lengths) / len(lengths) or 1.0
     scores = [0.0] * len(passages)
-    for word in normalise(query).split():
-        holding = sum(word in count for count in counts)
-        idf = math.log(1 + (len(passages) - holding + 0.5) / (holding + 0.5))
-        for index, (count, length) in enumerate(zip(counts, lengths, strict=True)):
-            norm = K1 * (1 - B + B * length / mean)
-            scores[index] += idf * count[word] * (K1 + 1) / (count[word] + norm)
+    words = " OR ".join(f'"{word}"' for word in dict.fromkeys(re.findall(r"\w+", query.lower())))
+    if not words:
+        return scores
+    with closing(sqlite3.connect(":memory:")) as db:
+        db.execute("CREATE VIRTUAL TABLE passages USING fts5(text, content='', tokenize='porter unicode61')")
+        db.executemany("INSERT INTO passages(rowid, text) VALUES (?, ?)", enumerate(passages))
+        for index, score in db.execute("SELECT rowid, -bm25(passages) FROM passages WHERE passages MATCH ?", (words,)):
+            scores[index] = score
     return scores

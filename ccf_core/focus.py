@@ -30,6 +30,8 @@ TEXT = 1
 NO_ANSWER = (0,)
 #: Share of the full cache that is spent unless a budget is given.
 SHARE = 6
+#: Tokens of a piece of text, chosen on development data: docs/experiments.md.
+PIECE = 64
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Focus:
 
     budget: int | None = None
     segments: int = 0
-    piece: int = 0
+    piece: int = PIECE
 
     def positions(self, tokens: int) -> int:
         return tokens // SHARE if self.budget is None else self.budget

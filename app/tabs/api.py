@@ -135,7 +135,7 @@ def _asking(workbench: Workbench) -> tuple[Any, ...]:
             documents: their sha256, in the order in which they are read
             ratio: tokens of text a slot, 4, 8, 16 or 32
             reader: memory; focus (finer where needed); to compare full (the text), truncated (its beginning), none
-            in_full: how many segments focus reads as text at most, 0 for no limit
+            in_full: of how many segments focus reads text at most, 0 for no limit
             kv_budget: positions (4096) or bytes (200MB) that may be held of the documents; without it, what fits
 
         Returns:

@@ -59,7 +59,7 @@ def render_ask(workbench: Workbench, library: Library, page: gr.Blocks) -> gr.HT
             READERS, value="memory", label="The decoder reads", info="the others are there to compare", elem_id="reader"
         )
         in_full = gr.Slider(
-            0, 8, value=0, step=1, label="Focus: segments read in full", elem_id="in-full", visible=False,
+            0, 8, value=0, step=1, label="Focus: segments read as text", elem_id="in-full", visible=False,
             info="at most; 0: as many as the bytes of the ratio allow",
         )  # fmt: skip
         budget = gr.Textbox(

@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--budget", type=share, default=default.budget, help="share of full KV that focus and bm25 hold (default 1/6)"
     )
     parser.add_argument(
-        "--piece", type=positive, default=default.piece, help="focus: read text in pieces of N tokens (whole segments)"
+        "--piece", type=positive, default=default.piece, help="focus: read text in pieces of so many tokens"
     )
 
 

@@ -13,7 +13,7 @@ from ccf_core.adapter import Adapter
 from ccf_core.base import load_base
 from ccf_core.codec import CCF
 from ccf_core.decoder import Decoder
-from ccf_core.focus import SHARE
+from ccf_core.focus import PIECE, SHARE
 from ccf_core.memory import MemoryDtype
 
 
@@ -80,5 +80,5 @@ class Options:
     needles: int = 10
     unanswerable: int = 0
     budget: Fraction = Fraction(1, SHARE)
-    piece: int = 0
+    piece: int = PIECE
     report: Callable[[str], None] = lambda message: None

@@ -130,4 +130,4 @@ def test_evidence_of_focus_says_how_each_segment_was_read() -> None:
     items = tuple(EvidenceView("f" * 64, "Log", i, 0.5, 0, 9, None, "…", ratio) for i, ratio in enumerate((1, 4)))
     shown = panels_ask.evidence(items)
     assert "What it read" in shown and "Where it looked" not in shown
-    assert "segment 0 · in full" in shown and "segment 1 · at 4x" in shown
+    assert "segment 0 · as text" in shown and "segment 1 · at 4x" in shown

@@ -131,7 +131,7 @@ def test_focus_reads_the_bytes_of_a_ratio_where_the_question_needs_them(
         assert in_text and (not in_full or len(in_text) == in_full) and answer.notes == ()
     assert encoded == []
     assert answer_from_dict(answer_to_dict(answer)) == answer
-    assert ", read in full, share " in export_answer(answer)
+    assert ", read as text, share " in export_answer(answer)
     both = final(workbench.ask(QUESTION, documents, 8, "focus"))
     assert {e.document for e in both.evidence} <= set(documents)
     for e in both.evidence:
@@ -141,10 +141,10 @@ def test_focus_reads_the_bytes_of_a_ratio_where_the_question_needs_them(
 def test_focus_says_when_the_bytes_are_too_few_for_text(workbench: Workbench, documents) -> None:
     answer = final(workbench.ask(QUESTION, documents[:1], 32, "focus"))
     assert answer.text == final(workbench.ask(QUESTION, documents[:1], 32)).text
-    assert [note for note in answer.notes if "no room for a segment in full" in note]
+    assert [note for note in answer.notes if "no room for text" in note]
     answer = final(workbench.ask(QUESTION, documents[:1], 4, "focus", in_full=8))
     in_full = [e for e in answer.evidence if e.ratio == 1]
-    assert [note for note in answer.notes if f"have room for {len(in_full)} segment" in note]
+    assert [note for note in answer.notes if f"have room for text of {len(in_full)} segment" in note]
     with pytest.raises(NotAnswerable, match="0 or more"):
         next(workbench.ask(QUESTION, documents[:1], 4, "focus", in_full=-1))
 

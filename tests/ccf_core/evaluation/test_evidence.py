@@ -76,15 +76,23 @@ def test_chance_is_the_share_of_all_orders() -> None:
 
 
 def test_bm25_follows_its_formula() -> None:
-    passages = ["oslo fog fog", "ships in fog", "harbour"]
-    scores = bm25("Fog, Oslo?", passages)
-    fog, oslo = (math.log(1 + (3 - n + 0.5) / (n + 0.5)) for n in (2, 1))
+    passages = ["oslo fog fog", "ships in fog", "harbour", "a quay", "Oslo's fogs and FOG"]
+    scores = bm25("Fog, Oslo? Fog!", passages)
+    oslo = math.log((5 - 2 + 0.5) / (2 + 0.5))
 
     def term(idf: float, tf: int, length: int) -> float:
-        return idf * tf * 2.5 / (tf + 1.5 * (0.25 + 0.75 * length / (7 / 3)))
+        return idf * tf * 2.2 / (tf + 1.2 * (0.25 + 0.75 * length / (14 / 5)))
 
-    assert scores == pytest.approx([term(fog, 2, 3) + term(oslo, 1, 3), term(fog, 1, 3), 0.0])
-    assert bm25("anything", ["", ""]) == [0.0, 0.0]
+    fog = 1e-6  # in more than half of them
+    expected = [term(fog, 2, 3) + term(oslo, 1, 3), term(fog, 1, 3), 0.0, 0.0, term(fog, 2, 5) + term(oslo, 1, 5)]
+    assert scores == pytest.approx(expected)
+    assert bm25("anything", ["", ""]) == bm25("?!", ["a", "b"]) == [0.0, 0.0]
+
+
+def test_bm25_takes_a_question_for_words_and_nothing_else() -> None:
+    assert bm25('NEAR("quay" OR x* AND text:', ["on the quays", "here"])[1] == 0
+    assert bm25('NEAR("quay" OR x* AND text:', ["on the quays", "here", "there"])[0] > 0
+    assert sum(score > 0 for score in bm25(" ".join(f"word{i}" for i in range(3000)), ["word7", "word", "x"])) == 1
 
 
 def test_attention_in_batches_is_that_of_one_at_a_time(subject: Subject, text_ids) -> None:
