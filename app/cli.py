@@ -122,7 +122,7 @@ def _parser() -> Parser:
     ask.add_argument("--reader", default="memory", choices=get_args(Reader), help="default: memory")
     ask.add_argument("--kv-budget", type=_budget, metavar="B", help="positions (4096) or MB (200MB) to hold at most")
     ask.add_argument(
-        "--in-full", type=int, default=0, metavar="N", help="focus: segments of which text is read at most (0: no limit)"
+        "--in-full", type=int, default=0, metavar="N", help="focus: segments read as text at most (0: no limit)"
     )
     ask.add_argument("--max-new-tokens", type=int, default=64, metavar="N", help="longest answer (default 64)")
 
