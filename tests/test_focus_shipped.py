@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ccf_core import CCF
+from ccf_core.focus import TEXT
 
 pytestmark = pytest.mark.model
 
@@ -25,5 +26,6 @@ def test_a_number_that_is_lost_at_32x_is_found_by_focus() -> None:
     found = ccf.answer(QUESTION, memory, 24, reader="focus", input_ids=ids)
     assert NUMBER in found.text
     assert found.kv_bytes * 6 <= len(ids) * 2 * ccf.token_kv_bytes  # float32: twice the bytes of bf16
-    in_full = [memory.spans[e.segment] for e in found.evidence if e.ratio == 1]
-    assert len(in_full) == 1 and NUMBER in text[in_full[0].char_start : in_full[0].char_end]
+    as_text = [memory.spans[e.segment] for e in found.evidence if e.ratio == TEXT]
+    assert 0 < len(as_text) < memory.segments
+    assert any(NUMBER in text[span.char_start : span.char_end] for span in as_text)
