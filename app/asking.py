@@ -19,7 +19,7 @@ from app.views import AnswerView, Cancelled, EvidenceView, Progress, Reader, Tim
 from ccf_core import CCF, Answer, Focus, KVMemory
 from ccf_core.baselines import BASELINES
 from ccf_core.evaluation.metrics import abstains
-from ccf_core.focus import TEXT, positions
+from ccf_core.plan import TEXT, positions
 from ccf_core.segment import Segmented
 from store import Document, Store
 

@@ -17,10 +17,10 @@ from app.remembered import Remembered
 from app.views import Cancelled, Reconstruction, never
 from app.words import key_sentence, sums, word_starts
 from ccf_core import CCF, KVMemory
+from ccf_core.answer import ABSTENTION
 from ccf_core.inspection import TextAttention, slot_map, text_attention
 from ccf_core.segment import tokenize
 from ccf_core.surgery import Cut, answer_from
-from ccf_core.training.cloze import ABSTENTION
 from store import Store
 
 SUMMARY_QUESTION = "Summarise this part in one sentence."

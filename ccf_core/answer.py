@@ -13,6 +13,9 @@ from transformers import PreTrainedTokenizerBase, StoppingCriteria, TextIterator
 
 from ccf_core.decoder import Decoder, Prefix
 
+#: What adapters are trained to answer where a document does not hold the answer.
+ABSTENTION = "Not in the document."
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -130,6 +133,11 @@ def stream(
     first = first or total
     count = len(tokens[0])
     yield tokens[0], first, (count - 1) / (total - first) if count > 1 and total > first else 0.0
+
+
+def abstention(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """The tokens of ``ABSTENTION``."""
+    return cast(list[int], tokenizer(ABSTENTION, add_special_tokens=False)["input_ids"])
 
 
 @torch.inference_mode()

@@ -311,11 +311,12 @@ class CCF:
         focus: Focus,
     ) -> Iterator[str | Answer]:
         started = time.perf_counter()
-        focused = None
+        focused, prefix = None, None
         if reader == "focus" and memory is not None:
             self.check(memory)
-            focused = read_for(self.decoder, self.tokenizer, asked, prompt, memory, input_ids, focus)
-        prefix = focused.prefix(self.decoder) if focused else self.prefix_for(reader, memory, input_ids)
+            focused, prefix = read_for(self.decoder, self.tokenizer, asked, prompt, memory, input_ids, focus, cancelled)
+        else:
+            prefix = self.prefix_for(reader, memory, input_ids)
         loaded = time.perf_counter() - started
         ids: list[int] = []
         first = rate = 0.0

@@ -1,16 +1,18 @@
 """Focus, or progressive reading: a whole document coarsely, its best segments finer, and the very best as text.
 
-What is read how is a plan of numbers, ``plan``, which knows no model; ``read`` carries it out. Text stands behind the
-slots of all other segments, as in the training examples that mix both: the slots are placed as a memory without the
-segments that are text, in the order of reading, and the text follows at the next positions.
+What is read how is a plan of numbers (``ccf_core.plan``); ``read`` carries it out. Text stands behind the slots of all
+other segments, as in the training examples that mix both: the slots are placed as a memory without the segments that
+are text, in the order of reading, and the text follows at the next positions. Slots hold what the text misses, and
+distract where it does not: so the best text is read alone, too, and the reading is kept of whose answer the decoder is
+surer.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from itertools import accumulate, pairwise
 from typing import cast
 
@@ -18,20 +20,21 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from ccf_core.answer import Evidence, evidence, slot_attention
+from ccf_core.answer import Evidence, abstention, evidence, slot_attention
 from ccf_core.bm25 import bm25
-from ccf_core.decoder import Decoder, Prefix, slot_segments
+from ccf_core.decoder import Decoder, Prefix, end_tokens, slot_segments
 from ccf_core.errors import MemoryMismatch
 from ccf_core.memory import KVMemory
+from ccf_core.plan import TEXT, Piece, fuse, pieces, plan, ranked
 
-#: A segment's ratio when it is read as text: one position a token.
-TEXT = 1
 #: Scored as an answer it asks for the attention of the prompt's last token, whatever token it is.
 NO_ANSWER = (0,)
 #: Share of the full cache that is spent unless a budget is given.
 SHARE = 6
 #: Tokens of a piece of text, chosen on development data: docs/experiments.md.
 PIECE = 64
+#: Tokens of an answer by which two readings are compared, likewise.
+DRAFT = 16
 
 
 @dataclass(frozen=True)
@@ -48,99 +51,6 @@ class Focus:
 
     def positions(self, tokens: int) -> int:
         return tokens // SHARE if self.budget is None else self.budget
-
-
-def fuse(*signals: Sequence[float], k: int = 60) -> list[float]:
-    """Reciprocal rank fusion: sum over signals of 1 ÷ (k + rank), equal scores sharing the best of their ranks.
-
-    G. Cormack, C. Clarke and S. Büttcher, "Reciprocal Rank Fusion Outperforms Condorcet and Individual Rank Learning
-    Methods", SIGIR 2009, with its k of 60.
-    """
-    fused = [0.0] * len(signals[0])
-    for scores in signals:
-        ordered = sorted(-score for score in scores)
-        for index, score in enumerate(scores):
-            fused[index] += 1 / (k + 1 + bisect_left(ordered, -score))
-    return fused
-
-
-def ranked(scores: Sequence[float]) -> list[int]:
-    """Indices, the highest score first; equal ones in their order."""
-    return sorted(range(len(scores)), key=lambda i: -scores[i])
-
-
-def positions(tokens: int, ratio: int) -> int:
-    """Positions of cache that a segment takes: ceil(tokens ÷ ratio), its slots or (``TEXT``) its tokens."""
-    return -(-tokens // ratio)
-
-
-@dataclass(frozen=True)
-class Piece:
-    """Tokens ``start`` to ``end`` of a segment, in its own count."""
-
-    segment: int
-    start: int
-    end: int
-
-    def __len__(self) -> int:
-        return self.end - self.start
-
-
-def pieces(tokens: Sequence[int], size: int = 0) -> list[Piece]:
-    """Segments of so many tokens cut into pieces of ``size`` (0: whole), in the order of the text."""
-    return [Piece(i, at, min(at + (size or n), n)) for i, n in enumerate(tokens) for at in range(0, n, size or n)]
-
-
-def plan(
-    text: Sequence[Piece],
-    budget: int,
-    tokens: Sequence[int],
-    ratios: Sequence[int],
-    segments: int = 0,
-    most_text: int | None = None,
-    slot: Fraction | int = 1,
-) -> tuple[tuple[Piece, ...], tuple[int, ...]]:
-    """What is read as text, in the order of the text, and the ratio at which each segment is read: ``TEXT`` for one of
-    which nothing but text is.
-
-    text : all pieces, the best first.  tokens : of each segment.  ratios : finest first; the last is
-    the coarsest.  segments : most of which text is read, 0 for no limit.  most_text : most tokens of text, None for no
-    limit.  slot : what a slot costs of the budget, in tokens of text.
-
-    All segments begin at the coarsest ratio. Down the pieces each is read as text until the next no longer fits; a
-    segment of which all pieces are text needs no slots. With what is left, down the ranking each is read at the finest
-    ratio until the next no longer fits, and so on. The budget is kept, unless the coarsest reading of all (which is
-    then the plan) is over it.
-    """
-    coarse = ratios[-1]
-    plan = [coarse] * len(tokens)
-    left = budget - slot * sum(positions(n, coarse) for n in tokens)
-    room = sum(tokens) if most_text is None else most_text
-    unread = list(tokens)
-    read: list[Piece] = []
-    for piece in text:
-        whole = unread[piece.segment] == len(piece)
-        more = len(piece) - (slot * positions(tokens[piece.segment], coarse) if whole else 0)
-        if segments and len({piece.segment, *(p.segment for p in read)}) > segments:
-            continue
-        if more > left or len(piece) > room:
-            break
-        read.append(piece)
-        unread[piece.segment] -= len(piece)
-        left -= more
-        room -= len(piece)
-        if whole:
-            plan[piece.segment] = TEXT
-    waiting = [i for i in dict.fromkeys(piece.segment for piece in text) if plan[i] != TEXT]
-    for ratio in ratios[:-1]:
-        while waiting:
-            n = tokens[waiting[0]]
-            more = slot * (positions(n, ratio) - positions(n, coarse))
-            if more > left:
-                break
-            plan[waiting.pop(0)] = ratio
-            left -= more
-    return tuple(sorted(read, key=lambda p: (p.segment, p.start))), tuple(plan)
 
 
 def cut(input_ids: Sequence[int], lengths: Sequence[int]) -> list[Sequence[int]]:
@@ -174,7 +84,7 @@ class Focused:
     """A plan carried out.
 
     slots : what is read as slots (None if all is text), text : the tokens that follow them.
-    segments : of every position of slots and text, its segment.  ratios : of every segment.
+    segments : of every position of slots and text, its segment.  ratios : of every segment, ``TEXT`` without slots.
     """
 
     slots: KVMemory | None
@@ -213,6 +123,7 @@ class Focused:
         found = [
             replace(e, ratio=TEXT if e.segment in as_text else self.ratios[e.segment])
             for e in evidence(attention, self.segments)
+            if e.segment in self.segments
         ]
         coarsest = max(self.ratios)
         finer = [e for e in found if e.ratio != coarsest]
@@ -225,15 +136,40 @@ def check(memory: KVMemory) -> None:
         raise MemoryMismatch("Mean-pooled memories have one ratio: choose an adapter that compresses into slots.")
 
 
-def spend(
-    decoder: Decoder, memory: KVMemory, texts: Sequence[Sequence[int]], scores: Sequence[float], settings: Focus
-) -> Focused:
-    """The plan for pieces with these scores; text takes half of the decoder's window at most."""
+def readings(
+    decoder: Decoder,
+    memory: KVMemory,
+    texts: Sequence[Sequence[int]],
+    scores: Sequence[float],
+    settings: Focus,
+    slot: Fraction | int = 1,
+) -> list[Focused]:
+    """Text beside slots, and if there are both the text for which there is room without any, for pieces with these
+    scores. Text takes half of the decoder's window at most; ``slot`` is what a slot costs of the budget, in tokens.
+    """
     tokens = [len(text) for text in texts]
     ratios = [ratio for ratio in memory.header.ratios if ratio >= memory.ratio]
-    every, budget = pieces(tokens, settings.piece), settings.positions(sum(tokens))
+    every = pieces(tokens, settings.piece)
     best = [every[i] for i in ranked(scores)]
-    return Focused.of(memory, texts, *plan(best, budget, tokens, ratios, settings.segments, decoder.window // 2))
+    spend = partial(plan, best, settings.positions(sum(tokens)), tokens, ratios, settings.segments, decoder.window // 2)
+    beside = Focused.of(memory, texts, *spend(slot))
+    if not (beside.slots and beside.text):
+        return [beside]
+    text, _ = spend(0)
+    return [beside, Focused.of(memory, texts, text, [TEXT] * len(tokens))]
+
+
+def sureness(draft: Sequence[int], chances: Tensor, no_answer: Sequence[int]) -> float:
+    """How sure the decoder is of an answer that begins with ``draft``: the mean of the log-probabilities of its
+    tokens, -inf if it is empty or the abstention ``no_answer``."""
+    if not draft or list(draft[: len(no_answer)]) == list(no_answer):
+        return float("-inf")
+    return float(chances.mean())
+
+
+def drafted(draft: Sequence[int], ends: Sequence[int]) -> list[int]:
+    """The tokens of which ``sureness`` wants to know: the end of a shorter answer is one."""
+    return [*draft, *(ends[:1] if len(draft) < DRAFT else ())]
 
 
 def words(
@@ -269,12 +205,14 @@ def read(
     memory: KVMemory,
     input_ids: Sequence[int],
     settings: Focus,
-) -> Focused:
+    cancelled: Callable[[], bool] = lambda: False,
+) -> tuple[Focused, Prefix]:
     """What to read of a document for a question: coarse first, then a plan by what the question attends to there.
 
     question : its words, for BM25.  prompt : its tokens, for the decoder; what the last of them, which chooses the
     answer's first token, attends to at the coarsest ratio is the other signal, and ``fuse`` makes one of both.
     memory : down to the finest ratio that may be read.  input_ids : the tokens that it was made of.
+    cancelled : once it is true the text is not read alone.  The readings are held one after the other.
 
     Raises ValueError if these are not as many; MemoryMismatch for a mean-pooled memory.
     """
@@ -283,4 +221,15 @@ def read(
     coarse = memory.at(memory.header.ratios[-1])
     attention = slot_attention(decoder, decoder.prefix(coarse), prompt, NO_ANSWER)
     scores = worth(tokenizer, question, texts, by_segment(attention, coarse), settings.piece)
-    return spend(decoder, memory, texts, scores, settings)
+    beside, *alone = readings(decoder, memory, texts, scores, settings)
+    no_answer, ends = abstention(tokenizer), end_tokens(decoder.model)
+
+    def sure(prefix: Prefix) -> float:
+        ((*draft,),) = decoder.generate([prefix], [prompt], max_new_tokens=DRAFT)
+        return sureness(draft, decoder.score(prefix, prompt, drafted(draft, ends)), no_answer)
+
+    best = float("-inf") if not alone or cancelled() else sure(alone[0].prefix(decoder))
+    prefix = beside.prefix(decoder)
+    if best > float("-inf") and best > sure(prefix):
+        return alone[0], alone[0].prefix(decoder)
+    return beside, prefix

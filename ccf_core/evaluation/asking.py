@@ -77,7 +77,7 @@ def answers(
 ) -> Iterator[tuple[Setting, list[list[int]], list[int]]]:
     """(setting, greedy tokens for every question, positions that its document took); what a reader makes of a
     document serves all its ratios."""
-    planned: list[Focused] = []
+    planned: list[list[Focused]] = []
     for reader, of_reader in groupby(settings, lambda setting: setting[0]):
         decoder = subject.decoder(reader)
         if reader in ("focus", "focus_no_slots"):

@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--needles", type=positive, default=default.needles, help="needle: documents a cell")
     parser.add_argument(
-        "--unanswerable", type=positive, default=0, help="qa: add questions that a document does not answer"
+        "--unanswerable", type=positive, default=0, help="qa, evidence: add questions that a document does not answer"
     )
     parser.add_argument(
         "--budget", type=share, default=default.budget, help="share of full KV that focus and bm25 hold (default 1/6)"

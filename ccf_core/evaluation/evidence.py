@@ -93,15 +93,18 @@ def evaluate(subject: Subject, rows: list[Row], options: Options) -> tuple[int, 
     ``top3`` is the share of questions whose gold segment is among the three that the answer attended to most,
     ``top3_context`` the same for whole contexts. The readers ``bm25`` and ``chance`` find segments without a model.
     If ``bm25`` is asked for by name it also answers, from the text that it finds within the budget; ``f1_missed`` is
-    then the f1 of every reader on the questions whose gold segments are not in that text.
+    then the f1 of every reader on the questions whose gold segments are not in that text. So many questions more as
+    ``unanswerable`` says are put to documents without their passage, for ``abstain_f1``.
     """
     asked, _ = asking.sample(subject, [row for row in rows if row["answers"]], options)
     pool = [context for context in dict.fromkeys(row["context"] for row in rows) if context.strip()]
     drawn = joined(asked, pool, options.seed)
+    without = without_gold(drawn, rows, options.unanswerable)
     documents = {c: subject.ccf.segment(c) for c in dict.fromkeys(c for _, contexts, _ in drawn for c in contexts)}
     settings = readers.settings(READERS, options, subject.ccf.config.compressor)
     compressed = any(reader in ("memory", "focus", "focus_no_slots") for reader, _ in settings)
-    questions = about(subject, drawn, documents, compressed, options)
+    questions = about(subject, [*drawn, *without], documents, compressed, options)
+    asked = [row for row, _, _ in (*drawn, *without)]
     whole = []
     for row, contexts, gold in drawn:
         segments = [(i, c[s.char_start : s.char_end]) for i, c in enumerate(contexts) for s in documents[c].spans]
@@ -110,33 +113,58 @@ def evaluate(subject: Subject, rows: list[Row], options: Options) -> tuple[int, 
     for setting, written, held in asking.answers(subject, settings, questions, options):
         scores[setting] = asking.told(subject, asked, questions, setting, written, held)
         if setting[0] == "memory" and setting[1]:
-            found = _attended(subject, whole, questions, written, setting[1], options)
-            scores[setting] = [own | more for own, more in zip(scores[setting], found, strict=True)]
+            _add(scores[setting], _attended(subject, whole, questions, written, setting[1], options))
     if ("bm25", None) in scores:
-        read = [focusing.best_text(subject, q, options) for q in questions]
-        for number, (w, own) in enumerate(zip(whole, read, strict=True)):
-            if not w.gold_segments & own.keys():
+        for number, w in enumerate(whole):
+            if not w.gold_segments & focusing.best_text(subject, questions[number], options).keys():
                 for told in scores.values():
                     told[number] |= {"f1_missed": told[number].get("f1", [])}
     ranked = [
         w.found(bm25(w.row["question"], [text for _, text in w.segments]), bm25(w.row["question"], w.contexts))
         for w in whole
     ]
-    answered = scores.get(("bm25", None), [{} for _ in whole])
-    scores["bm25", None] = [own | found for own, found in zip(answered, ranked, strict=True)]
-    scores["chance", None] = [w.chance() for w in whole]
+    _add(scores.setdefault(("bm25", None), [{} for _ in asked]), ranked)
+    _add(scores.setdefault(("chance", None), [{} for _ in asked]), [w.chance() for w in whole])
     return len(asked), asking.tables(asked, scores, options.seed)
+
+
+def _add(scores: Sequence[Scores], found: Sequence[Scores]) -> None:
+    """To the first rows, those whose document holds their passage."""
+    for own, more in zip(scores, found, strict=False):
+        own |= more
+
+
+def without_gold(
+    drawn: Sequence[tuple[Row, tuple[str, ...], int]], rows: Sequence[Row], count: int
+) -> list[tuple[Row, tuple[str, ...], None]]:
+    """``count`` questions, now without an answer, each with its contexts but its own.
+
+    None of these holds an accepted answer, and the question is asked of one context alone. EvaluationError if there
+    are too few.
+    """
+    asked_of: dict[str, set[str]] = {}
+    for row in rows:
+        asked_of.setdefault(row["question"], set()).add(row["context"])
+    found: list[tuple[Row, tuple[str, ...], None]] = []
+    for row, contexts, gold in drawn:
+        others = (*contexts[:gold], *contexts[gold + 1 :])
+        elsewhere = any(metrics.holds(context, answer) for context in others for answer in row["answers"])
+        if len(found) < count and len(asked_of[row["question"]]) == 1 and not elsewhere:
+            found.append((row | {"answers": []}, others, None))
+    if len(found) < count:
+        raise EvaluationError(f"Only {len(found)} questions can lose their passage: give a smaller --unanswerable.")
+    return found
 
 
 def about(
     subject: Subject,
-    drawn: Sequence[tuple[Row, tuple[str, ...], int]],
+    drawn: Sequence[tuple[Row, tuple[str, ...], int | None]],
     documents: Mapping[str, Segmented],
     compressed: bool,
     options: Options,
 ) -> list[Question]:
-    """Questions about what ``joined`` has drawn, from the ``documents`` of all contexts; if ``compressed`` with the
-    memories of the contexts joined, down to the finest ratio."""
+    """Questions about what ``joined`` or ``without_gold`` has drawn, from the ``documents`` of all contexts; if
+    ``compressed`` with the memories of the contexts joined, down to the finest ratio."""
     memories: dict[str, KVMemory] = {}
     if compressed:
         parts = list(documents.values())
@@ -146,7 +174,8 @@ def about(
     for row, contexts, gold in drawn:
         parts = [documents[context] for context in contexts]
         memory = KVMemory.join(memories[context] for context in contexts) if memories else None
-        questions.append(asking.question(subject, row, _document(parts), memory, parts[gold].input_ids))
+        own = () if gold is None else parts[gold].input_ids
+        questions.append(asking.question(subject, row, _document(parts), memory, own))
     return questions
 
 
@@ -165,11 +194,11 @@ def _attended(
     options: Options,
 ) -> list[Scores]:
     decoder = subject.ccf.decoder
-    memories = [q.memory.at(ratio) for q in questions if q.memory is not None]
+    memories = [q.memory.at(ratio) for q in questions[: len(whole)] if q.memory is not None]
     # An answer of no token still chose its end, as the token after the prompt.
     jobs = [
         Job(q.prompt, target=list(ids) or [0], prefix=partial(decoder.prefix, memory), cached=memory.slots)
-        for q, ids, memory in zip(questions, written, memories, strict=True)
+        for q, ids, memory in zip(questions, written, memories, strict=False)
     ]
     result = []
     for w, memory, attention in zip(whole, memories, batches.attention(decoder, jobs, options.report), strict=True):

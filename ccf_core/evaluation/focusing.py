@@ -1,7 +1,7 @@
 """Readers that spend a budget by the question: ``focus``, and what it is measured against at the same bytes.
 
-focus : a document coarsely, its best segments finer and as text (``ccf_core.focus``).
-focus_no_slots : the same text segments without the slots of the others.
+focus : a document coarsely, its best segments finer and as text, or the best text alone (``ccf_core.focus``).
+focus_no_slots : always the best text alone.
 bm25 : the text of the segments that BM25 finds best, the last one cut where the budget ends.
 gold : the text of the passage that was asked about, where an evaluation knows it; whatever it takes.
 """
@@ -9,17 +9,21 @@ gold : the text of the passage that was asked about, where an evaluation knows i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from typing import TYPE_CHECKING
 
 from ccf_core import focus
+from ccf_core.answer import abstention
 from ccf_core.baselines import position_bytes
+from ccf_core.decoder import end_tokens
 from ccf_core.evaluation import batches, readers
 from ccf_core.evaluation.batches import Job
 from ccf_core.evaluation.subject import Options, Subject
 from ccf_core.focus import Focus, Focused
 from ccf_core.memory import KVMemory
+from ccf_core.plan import pieces, ranked
 
 if TYPE_CHECKING:
     from ccf_core.evaluation.asking import Question
@@ -37,13 +41,32 @@ def _budget(question: Question, options: Options) -> int:
     return int(len(question.document.input_ids) * options.budget)
 
 
-def plans(subject: Subject, questions: Sequence[Question], options: Options) -> list[Focused]:
-    """What ``focus`` reads for each question, as ``ccf_core.focus.read`` chooses it, in batches."""
+def plans(subject: Subject, questions: Sequence[Question], options: Options) -> list[list[Focused]]:
+    """What ``focus`` may read for each question, ``ccf_core.focus.readings``, planned in batches."""
     memories = _memories(subject, questions, options)
     return [
-        focus.spend(subject.ccf.decoder, memory, _texts(q), own, Focus(_budget(q, options), piece=options.piece))
+        focus.readings(subject.ccf.decoder, memory, _texts(q), own, Focus(_budget(q, options), piece=options.piece))
         for q, memory, own in zip(questions, memories, scores(subject, questions, memories, options), strict=True)
     ]
+
+
+def surest(
+    subject: Subject, questions: Sequence[Question], planned: Sequence[Sequence[Focused]], options: Options
+) -> list[Focused]:
+    """Of each question's readings the one that ``ccf_core.focus.read`` keeps."""
+    decoder = subject.ccf.decoder
+    both = [i for i, readings in enumerate(planned) if len(readings) > 1]
+    jobs = [job(subject, questions[i], reading, focus.DRAFT) for i in both for reading in planned[i]]
+    drafts = batches.generate(decoder, jobs, options.report, rows=options.batch_size)
+    ends = end_tokens(decoder.model)
+    wanted = [replace(one, new=0, target=focus.drafted(draft, ends)) for one, draft in zip(jobs, drafts, strict=True)]
+    told = batches.score(decoder, wanted, options.report, rows=options.batch_size)
+    no_answer = abstention(subject.ccf.tokenizer)
+    sure = [focus.sureness(draft, chances, no_answer) for draft, (chances, _) in zip(drafts, told, strict=True)]
+    kept = [readings[0] for readings in planned]
+    for i, beside, alone in zip(both, sure[::2], sure[1::2], strict=True):
+        kept[i] = planned[i][alone > beside]
+    return kept
 
 
 def scores(
@@ -63,22 +86,16 @@ def scores(
     ]
 
 
-def spend(subject: Subject, question: Question, scores: Sequence[float], budget: int, options: Options) -> Focused:
-    """What ``focus`` reads within ``budget`` bytes, slots counted as the question's memory holds them."""
+def within(
+    subject: Subject, question: Question, scores: Sequence[float], budget: int, options: Options
+) -> list[Focused]:
+    """What ``focus`` may read within ``budget`` bytes, slots counted as the question's memory holds them."""
     assert question.memory is not None
     decoder, memory = subject.ccf.decoder, question.memory
     coarse, position = memory.at(memory.header.ratios[-1]), position_bytes(decoder)
-    tokens = [len(span) for span in memory.spans]
-    every = focus.pieces(tokens, options.piece)
-    read = focus.plan(
-        [every[i] for i in focus.ranked(scores)],
-        budget // position,
-        tokens,
-        [ratio for ratio in memory.header.ratios if ratio >= memory.ratio],
-        most_text=decoder.window // 2,
-        slot=Fraction(coarse.nbytes, coarse.slots * position),
-    )
-    return Focused.of(memory, _texts(question), *read)
+    settings = Focus(budget // position, piece=options.piece)
+    slot = Fraction(coarse.nbytes, coarse.slots * position)
+    return focus.readings(decoder, memory, _texts(question), scores, settings, slot)
 
 
 def _memories(subject: Subject, questions: Sequence[Question], options: Options) -> list[KVMemory]:
@@ -107,8 +124,8 @@ def best_tokens(subject: Subject, question: Question, budget: int) -> dict[int, 
     texts = _texts(question)
     left = min(budget, subject.ccf.decoder.window - len(question.prompt) - question.new)
     read: dict[int, Sequence[int]] = {}
-    whole = focus.pieces([len(text) for text in texts])
-    for index in focus.ranked(focus.words(subject.ccf.tokenizer, question.text, texts, whole)):
+    whole = pieces([len(text) for text in texts])
+    for index in ranked(focus.words(subject.ccf.tokenizer, question.text, texts, whole)):
         if left > 0:
             read[index] = texts[index][:left]
             left -= len(read[index])
@@ -116,7 +133,11 @@ def best_tokens(subject: Subject, question: Question, budget: int) -> dict[int, 
 
 
 def jobs(
-    subject: Subject, reader: str, questions: Sequence[Question], planned: Sequence[Focused], options: Options
+    subject: Subject,
+    reader: str,
+    questions: Sequence[Question],
+    planned: Sequence[Sequence[Focused]],
+    options: Options,
 ) -> list[Job]:
     """A job for each question; ``planned`` is what ``plans`` gave, needed where slots or their text are read."""
     if reader == GOLD:
@@ -126,13 +147,16 @@ def jobs(
         return [
             Job([*(t for ids in own for t in ids), *q.prompt], q.new) for q, own in zip(questions, found, strict=True)
         ]
-    made = []
-    for q, own in zip(questions, planned, strict=True):
-        given = [*own.text, *q.prompt]
-        if reader == "focus" and own.slots:
-            made.append(
-                Job(given, q.new, prefix=partial(own.slots_prefix, subject.ccf.decoder), cached=own.slots.slots)
-            )
-        else:
-            made.append(Job(given, q.new))
-    return made
+    if reader == "focus":
+        kept = surest(subject, questions, planned, options)
+    else:
+        kept = [replace(readings[-1], slots=None) for readings in planned]
+    return [job(subject, q, own, q.new) for q, own in zip(questions, kept, strict=True)]
+
+
+def job(subject: Subject, question: Question, read: Focused, new: int) -> Job:
+    """``new`` tokens after what is read and the question."""
+    given = [*read.text, *question.prompt]
+    if not read.slots:
+        return Job(given, new)
+    return Job(given, new, prefix=partial(read.slots_prefix, subject.ccf.decoder), cached=read.slots.slots)

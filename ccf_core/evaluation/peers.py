@@ -12,6 +12,7 @@ from ccf_core.evaluation.asking import Question, Scores, Setting
 from ccf_core.evaluation.batches import Job
 from ccf_core.evaluation.data import EvaluationError, Row
 from ccf_core.evaluation.subject import Options, Subject
+from ccf_core.focus import Focused
 from ccf_core.memory import KVMemory
 
 ABOUT = (
@@ -86,9 +87,11 @@ class Peers:
         for reader in READERS:
             if reader not in (self.options.readers or READERS):
                 continue
+            ranked: Sequence[Ranked | Focused | None]
             ranked = self._ranked(reader) if reader in readers.PRUNED else [None] * len(self.questions)
             for ratio in (None,) if reader in WHOLE else self.options.ratios:
-                yield (reader, ratio), [self._held(reader, ratio, i, own) for i, own in enumerate(ranked)]
+                made = self._focused(ratio) if reader == "focus" else ranked
+                yield (reader, ratio), [self._held(reader, ratio, i, own) for i, own in enumerate(made)]
 
     def budget(self, question: Question, ratio: int | None) -> int:
         """Bytes of the question's memory at ``ratio``, as it is held; those without a ratio have none to keep."""
@@ -118,17 +121,23 @@ class Peers:
         memories = [q.memory for q in self.questions if q.memory is not None]
         return focusing.scores(self.subject, self.questions, memories, self.options)
 
-    def _held(self, reader: str, ratio: int | None, index: int, ranked: Ranked | None) -> Held:
+    def _focused(self, ratio: int | None) -> list[Focused]:
+        """What ``focus`` reads for every question in the bytes of its memory at ``ratio``."""
+        planned = [
+            focusing.within(self.subject, q, scores, self.budget(q, ratio), self.options)
+            for q, scores in zip(self.questions, self._segment_scores, strict=True)
+        ]
+        return focusing.surest(self.subject, self.questions, planned, self.options)
+
+    def _held(self, reader: str, ratio: int | None, index: int, made: Ranked | Focused | None) -> Held:
         q, decoder = self.questions[index], self.subject.decoder(reader)
         budget, position = self.budget(q, ratio), position_bytes(decoder)
         slots: KVMemory | None = None
-        if ranked is not None:
-            kept = min(budget // position, ranked.length)
-            job = Job(q.prompt, q.new, prefix=partial(ranked.prefix, kept, decoder.model.device), cached=kept)
-        elif reader == "focus":
-            planned = focusing.spend(self.subject, q, self._segment_scores[index], budget, self.options)
-            (job,) = focusing.jobs(self.subject, reader, [q], [planned], self.options)
-            slots = planned.slots
+        if isinstance(made, Ranked):
+            kept = min(budget // position, made.length)
+            job = Job(q.prompt, q.new, prefix=partial(made.prefix, kept, decoder.model.device), cached=kept)
+        elif isinstance(made, Focused):
+            job, slots = focusing.job(self.subject, q, made, q.new), made.slots
         elif reader == "bm25":
             read = focusing.best_tokens(self.subject, q, budget // position).values()
             job = Job([*(token for segment in read for token in segment), *q.prompt], q.new)

@@ -77,9 +77,11 @@ def first_token(
     elif reader == "focus":
         assert question.memory is not None
         (scores,) = focusing.scores(subject, [question], [question.memory], options)
-        made = focusing.spend(subject, question, scores, budget, options).prefix(decoder)
+        within = focusing.within(subject, question, scores, budget, options)
+        (read,) = focusing.surest(subject, [question], [within], options)
+        made = read.prefix(decoder)
     elif reader == "bm25":
-        read = focusing.best_tokens(subject, question, budget // position_bytes(decoder))
-        prompt = [*(token for segment in read.values() for token in segment), *prompt]
+        text = focusing.best_tokens(subject, question, budget // position_bytes(decoder))
+        prompt = [*(token for segment in text.values() for token in segment), *prompt]
     ((token,),) = decoder.generate([made], [prompt], max_new_tokens=1, exactly=True)
     return token

@@ -13,7 +13,6 @@ from transformers import PreTrainedTokenizerBase
 
 INSTRUCTION = "Fill in the blank with the words of the document:"
 BLANK = " ____"
-ABSTENTION = "Not in the document."
 #: Most tokens of a span that is blanked out, and of the text shown before and after it.
 SPAN, BEFORE, AFTER = 8, 28, 14
 
@@ -41,7 +40,7 @@ class Vocabulary:
 
     @classmethod
     def of(cls, tokenizer: PreTrainedTokenizerBase, end_token: int) -> Vocabulary:
-        from ccf_core.answer import question_prompt
+        from ccf_core.answer import abstention, question_prompt
 
         pieces = [cast(str, tokenizer.decode([i])) for i in range(len(tokenizer))]
         ids = {piece: i for i, piece in reversed(list(enumerate(pieces)))}
@@ -62,7 +61,7 @@ class Vocabulary:
             head=np.array(prompt[:at]),
             blank=np.array(plain(BLANK)),
             tail=np.array(prompt[at:]),
-            abstain=np.array([*plain(ABSTENTION), end_token]),
+            abstain=np.array([*abstention(tokenizer), end_token]),
             end=np.array([end_token]),
         )
 

@@ -11,7 +11,8 @@ import torch
 from ccf_core import CCF, Focus, KVMemory, MemoryMismatch
 from ccf_core.answer import question_prompt, slot_attention
 from ccf_core.decoder import slot_segments
-from ccf_core.focus import TEXT, Focused, Piece, fuse, mixed, pieces, plan, positions, ranked, read, words, worth
+from ccf_core.focus import DRAFT, Focused, by_segment, drafted, mixed, read, readings, sureness, words, worth
+from ccf_core.plan import TEXT, Piece, fuse, pieces, plan, positions, ranked
 from ccf_core.transformer import rotary_table, rotate
 
 RATIOS = (4, 8, 16, 32)
@@ -213,7 +214,7 @@ def test_slots_and_text_fit_the_window_together(make_ccf: Callable[..., CCF]) ->
     ids = ccf.segment(TEXT_OF_IT * 3).input_ids
     memory = ccf.compress(ids)
     prompt = question_prompt(ccf.tokenizer, QUESTION)
-    found = read(ccf.decoder, ccf.tokenizer, QUESTION, prompt, memory, ids, Focus(len(ids)))
+    found, _ = read(ccf.decoder, ccf.tokenizer, QUESTION, prompt, memory, ids, Focus(len(ids)))
     assert 0 < len(found.text) <= 128
     assert found.prefix(ccf.decoder).next_position <= 256 - 256 // 8 + 1
 
@@ -244,13 +245,70 @@ def test_words_of_the_question_and_attention_both_choose(ccf: CCF) -> None:
     ids = [token for part in parts for token in ccf.segment(part).input_ids]
     question = "eleven"
     prompt = question_prompt(ccf.tokenizer, question)
-    found = read(ccf.decoder, ccf.tokenizer, question, prompt, memory, ids, Focus(80, 1))
+    found, _ = read(ccf.decoder, ccf.tokenizer, question, prompt, memory, ids, Focus(80, 1))
     coarse = memory.at(32)
     attention = slot_attention(ccf.decoder, ccf.decoder.prefix(coarse), prompt, [0])
     sums = torch.zeros(memory.segments).index_add_(0, torch.tensor(slot_segments(coarse)), attention)
     assert TEXT in found.ratios
     chosen = found.ratios.index(TEXT)
     assert memory.spans[chosen].document == ccf.segment(parts[1]).sha256 or sums[chosen] == sums.max()
+
+
+def test_text_is_read_beside_slots_and_alone(ccf: CCF, memory: KVMemory, texts: list[tuple[int, ...]]) -> None:
+    every = pieces([len(text) for text in texts], 16)
+    scores = random.Random(0).choices(range(9), k=len(every))
+
+    def best_text(most: int) -> tuple[int, ...]:
+        best = [every[i] for i in ranked(scores)]
+        fit = max(n for n in range(len(best)) if sum(map(len, best[:n])) <= most)
+        ordered = sorted(best[:fit], key=lambda p: (p.segment, p.start))
+        return tuple(t for p in ordered for t in texts[p.segment][p.start : p.end])
+
+    beside, alone = readings(ccf.decoder, memory, texts, scores, Focus(66, piece=16))
+    assert beside.slots is not None and beside.text == best_text(66 - memory.at(32).slots)
+    assert len(beside.segments) <= 66
+    assert alone.slots is None and alone.text == best_text(66) and len(alone.text) > len(beside.text)
+    found = alone.evidence(torch.ones(len(alone.text)))
+    assert {e.segment for e in found} == {*alone.segments} and {e.ratio for e in found} == {TEXT}
+    assert len(readings(ccf.decoder, memory, texts, scores, Focus(1, piece=16))) == 1
+    (everything,) = readings(ccf.decoder, memory, texts, scores, Focus(sum(map(len, texts)), piece=16))
+    assert everything.slots is None and everything.text == tuple(t for text in texts for t in text)
+
+
+def test_sureness_is_of_answers() -> None:
+    chances = torch.tensor([-1.0, -3.0])
+    assert sureness([5], chances, [7, 8]) == sureness([7], chances, [7, 8]) == -2.0
+    assert sureness([], chances, [7, 8]) == sureness([7, 8], chances, [7, 8]) == float("-inf")
+    assert drafted([5, 6], [2, 1]) == [5, 6, 2] and drafted([5] * DRAFT, [2]) == [5] * DRAFT
+
+
+def test_the_surer_reading_is_kept_and_an_abstention_never(
+    ccf: CCF, memory: KVMemory, texts: list[tuple[int, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids, settings = [t for text in texts for t in text], Focus(60, piece=16)
+    prompts = [question_prompt(ccf.tokenizer, f"{QUESTION} {word}") for word in ("fog", "ships", "Zoë", "harbour", "")]
+    kept = []
+    for prompt in prompts:
+        found, prefix = read(ccf.decoder, ccf.tokenizer, QUESTION, prompt, memory, ids, settings)
+        attention = slot_attention(ccf.decoder, ccf.decoder.prefix(memory.at(32)), prompt, [0])
+        scores = worth(ccf.tokenizer, QUESTION, texts, by_segment(attention, memory.at(32)), 16)
+        both = readings(ccf.decoder, memory, texts, scores, settings)
+        drafts = [ccf.decoder.generate([r.prefix(ccf.decoder)], [prompt], max_new_tokens=DRAFT)[0] for r in both]
+        sure = [
+            float(ccf.decoder.score(r.prefix(ccf.decoder), prompt, drafted(draft, [2])).mean())
+            for r, draft in zip(both, drafts, strict=True)
+        ]
+        kept.append(sure[1] > sure[0])
+        assert (found.text, found.slots is None) == (both[kept[-1]].text, kept[-1])
+        assert all(torch.equal(a, b) for a, b in zip(prefix.keys, found.prefix(ccf.decoder).keys, strict=True))
+        if drafts[0] != drafts[1]:
+            with monkeypatch.context() as patch:
+                patch.setattr("ccf_core.focus.abstention", lambda tokenizer, said=drafts[kept[-1]]: said)
+                other, _ = read(ccf.decoder, ccf.tokenizer, QUESTION, prompt, memory, ids, settings)
+                assert other.text == both[not kept[-1]].text
+        stopped, _ = read(ccf.decoder, ccf.tokenizer, QUESTION, prompt, memory, ids, settings, lambda: True)
+        assert stopped.text == both[0].text
+    assert {*kept} == {True, False}
 
 
 def test_what_focus_needs_is_said(ccf: CCF, memory: KVMemory, make_ccf: Callable[..., CCF]) -> None:

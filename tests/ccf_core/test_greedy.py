@@ -9,7 +9,7 @@ import torch
 
 from ccf_core import CCF, Adapter, CCFConfig
 from ccf_core.base import Base
-from ccf_core.cache import roomy_cache
+from ccf_core.cache import GRAIN, roomy_cache
 from ccf_core.decoder import Prefix, before_end, end_tokens
 from ccf_core.greedy import PATIENCE, serves
 from ccf_core.transformer import JOINED, layer_weights
@@ -144,7 +144,7 @@ def test_joined_projections_hold_nothing_twice(make_ccf: Callable[..., CCF], tex
 
 
 def test_a_cache_with_room_fills_it_in_place_and_refuses_more() -> None:
-    cache = roomy_cache(2, 5)
+    cache = roomy_cache(2, GRAIN - 3)
     states = torch.arange(24.0).reshape(1, 2, 3, 4)
     assert cache.get_seq_length() == 0
     for index in range(2):
@@ -155,5 +155,36 @@ def test_a_cache_with_room_fills_it_in_place_and_refuses_more() -> None:
     assert torch.equal(keys, torch.cat((states, states[:, :, :2]), dim=2))
     assert torch.equal(values, torch.cat((-states, states[:, :, 1:]), dim=2))
     assert cache.layers[1].get_seq_length() == 3
+    assert cache.layers[1].whole[0].shape[2] == GRAIN
     with pytest.raises(RuntimeError):
-        cache.update(states, states, 1)
+        cache.update(*[states[:, :, :1].expand(-1, -1, GRAIN - 2, -1)] * 2, 1)
+
+
+@pytest.mark.parametrize("family", ["llama", "qwen3"])
+def test_a_token_over_the_whole_room_is_a_token_over_what_is_read(
+    make_ccf: Callable[..., CCF], text_ids: Callable, family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a GPU records is done here without a graph."""
+    ccf = make_ccf(family)
+    rows = rows_of(ccf, text_ids)
+    seen: list[torch.Tensor] = []
+
+    def note(ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        seen.append(scores.clone())
+        return torch.zeros(len(ids), dtype=torch.bool)
+
+    expected = ccf.decoder.generate(*rows, max_new_tokens=12, exactly=True, stopping_criteria=[note])
+    before, seen = seen, []
+    recorded: list[int] = []
+    monkeypatch.setattr("ccf_core.greedy.worth_recording", lambda ids, new: not recorded.append(new))
+    assert ccf.decoder.generate(*rows, max_new_tokens=12, exactly=True, stopping_criteria=[note]) == expected
+    assert recorded == [12] and len(seen) == 12
+    torch.testing.assert_close(torch.stack(seen), torch.stack(before), atol=1e-4, rtol=1e-5)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_a_recorded_token_is_a_token_on_cuda(make_ccf: Callable[..., CCF], text_ids: Callable) -> None:
+    ccf = make_ccf("llama")
+    expected = ccf.decoder.generate(*rows_of(ccf, text_ids), max_new_tokens=40, exactly=True)
+    ccf.to("cuda")
+    assert ccf.decoder.generate(*rows_of(ccf, text_ids), max_new_tokens=40, exactly=True) == expected

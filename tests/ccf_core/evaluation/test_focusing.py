@@ -13,6 +13,7 @@ from ccf_core.evaluation import asking, evidence, focusing, longqa, metrics, qa
 from ccf_core.evaluation.asking import Question
 from ccf_core.evaluation.data import Row
 from ccf_core.evaluation.subject import Options, Subject
+from ccf_core.focus import read
 
 OPTIONS = Options(ratios=(4,), readers=focusing.READERS, budget=Fraction(1, 2))
 
@@ -52,6 +53,19 @@ def test_qa_focuses_as_the_codec_answers(subject: Subject, qa_rows: list[Row], p
     assert (rows[0]["reader"], rows[0]["ratio"]) == ("focus", None)
 
 
+def test_the_reading_that_is_kept_is_that_of_the_codec(subject: Subject, qa_rows: list[Row]) -> None:
+    ccf, options = subject.ccf, dataclasses.replace(OPTIONS, piece=16, budget=Fraction(1, 4))
+    questions = [asked_of(subject, row) for row in qa_rows if len(row["context"]) > 200]
+    kept = focusing.surest(subject, questions, focusing.plans(subject, questions, options), options)
+    assert {own.slots is None for own in kept} == {True, False}
+    for question, own in zip(questions, kept, strict=True):
+        ids = question.document.input_ids
+        memory = ccf.compress(ids).quantize()
+        settings = Focus(len(ids) // 4, piece=16)
+        found, _ = read(ccf.decoder, ccf.tokenizer, question.text, question.prompt, memory, ids, settings)
+        assert (found.text, found.ratios) == (own.text, own.ratios)
+
+
 def test_bm25_reads_the_best_segments_up_to_the_budget(subject: Subject) -> None:
     filler = "seven ships in the evening fog. " * 8
     row = {"source": "s", "context": filler + "Anna saw Oslo. " + filler, "question": "Who saw Oslo?", "answers": ["x"]}
@@ -79,10 +93,9 @@ def test_no_reader_holds_more_than_its_budget(subject: Subject, qa_rows: list[Ro
                 assert held <= len(question.document.input_ids) * budget
                 assert job.cached == 0 or reader == "focus"
                 assert list(job.prompt[-len(question.prompt) :]) == list(question.prompt)
-        with_slots, without = (
-            focusing.jobs(subject, reader, questions, planned, options) for reader in ("focus", "focus_no_slots")
-        )
-        assert [job.prompt for job in with_slots] == [job.prompt for job in without]
+        without = focusing.jobs(subject, "focus_no_slots", questions, planned, options)
+        for job, question, readings in zip(without, questions, planned, strict=True):
+            assert list(job.prompt) == [*readings[-1].text, *question.prompt]
 
 
 def test_joined_documents_compare_the_readers_row_by_row(subject: Subject, rows: list[Row]) -> None:
@@ -90,7 +103,7 @@ def test_joined_documents_compare_the_readers_row_by_row(subject: Subject, rows:
     n, told = evidence.evaluate(subject, rows, options)
     by_reader = {row["reader"]: row["metrics"] for row in told}
     assert n == 6
-    assert set(by_reader) == {"focus", "focus_no_slots", "bm25", "gold", "full", "chance"}
+    assert set(by_reader) == {*focusing.READERS, "gold", "full", "chance"}
     focus = by_reader["focus"]
     for other, name in (("bm25", "bm25"), ("focus_no_slots", "no_slots")):
         assert focus[f"f1_minus_{name}"] == pytest.approx(focus["f1"] - by_reader[other]["f1"], abs=1e-4)
@@ -99,7 +112,6 @@ def test_joined_documents_compare_the_readers_row_by_row(subject: Subject, rows:
     assert {"f1", "top3", "top3_context"} <= by_reader["bm25"].keys()
     for reader in focusing.READERS:
         assert 0 < by_reader[reader]["kv_share"] <= 1 / 6
-    assert by_reader["focus_no_slots"]["kv_share"] < focus["kv_share"]
     assert "kv_share" in by_reader["gold"] and "kv_share" not in by_reader["full"]
 
 

@@ -101,7 +101,7 @@ def test_what_is_timed_singly_is_what_is_scored(subject: Subject, rows: list[Row
 def test_focus_reads_text_where_the_bytes_allow_it(subject: Subject, rows: list[Row]) -> None:
     made = readers_of(subject, rows, dataclasses.replace(OPTIONS, ratios=(4,), readers=("focus",)))
     ((_, held),) = made.all()
-    assert all(one.job.cached for one in held)
+    assert {bool(one.job.cached) for one in held} == {True, False}
     assert any(len(one.job.prompt) > len(q.prompt) for q, one in zip(made.questions, held, strict=True))
 
 

@@ -7,9 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from ccf_core.answer import question_prompt
+from ccf_core.answer import ABSTENTION, question_prompt
 from ccf_core.config import CCFConfig
-from ccf_core.training.cloze import ABSTENTION
 from ccf_core.training.data import TrainingData, tokenize_rows
 from ccf_core.training.examples import Kind, Mix, Sampler
 from ccf_core.training.facts import facts, state
