@@ -142,8 +142,9 @@ class CCF:
         """Yield (segment, its blocks by level) as they are encoded, the grain at which work can stop and resume."""
         finest = finest or self.config.finest
         wanted = range(len(document.spans)) if segments is None else segments
-        for indices in equal_lengths([(i, len(document.spans[i])) for i in wanted], self.batch_size):
-            encoded = self.encoder.encode([document.segment(i) for i in indices], finest, dtype)
+        batches = list(equal_lengths([(i, len(document.spans[i])) for i in wanted], self.batch_size))
+        tokens = ([document.segment(i) for i in indices] for indices in batches)
+        for indices, encoded in zip(batches, self.encoder.encode_each(tokens, finest, dtype), strict=True):
             yield from zip(indices, encoded, strict=True)
 
     def memory(self, document: Segmented, blocks: dict[int, dict[int, Block]], ratio: int) -> KVMemory:

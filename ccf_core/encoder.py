@@ -5,8 +5,9 @@ It knows nothing of documents, storage or decoding.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import torch
@@ -77,7 +78,6 @@ class Encoder:
         mean = torch.einsum("st,bthd->bshd", plan.means, x[:, : plan.slots.tokens].float())
         return ((own.float() + mean) / 2).to(x.dtype)
 
-    @torch.inference_mode()
     def encode(
         self, segments: Sequence[Sequence[int]], finest: int, dtype: MemoryDtype | None = None
     ) -> list[dict[int, Block]]:
@@ -86,6 +86,28 @@ class Encoder:
 
         Raises ValueError for a ratio that is not one of the configuration's.
         """
+        [blocks] = self.encode_each([segments], finest, dtype)
+        return blocks
+
+    @torch.inference_mode()
+    def encode_each(
+        self, batches: Iterable[Sequence[Sequence[int]]], finest: int, dtype: MemoryDtype | None = None
+    ) -> Iterator[list[dict[int, Block]]]:
+        """The same of batch after batch. A GPU is given a batch before what it made of the last one is put on the host,
+        which would keep it waiting for as long as it takes to encode.
+        """
+        ahead = 1 if self.embedding.device.type == "cuda" else 0
+        begun: deque[Callable[[], list[dict[int, Block]]]] = deque()
+        for segments in batches:
+            begun.append(self._begin(segments, finest, dtype))
+            if len(begun) > ahead:
+                yield begun.popleft()()
+        yield from (arrived() for arrived in begun)
+
+    def _begin(
+        self, segments: Sequence[Sequence[int]], finest: int, dtype: MemoryDtype | None
+    ) -> Callable[[], list[dict[int, Block]]]:
+        """Encode a batch; what is returned waits for its blocks."""
         order = self.config.levels(finest)
         plan = self.plan(len(segments[0]), finest)
         input_ids = torch.tensor(segments, device=self.embedding.device)
@@ -108,8 +130,23 @@ class Encoder:
             # longer than a GPU needs to encode them.
             whole = Block(bk, bv)
             whole = whole.quantize(dtype) if dtype else whole
-            levels[level] = {name: tensor.contiguous().cpu() for name, tensor in whole.tensors().items()}
-        return [
-            {level: Block(**{name: tensor[i] for name, tensor in parts.items()}) for level, parts in levels.items()}
-            for i in range(len(segments))
-        ]
+            levels[level] = {
+                name: tensor.contiguous().to("cpu", non_blocking=tensor.is_cuda)
+                for name, tensor in whole.tensors().items()
+            }
+        copied = torch.cuda.current_stream(hidden.device).record_event() if hidden.is_cuda else None
+        return partial(_arrived, levels, len(segments), copied)
+
+
+def _arrived(
+    levels: dict[int, dict[str, Tensor]], count: int, copied: torch.cuda.Event | None
+) -> list[dict[int, Block]]:
+    """Blocks of each of ``count`` segments, as views of those of all."""
+    if copied:
+        copied.synchronize()
+        # Pinned memory is never given back to the system: the next batch takes it.
+        levels = {level: {name: tensor.clone() for name, tensor in parts.items()} for level, parts in levels.items()}
+    return [
+        {level: Block(**{name: tensor[i] for name, tensor in parts.items()}) for level, parts in levels.items()}
+        for i in range(count)
+    ]

@@ -179,9 +179,10 @@ def compress_all(
     """Memories of many documents; segments of one length are encoded together, whatever their document."""
     blocks: list[dict[int, dict[int, Block]]] = [{} for _ in documents]
     done, total = 0, sum(len(document.spans) for document in documents)
-    for batch in segment_batches(ccf, documents):
-        segments = [documents[number].segment(index) for number, index in batch]
-        for (number, index), levels in zip(batch, ccf.encoder.encode(segments, finest, memory_dtype), strict=True):
+    batches = list(segment_batches(ccf, documents))
+    segments = ([documents[number].segment(index) for number, index in batch] for batch in batches)
+    for batch, encoded in zip(batches, ccf.encoder.encode_each(segments, finest, memory_dtype), strict=True):
+        for (number, index), levels in zip(batch, encoded, strict=True):
             blocks[number][index] = levels
         done += len(batch)
         if done % 1024 < len(batch) or done == total:

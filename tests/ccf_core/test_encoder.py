@@ -89,6 +89,24 @@ def test_segments_know_nothing_of_one_another(ccf, text_ids):
             torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
 
 
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA"))]
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_batch_after_batch_is_each_by_itself(make_ccf, text_ids, device):
+    encoder = make_ccf().to(device).encoder
+    batches = [[text_ids(n, seed=10 * n + i) for i in range(rows)] for n, rows in ((32, 3), (32, 2), (7, 1))]
+    expected = [encoder.encode(batch, 4, "int8") for batch in batches]
+    assert list(encoder.encode_each([], 4)) == []
+    for ours, theirs in zip(encoder.encode_each(batches, 4, "int8"), expected, strict=True):
+        for blocks, alone in zip(ours, theirs, strict=True):
+            assert list(blocks) == list(alone)
+            for level, block in blocks.items():
+                for name, tensor in block.tensors().items():
+                    assert tensor.device.type == "cpu" and not tensor.is_pinned()
+                    assert torch.equal(tensor, alone[level].tensors()[name])
+
+
 @pytest.mark.parametrize("mask", MASKS)
 @pytest.mark.parametrize("slot_window", [None, 4])
 @pytest.mark.parametrize("family", ["llama", "qwen2", "qwen3"])
