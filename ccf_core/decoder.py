@@ -102,11 +102,26 @@ class Decoder:
                 f"This base sees {sliding} positions at a time: choose a coarser ratio or fewer segments."
             )
         positions, placed = decoder_positions(memory, self.config, self.window, following)
+        k, v = self._placed(memory, positions)
+        return Prefix(tuple(k.unsqueeze(1)), tuple(v.unsqueeze(1)), placed.question)
+
+    @torch.inference_mode()
+    def apart(self, memory: KVMemory) -> list[Prefix]:
+        """``prefix`` of every segment alone, as if it were all there is; made at once."""
+        each = [decoder_positions(memory.select([i]), self.config, self.window) for i in range(memory.segments)]
+        k, v = self._placed(memory, [position for positions, _ in each for position in positions])
+        sizes = [len(positions) for positions, _ in each]
+        return [
+            Prefix(tuple(own_k.unsqueeze(1)), tuple(own_v.unsqueeze(1)), placed.question)
+            for own_k, own_v, (_, placed) in zip(k.split(sizes, dim=2), v.split(sizes, dim=2), each, strict=True)
+        ]
+
+    def _placed(self, memory: KVMemory, positions: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """``slot_tensors`` with keys rotated to their positions."""
         k, v = slot_tensors(memory, self.model.dtype, self.model.device)
         at = torch.tensor(positions, device=self.model.device)
         cos, sin = rotary_table(self.model, at, self.model.dtype)
-        k = rotate(k.transpose(1, 2), cos, sin).transpose(1, 2)
-        return Prefix(tuple(k.unsqueeze(1)), tuple(v.unsqueeze(1)), placed.question)
+        return rotate(k.transpose(1, 2), cos, sin).transpose(1, 2), v
 
     def inputs(
         self, prefixes: Sequence[Prefix | None], prompts: Sequence[Sequence[int]], new: int | None = None

@@ -1,10 +1,10 @@
 """Focus, or progressive reading: a whole document coarsely, its best segments finer, and the very best as text.
 
-What is read how is a plan of numbers (``ccf_core.plan``); ``read`` carries it out. Text stands behind the slots of all
-other segments, as in the training examples that mix both: the slots are placed as a memory without the segments that
-are text, in the order of reading, and the text follows at the next positions. Slots hold what the text misses, and
-distract where it does not: so the best text is read alone, too, and the reading is kept of whose answer the decoder is
-surer.
+What is read how is a plan of numbers (``ccf_core.plan``) by what the parts are worth (``ccf_core.signals``); ``read``
+carries it out. Text stands behind the slots of all other segments, as in the training examples that mix both: the slots
+are placed as a memory without the segments that are text, in the order of reading, and the text follows at the next
+positions. Slots hold what the text misses, and both distract: so the very best text is read alone, too, in half of the
+budget, and the reading is kept of whose answer the decoder is surer.
 """
 
 from __future__ import annotations
@@ -14,27 +14,28 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from itertools import accumulate, pairwise
-from typing import cast
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from ccf_core.answer import Evidence, abstention, evidence, slot_attention
-from ccf_core.bm25 import bm25
+from ccf_core.answer import Evidence, abstention, evidence
 from ccf_core.decoder import Decoder, Prefix, end_tokens, slot_segments
 from ccf_core.errors import MemoryMismatch
 from ccf_core.memory import KVMemory
-from ccf_core.plan import TEXT, Piece, fuse, pieces, plan, ranked
+from ccf_core.plan import TEXT, Piece, pieces, plan, ranked
+from ccf_core.signals import worth
 
-#: Scored as an answer it asks for the attention of the prompt's last token, whatever token it is.
-NO_ANSWER = (0,)
 #: Share of the full cache that is spent unless a budget is given.
 SHARE = 6
 #: Tokens of a piece of text, chosen on development data: docs/experiments.md.
 PIECE = 64
+#: Text that is read alone takes the budget ÷ so much, likewise.
+ALONE = 2
 #: Tokens of an answer by which two readings are compared, likewise.
 DRAFT = 16
+#: No answer by text alone is believed if slots and text give none with a log-probability above this, likewise.
+DOUBT = -3.0
 
 
 @dataclass(frozen=True)
@@ -71,12 +72,6 @@ def mixed(memory: KVMemory, ratios: Sequence[int]) -> KVMemory | None:
         blocks=tuple(part.blocks[0] for part in parts),
         ratio=min(part.ratio for part in parts),
     )
-
-
-def by_segment(attention: Tensor, memory: KVMemory) -> list[float]:
-    """Attention to slots summed for each segment, normalised."""
-    shares = {found.segment: found.score for found in evidence(attention, slot_segments(memory))}
-    return [shares.get(i, 0.0) for i in range(memory.segments)]
 
 
 @dataclass(frozen=True)
@@ -144,18 +139,19 @@ def readings(
     settings: Focus,
     slot: Fraction | int = 1,
 ) -> list[Focused]:
-    """Text beside slots, and if there are both the text for which there is room without any, for pieces with these
+    """Text beside slots, and if there are both the text that half of the budget affords alone, for pieces with these
     scores. Text takes half of the decoder's window at most; ``slot`` is what a slot costs of the budget, in tokens.
     """
     tokens = [len(text) for text in texts]
     ratios = [ratio for ratio in memory.header.ratios if ratio >= memory.ratio]
     every = pieces(tokens, settings.piece)
     best = [every[i] for i in ranked(scores)]
-    spend = partial(plan, best, settings.positions(sum(tokens)), tokens, ratios, settings.segments, decoder.window // 2)
-    beside = Focused.of(memory, texts, *spend(slot))
-    if not (beside.slots and beside.text):
+    budget = settings.positions(sum(tokens))
+    spend = partial(plan, best, tokens=tokens, ratios=ratios, segments=settings.segments, most_text=decoder.window // 2)
+    beside = Focused.of(memory, texts, *spend(budget=budget, slot=slot))
+    text, _ = spend(budget=budget // ALONE, slot=0)
+    if not (beside.slots and beside.text and text):
         return [beside]
-    text, _ = spend(0)
     return [beside, Focused.of(memory, texts, text, [TEXT] * len(tokens))]
 
 
@@ -172,28 +168,10 @@ def drafted(draft: Sequence[int], ends: Sequence[int]) -> list[int]:
     return [*draft, *(ends[:1] if len(draft) < DRAFT else ())]
 
 
-def words(
-    tokenizer: PreTrainedTokenizerBase, question: str, texts: Sequence[Sequence[int]], every: Sequence[Piece]
-) -> list[float]:
-    """BM25 of every piece's text."""
-    return bm25(question, [cast(str, tokenizer.decode(list(texts[p.segment][p.start : p.end]))) for p in every])
-
-
-def worth(
-    tokenizer: PreTrainedTokenizerBase,
-    question: str,
-    texts: Sequence[Sequence[int]],
-    attention: Sequence[float],
-    size: int = 0,
-) -> list[float]:
-    """What every piece of text is worth to a question: the ``attention`` to its segment, the words of this segment
-    and, if it is smaller, its own, fused."""
-    tokens = [len(text) for text in texts]
-    every, whole = pieces(tokens, size), words(tokenizer, question, texts, pieces(tokens))
-    signals = [[signal[piece.segment] for piece in every] for signal in (attention, whole)]
-    if len(every) > len(texts):
-        signals.append(words(tokenizer, question, texts, every))
-    return fuse(*signals)
+def keeps_alone(alone: float, beside: Callable[[], float], refusal: Callable[[], float]) -> bool:
+    """Whether of two readings that of text alone is kept: if its ``sureness`` is above the other's; or if it gives no
+    answer and the other might not either, by its ``refusal``, the log-probability of the abstention."""
+    return refusal() > DOUBT if alone == float("-inf") else alone > beside()
 
 
 @torch.inference_mode()
@@ -209,8 +187,7 @@ def read(
 ) -> tuple[Focused, Prefix]:
     """What to read of a document for a question: coarse first, then a plan by what the question attends to there.
 
-    question : its words, for BM25.  prompt : its tokens, for the decoder; what the last of them, which chooses the
-    answer's first token, attends to at the coarsest ratio is the other signal, and ``fuse`` makes one of both.
+    question : its words.  prompt : its tokens.  What the parts of the document are worth to them: ``signals.worth``.
     memory : down to the finest ratio that may be read.  input_ids : the tokens that it was made of.
     cancelled : once it is true the text is not read alone.  The readings are held one after the other.
 
@@ -218,9 +195,8 @@ def read(
     """
     check(memory)
     texts = cut(input_ids, [len(span) for span in memory.spans])
-    coarse = memory.at(memory.header.ratios[-1])
-    attention = slot_attention(decoder, decoder.prefix(coarse), prompt, NO_ANSWER)
-    scores = worth(tokenizer, question, texts, by_segment(attention, coarse), settings.piece)
+    room = settings.positions(len(input_ids))
+    scores = worth(decoder, tokenizer, question, prompt, memory, texts, settings.piece, room)
     beside, *alone = readings(decoder, memory, texts, scores, settings)
     no_answer, ends = abstention(tokenizer), end_tokens(decoder.model)
 
@@ -228,8 +204,11 @@ def read(
         ((*draft,),) = decoder.generate([prefix], [prompt], max_new_tokens=DRAFT)
         return sureness(draft, decoder.score(prefix, prompt, drafted(draft, ends)), no_answer)
 
-    best = float("-inf") if not alone or cancelled() else sure(alone[0].prefix(decoder))
+    def refusal(prefix: Prefix) -> float:
+        return float(decoder.score(prefix, prompt, no_answer).sum())
+
+    best = sure(alone[0].prefix(decoder)) if alone and not cancelled() else None
     prefix = beside.prefix(decoder)
-    if best > float("-inf") and best > sure(prefix):
+    if best is not None and keeps_alone(best, partial(sure, prefix), partial(refusal, prefix)):
         return alone[0], alone[0].prefix(decoder)
     return beside, prefix

@@ -1,7 +1,7 @@
 """Readers that spend a budget by the question: ``focus``, and what it is measured against at the same bytes.
 
 focus : a document coarsely, its best segments finer and as text, or the best text alone (``ccf_core.focus``).
-focus_no_slots : always the best text alone.
+focus_no_slots : always the best text alone, in half of the budget.
 bm25 : the text of the segments that BM25 finds best, the last one cut where the budget ends.
 gold : the text of the passage that was asked about, where an evaluation knows it; whatever it takes.
 """
@@ -14,7 +14,7 @@ from fractions import Fraction
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ccf_core import focus
+from ccf_core import focus, signals
 from ccf_core.answer import abstention
 from ccf_core.baselines import position_bytes
 from ccf_core.decoder import end_tokens
@@ -54,36 +54,33 @@ def surest(
     subject: Subject, questions: Sequence[Question], planned: Sequence[Sequence[Focused]], options: Options
 ) -> list[Focused]:
     """Of each question's readings the one that ``ccf_core.focus.read`` keeps."""
-    decoder = subject.ccf.decoder
+    decoder, no_answer = subject.ccf.decoder, abstention(subject.ccf.tokenizer)
     both = [i for i, readings in enumerate(planned) if len(readings) > 1]
     jobs = [job(subject, questions[i], reading, focus.DRAFT) for i in both for reading in planned[i]]
     drafts = batches.generate(decoder, jobs, options.report, rows=options.batch_size)
     ends = end_tokens(decoder.model)
     wanted = [replace(one, new=0, target=focus.drafted(draft, ends)) for one, draft in zip(jobs, drafts, strict=True)]
+    refused = [replace(one, new=0, target=no_answer) for one in jobs[::2]]
     told = batches.score(decoder, wanted, options.report, rows=options.batch_size)
-    no_answer = abstention(subject.ccf.tokenizer)
+    refusals = batches.score(decoder, refused, options.report, rows=options.batch_size)
     sure = [focus.sureness(draft, chances, no_answer) for draft, (chances, _) in zip(drafts, told, strict=True)]
     kept = [readings[0] for readings in planned]
-    for i, beside, alone in zip(both, sure[::2], sure[1::2], strict=True):
-        kept[i] = planned[i][alone > beside]
+    for i, beside, alone, (refusal, _) in zip(both, sure[::2], sure[1::2], refusals, strict=True):
+        kept[i] = planned[i][focus.keeps_alone(alone, partial(float, beside), partial(float, refusal.sum()))]
     return kept
 
 
 def scores(
     subject: Subject, questions: Sequence[Question], memories: Sequence[KVMemory], options: Options
 ) -> list[list[float]]:
-    """What every piece of each question's document is worth to it, by the signals of ``focus``."""
-    decoder = subject.ccf.decoder
-    coarse = [memory.at(memory.header.ratios[-1]) for memory in memories]
-    jobs = [
-        Job(q.prompt, target=focus.NO_ANSWER, prefix=partial(decoder.prefix, memory), cached=memory.slots)
-        for q, memory in zip(questions, coarse, strict=True)
-    ]
-    attentions = batches.attention(decoder, jobs, options.report)
-    return [
-        focus.worth(subject.ccf.tokenizer, q.text, _texts(q), focus.by_segment(attention, memory), options.piece)
-        for q, memory, attention in zip(questions, coarse, attentions, strict=True)
-    ]
+    """What every piece of each question's document is worth to it, ``ccf_core.signals.worth``."""
+    decoder, tokenizer = subject.ccf.decoder, subject.ccf.tokenizer
+    told, room = [], batches.cache_tokens(decoder)
+    for q, memory in zip(questions, memories, strict=True):
+        told.append(signals.worth(decoder, tokenizer, q.text, q.prompt, memory, _texts(q), options.piece, room))
+        if len(told) % 100 == 0:
+            options.report(f"what {len(told)} of {len(questions)} questions need")
+    return told
 
 
 def within(
@@ -125,7 +122,7 @@ def best_tokens(subject: Subject, question: Question, budget: int) -> dict[int, 
     left = min(budget, subject.ccf.decoder.window - len(question.prompt) - question.new)
     read: dict[int, Sequence[int]] = {}
     whole = pieces([len(text) for text in texts])
-    for index in ranked(focus.words(subject.ccf.tokenizer, question.text, texts, whole)):
+    for index in ranked(signals.words(subject.ccf.tokenizer, question.text, texts, whole)):
         if left > 0:
             read[index] = texts[index][:left]
             left -= len(read[index])

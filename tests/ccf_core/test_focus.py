@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from ccf_core import CCF, Focus, KVMemory, MemoryMismatch
-from ccf_core.answer import question_prompt, slot_attention
-from ccf_core.decoder import slot_segments
-from ccf_core.focus import DRAFT, Focused, by_segment, drafted, mixed, read, readings, sureness, words, worth
+from ccf_core.answer import question_prompt
+from ccf_core.focus import DOUBT, DRAFT, Focused, drafted, keeps_alone, mixed, read, readings, sureness
 from ccf_core.plan import TEXT, Piece, fuse, pieces, plan, positions, ranked
+from ccf_core.signals import worth
 from ccf_core.transformer import rotary_table, rotate
 
 RATIOS = (4, 8, 16, 32)
@@ -21,6 +21,7 @@ QUESTION = "Who saw the evening fog?"
 
 
 SIZE = 64
+NONE = float("-inf")
 
 
 def best(ranking: list[int], tokens: list[int]) -> list[Piece]:
@@ -167,23 +168,6 @@ def test_a_piece_of_text_follows_the_slots_of_its_segment(
     assert found.score == pytest.approx(focused.segments.count(1) / len(shares))
 
 
-def test_pieces_are_ranked_by_their_words_and_their_segments(ccf: CCF) -> None:
-    """Where attention says nothing, and one segment holds the words, its piece that holds them is the best."""
-    texts = [
-        ccf.segment("The fog hid seven ships. " * 3).input_ids,
-        ccf.segment("It went. Oslo saw it. " * 2).input_ids,
-    ]
-    every = pieces([len(text) for text in texts], 16)
-    scores = worth(ccf.tokenizer, "Oslo", texts, [0.0, 0.0], 16)
-    assert len(scores) == len(every)
-    first = every[ranked(scores)[0]]
-    found = ccf.tokenizer.decode(list(texts[first.segment][first.start : first.end]))
-    assert first.segment == 1 and "Oslo" in found
-    assert worth(ccf.tokenizer, "Oslo", texts, [1.0, 0.0]) == pytest.approx(
-        fuse([1.0, 0.0], words(ccf.tokenizer, "Oslo", texts, pieces([len(text) for text in texts])))
-    )
-
-
 def test_text_read_ahead_is_text_read_with_the_question(
     ccf: CCF, memory: KVMemory, texts: list[tuple[int, ...]]
 ) -> None:
@@ -237,23 +221,6 @@ def test_an_answer_says_what_was_read_and_holds_no_more_than_its_budget(ccf: CCF
     assert {e.ratio for e in too_small.evidence} == {32} and len(too_small.evidence) == memory.segments
 
 
-def test_words_of_the_question_and_attention_both_choose(ccf: CCF) -> None:
-    """Of two documents that attention cannot tell apart, the words choose."""
-    text = "The fog hid seven ships. " * 6
-    parts = [text, text.replace("seven", "eleven"), text]
-    memory = KVMemory.join([ccf.compress(part) for part in parts])
-    ids = [token for part in parts for token in ccf.segment(part).input_ids]
-    question = "eleven"
-    prompt = question_prompt(ccf.tokenizer, question)
-    found, _ = read(ccf.decoder, ccf.tokenizer, question, prompt, memory, ids, Focus(80, 1))
-    coarse = memory.at(32)
-    attention = slot_attention(ccf.decoder, ccf.decoder.prefix(coarse), prompt, [0])
-    sums = torch.zeros(memory.segments).index_add_(0, torch.tensor(slot_segments(coarse)), attention)
-    assert TEXT in found.ratios
-    chosen = found.ratios.index(TEXT)
-    assert memory.spans[chosen].document == ccf.segment(parts[1]).sha256 or sums[chosen] == sums.max()
-
-
 def test_text_is_read_beside_slots_and_alone(ccf: CCF, memory: KVMemory, texts: list[tuple[int, ...]]) -> None:
     every = pieces([len(text) for text in texts], 16)
     scores = random.Random(0).choices(range(9), k=len(every))
@@ -267,10 +234,10 @@ def test_text_is_read_beside_slots_and_alone(ccf: CCF, memory: KVMemory, texts: 
     beside, alone = readings(ccf.decoder, memory, texts, scores, Focus(66, piece=16))
     assert beside.slots is not None and beside.text == best_text(66 - memory.at(32).slots)
     assert len(beside.segments) <= 66
-    assert alone.slots is None and alone.text == best_text(66) and len(alone.text) > len(beside.text)
+    assert alone.slots is None and alone.text == best_text(66 // 2)
     found = alone.evidence(torch.ones(len(alone.text)))
     assert {e.segment for e in found} == {*alone.segments} and {e.ratio for e in found} == {TEXT}
-    assert len(readings(ccf.decoder, memory, texts, scores, Focus(1, piece=16))) == 1
+    assert [len(readings(ccf.decoder, memory, texts, scores, Focus(n, piece=16))) for n in (1, 31, 66)] == [1, 1, 2]
     (everything,) = readings(ccf.decoder, memory, texts, scores, Focus(sum(map(len, texts)), piece=16))
     assert everything.slots is None and everything.text == tuple(t for text in texts for t in text)
 
@@ -282,16 +249,31 @@ def test_sureness_is_of_answers() -> None:
     assert drafted([5, 6], [2, 1]) == [5, 6, 2] and drafted([5] * DRAFT, [2]) == [5] * DRAFT
 
 
-def test_the_surer_reading_is_kept_and_an_abstention_never(
+@pytest.mark.parametrize(
+    ("alone", "beside", "refusal", "kept"),
+    [
+        (-1.0, -2.0, 0.0, True),
+        (-2.0, -1.0, 0.0, False),
+        (-2.0, NONE, -9.0, True),
+        (NONE, -1.0, DOUBT + 0.1, True),
+        (NONE, -1.0, DOUBT - 0.1, False),
+    ],
+)
+def test_no_answer_is_believed_where_both_readings_may_have_none(
+    alone: float, beside: float, refusal: float, kept: bool
+) -> None:
+    assert keeps_alone(alone, lambda: beside, lambda: refusal) is kept
+
+
+def test_the_surer_reading_is_kept(
     ccf: CCF, memory: KVMemory, texts: list[tuple[int, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ids, settings = [t for text in texts for t in text], Focus(60, piece=16)
+    ids, settings = [t for text in texts for t in text], Focus(70, piece=16)
     prompts = [question_prompt(ccf.tokenizer, f"{QUESTION} {word}") for word in ("fog", "ships", "Zoë", "harbour", "")]
     kept = []
     for prompt in prompts:
         found, prefix = read(ccf.decoder, ccf.tokenizer, QUESTION, prompt, memory, ids, settings)
-        attention = slot_attention(ccf.decoder, ccf.decoder.prefix(memory.at(32)), prompt, [0])
-        scores = worth(ccf.tokenizer, QUESTION, texts, by_segment(attention, memory.at(32)), 16)
+        scores = worth(ccf.decoder, ccf.tokenizer, QUESTION, prompt, memory, texts, 16, 70)
         both = readings(ccf.decoder, memory, texts, scores, settings)
         drafts = [ccf.decoder.generate([r.prefix(ccf.decoder)], [prompt], max_new_tokens=DRAFT)[0] for r in both]
         sure = [
@@ -301,11 +283,13 @@ def test_the_surer_reading_is_kept_and_an_abstention_never(
         kept.append(sure[1] > sure[0])
         assert (found.text, found.slots is None) == (both[kept[-1]].text, kept[-1])
         assert all(torch.equal(a, b) for a, b in zip(prefix.keys, found.prefix(ccf.decoder).keys, strict=True))
-        if drafts[0] != drafts[1]:
+        refusal = float(ccf.decoder.score(both[0].prefix(ccf.decoder), prompt, drafts[1]).sum())
+        for doubt in (refusal - 0.1, refusal + 0.1):
             with monkeypatch.context() as patch:
-                patch.setattr("ccf_core.focus.abstention", lambda tokenizer, said=drafts[kept[-1]]: said)
+                patch.setattr("ccf_core.focus.abstention", lambda tokenizer, said=drafts[1]: said)
+                patch.setattr("ccf_core.focus.DOUBT", doubt)
                 other, _ = read(ccf.decoder, ccf.tokenizer, QUESTION, prompt, memory, ids, settings)
-                assert other.text == both[not kept[-1]].text
+                assert (other.slots is None) is (doubt < refusal)
         stopped, _ = read(ccf.decoder, ccf.tokenizer, QUESTION, prompt, memory, ids, settings, lambda: True)
         assert stopped.text == both[0].text
     assert {*kept} == {True, False}
