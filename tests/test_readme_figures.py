@@ -67,6 +67,27 @@ def test_answers(name: str, reader: str, ratio: int | None) -> None:
     assert told(name) == f"| {name} | {' | '.join(cells)} |"
 
 
+@pytest.mark.parametrize(
+    ("name", "reader"),
+    [
+        ("focus: slots and the best text", "focus"),
+        ("the text that BM25 finds", "bm25"),
+        ("all of the text", "full"),
+        ("the passage asked about", "gold"),
+    ],
+)
+def test_focus(name: str, reader: str) -> None:
+    assert told(name) == f"| {name} | {cell(row('focus', source='all', reader=reader), 'f1')} |"
+
+
+def test_what_focus_is_worth() -> None:
+    focus = row("focus", source="all", reader="focus")
+    assert f"{focus['n'] - focus['unanswerable']} questions on documents of 10 to 15 joined passages" in PROSE
+    assert f"keeps {focus['metrics']['kept_gold']:.1%} of the F1 of reading the passage asked about alone" in PROSE
+    assert f"beats BM25's text by {cell(focus, 'f1_minus_bm25').replace(' [', ' points [')}" in PROSE
+    assert focus["metrics"]["kv_share"] <= 1 / 6
+
+
 def test_samples() -> None:
     qa = row("qa", source="all", reader="full")
     assert f"{qa['n'] - qa['unanswerable']} questions on short passages" in PROSE
