@@ -185,9 +185,9 @@ def read(
     settings: Focus,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> tuple[Focused, Prefix]:
-    """What to read of a document for a question: coarse first, then a plan by what the question attends to there.
+    """What to read of a document for a question: its slots first, then a plan by what they are worth to it.
 
-    question : its words.  prompt : its tokens.  What the parts of the document are worth to them: ``signals.worth``.
+    question : what was asked, for ``signals.worth``.  prompt : its tokens, after earlier turns if there are any.
     memory : down to the finest ratio that may be read.  input_ids : the tokens that it was made of.
     cancelled : once it is true the text is not read alone.  The readings are held one after the other.
 
@@ -196,7 +196,7 @@ def read(
     check(memory)
     texts = cut(input_ids, [len(span) for span in memory.spans])
     room = settings.positions(len(input_ids))
-    scores = worth(decoder, tokenizer, question, prompt, memory, texts, settings.piece, room)
+    scores = worth(decoder, tokenizer, question, memory, texts, settings.piece, room)
     beside, *alone = readings(decoder, memory, texts, scores, settings)
     no_answer, ends = abstention(tokenizer), end_tokens(decoder.model)
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from ccf_core.answer import abstention, evidence, slot_attention
+from ccf_core.answer import abstention, evidence, question_prompt, slot_attention
 from ccf_core.bm25 import bm25
 from ccf_core.decoder import Decoder, slot_segments
 from ccf_core.memory import KVMemory
@@ -68,7 +68,6 @@ def worth(
     decoder: Decoder,
     tokenizer: PreTrainedTokenizerBase,
     question: str,
-    prompt: Sequence[int],
     memory: KVMemory,
     texts: Sequence[Sequence[int]],
     size: int,
@@ -77,9 +76,10 @@ def worth(
     """What every piece of ``size`` tokens (0: every segment) is worth to a question, ``fuse`` of up to three signals:
     how little its segment alone is refused, the segment's words and, if it is smaller, its own.
 
-    question : its words.  prompt : its tokens.  texts : the tokens of each segment of ``memory``.  room : ``refusals``.
+    question : what was asked, put anew without what was answered.  texts : the tokens of each segment of ``memory``.
+    room : of ``refusals``.
     """
-    tokens = [len(text) for text in texts]
+    prompt, tokens = question_prompt(tokenizer, question), [len(text) for text in texts]
     every, whole = pieces(tokens, size), words(tokenizer, question, texts, pieces(tokens))
     asked: Sequence[int] = range(len(texts))
     if len(texts) > SHORTLIST:

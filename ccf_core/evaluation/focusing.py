@@ -77,7 +77,7 @@ def scores(
     decoder, tokenizer = subject.ccf.decoder, subject.ccf.tokenizer
     told, room = [], batches.cache_tokens(decoder)
     for q, memory in zip(questions, memories, strict=True):
-        told.append(signals.worth(decoder, tokenizer, q.text, q.prompt, memory, _texts(q), options.piece, room))
+        told.append(signals.worth(decoder, tokenizer, q.text, memory, _texts(q), options.piece, room))
         if len(told) % 100 == 0:
             options.report(f"what {len(told)} of {len(questions)} questions need")
     return told

@@ -273,7 +273,7 @@ def test_the_surer_reading_is_kept(
     kept = []
     for prompt in prompts:
         found, prefix = read(ccf.decoder, ccf.tokenizer, QUESTION, prompt, memory, ids, settings)
-        scores = worth(ccf.decoder, ccf.tokenizer, QUESTION, prompt, memory, texts, 16, 70)
+        scores = worth(ccf.decoder, ccf.tokenizer, QUESTION, memory, texts, 16, 70)
         both = readings(ccf.decoder, memory, texts, scores, settings)
         drafts = [ccf.decoder.generate([r.prefix(ccf.decoder)], [prompt], max_new_tokens=DRAFT)[0] for r in both]
         sure = [

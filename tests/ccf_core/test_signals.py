@@ -31,8 +31,7 @@ def refused(ccf: CCF, memory: KVMemory) -> list[float]:
 
 
 def worth(ccf: CCF, memory: KVMemory, texts: Sequence[Sequence[int]], size: int = 0) -> list[float]:
-    prompt = question_prompt(ccf.tokenizer, QUESTION)
-    return signals.worth(ccf.decoder, ccf.tokenizer, QUESTION, prompt, memory, texts, size, 100)
+    return signals.worth(ccf.decoder, ccf.tokenizer, QUESTION, memory, texts, size, 100)
 
 
 @pytest.mark.parametrize("room", [0, 100, 10_000])
