@@ -99,12 +99,12 @@ class Encoder:
         ahead = 1 if self.embedding.device.type == "cuda" else 0
         begun: deque[Callable[[], list[dict[int, Block]]]] = deque()
         for segments in batches:
-            begun.append(self._begin(segments, finest, dtype))
+            begun.append(self.begin(segments, finest, dtype))
             if len(begun) > ahead:
                 yield begun.popleft()()
         yield from (arrived() for arrived in begun)
 
-    def _begin(
+    def begin(
         self, segments: Sequence[Sequence[int]], finest: int, dtype: MemoryDtype | None
     ) -> Callable[[], list[dict[int, Block]]]:
         """Encode a batch; what is returned waits for its blocks."""

@@ -146,13 +146,13 @@ def use(settings: Settings, chat: int, point: Point | None, tell: Tell) -> None:
 def go_on(settings: Settings, chat: int, told: Told, tell: Tell) -> None:
     """The next start: what was kept, what was lost, and what all comes to once the rest is done."""
     encoded: list[int] = []
-    encode = Encoder.encode
+    encode = Encoder.begin
 
     def counting(self: Encoder, segments: Any, *how: Any) -> Any:
         encoded.extend(map(len, segments))
         return encode(self, segments, *how)
 
-    Encoder.encode = counting  # type: ignore[method-assign]
+    Encoder.begin = counting  # type: ignore[method-assign]
     with Workbench(settings) as workbench:
         with workbench.store.transaction() as db:
             tell(

@@ -50,13 +50,13 @@ def workbench(settings: Settings) -> Iterator[Workbench]:
 def encoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Tokens of each segment that went through the encoder, which does its work all the same."""
     seen: list[int] = []
-    encode = Encoder.encode
+    encode = Encoder.begin
 
     def counting(self: Encoder, segments: list[tuple[int, ...]], *how: object) -> object:
         seen.extend(len(segment) for segment in segments)
         return encode(self, segments, *how)
 
-    monkeypatch.setattr(Encoder, "encode", counting)
+    monkeypatch.setattr(Encoder, "begin", counting)
     return seen
 
 

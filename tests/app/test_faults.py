@@ -171,7 +171,7 @@ WANTING = [lambda: torch.empty(2**60, dtype=torch.uint8), lambda: bytearray(2**6
 def test_too_little_memory_while_compressing_loses_nothing(
     workbench: Workbench, prose, monkeypatch, encoded, want
 ) -> None:
-    encode = Encoder.encode
+    encode = Encoder.begin
 
     def short(self: Encoder, *args: object) -> object:
         if len(encoded) >= 8:
@@ -180,7 +180,7 @@ def test_too_little_memory_while_compressing_loses_nothing(
 
     job = workbench.jobs.add_text(prose(), "Log").id
     with monkeypatch.context() as patched:
-        patched.setattr(Encoder, "encode", short)
+        patched.setattr(Encoder, "begin", short)
         assert workbench.jobs.work()
     (failed,) = workbench.jobs.list()
     assert failed.reason.startswith("There is not enough memory for this: close other programs")

@@ -263,7 +263,7 @@ def test_a_reader_without_what_it_reads_is_refused(ccf, memory, reader, with_mem
 def test_stored_memory_is_read_without_the_encoder(ccf, memory, tmp_path, monkeypatch):
     memory.quantize().save(tmp_path / "m.safetensors")
     encoded = []
-    monkeypatch.setattr(Encoder, "encode", lambda *_: encoded.append(1))
+    monkeypatch.setattr(Encoder, "begin", lambda *_: encoded.append(1))
     loaded = KVMemory.load(tmp_path / "m.safetensors").at(8)
     assert ccf.answer("Who counted the ships?", loaded, 4).kv_bytes > 0
     assert len(ccf.reconstruct(loaded)) == memory.segments

@@ -61,13 +61,13 @@ def document(workbench: Workbench, prose: Callable[..., str]) -> str:
 @pytest.fixture
 def no_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
     """The encoder runs in lent processes alone."""
-    home, encode = os.getpid(), Encoder.encode
+    home, encode = os.getpid(), Encoder.begin
 
     def checked(self: Encoder, *args: Any) -> Any:
         assert os.getpid() != home, "the encoder ran in the process that has no GPU"
         return encode(self, *args)
 
-    monkeypatch.setattr(Encoder, "encode", checked)
+    monkeypatch.setattr(Encoder, "begin", checked)
 
 
 @pytest.mark.parametrize(
