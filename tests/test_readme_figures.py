@@ -126,12 +126,16 @@ def test_where_memories_beat_pruning_they_do() -> None:
 
 
 def test_cost() -> None:
-    result = json.loads((ROOT / "assets" / "results" / "speed" / "cpu.json").read_text(encoding="utf-8"))
-    measured = {(row["figure"], row["tokens"]): row["measured"] for row in result["figures"]}
+    result, long = (
+        json.loads((ROOT / "assets" / "results" / "speed" / f"{name}.json").read_text(encoding="utf-8"))
+        for name in ("cpu", "cpu-long")
+    )
+    measured = {(row["figure"], row["tokens"]): row["measured"] for row in (*result["figures"], *long["figures"])}
     compress = [measured["compress_over_prefill", tokens] for tokens in (1024, 4096, 8192)]
     assert "compressing takes {:.2f}, {:.2f} and {:.2f} times as long as reading".format(*compress) in PROSE
     assert f"comes after 1/{1 / measured['first_over_prefill', 8192]:.0f} of that" in PROSE
-    assert f"decoded from {measured['decode_over_full', 8192]:.2f} times as fast" in PROSE
+    faster = [measured["decode_over_full", tokens] for tokens in (8192, 32768)]
+    assert "decoded from {:.2f} times as fast; at 32,768 tokens {:.2f} times".format(*faster) in PROSE
     assert f"{result['threads']} CPU cores in {result['dtype']}".replace("2 CPU", "two CPU") in PROSE
 
 
