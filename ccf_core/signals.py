@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import cast
 
 import torch
-from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from ccf_core.answer import abstention, evidence, question_prompt, slot_attention
@@ -20,23 +19,20 @@ from ccf_core.memory import KVMemory
 from ccf_core.plan import Piece, fuse, pieces, ranked
 
 #: Ratio at which a segment is asked alone, chosen on development data: docs/experiments.md.
-ALONE = 8
+ASKED_AT = 8
 #: Segments that are asked alone at most: in longer documents those that words and attention rank first.
 SHORTLIST = 32
 #: Scored as an answer it asks for the attention of the prompt's last token, whatever token it is.
 NO_ANSWER = (0,)
 
 
-def by_segment(attention: Tensor, memory: KVMemory) -> list[float]:
-    """Attention to slots summed for each segment, normalised."""
-    shares = {found.segment: found.score for found in evidence(attention, slot_segments(memory))}
-    return [shares.get(i, 0.0) for i in range(memory.segments)]
-
-
 def attended(decoder: Decoder, prompt: Sequence[int], memory: KVMemory) -> list[float]:
-    """What the prompt's last token, which chooses the answer's first, attends to at the coarsest ratio."""
+    """For every segment, the share of what the prompt's last token, which chooses the answer's first, attends to at the
+    coarsest ratio."""
     coarse = memory.at(memory.header.ratios[-1])
-    return by_segment(slot_attention(decoder, decoder.prefix(coarse), prompt, NO_ANSWER), coarse)
+    attention = slot_attention(decoder, decoder.prefix(coarse), prompt, NO_ANSWER)
+    shares = {found.segment: found.score for found in evidence(attention, slot_segments(coarse))}
+    return [shares.get(i, 0.0) for i in range(memory.segments)]
 
 
 @torch.inference_mode()
@@ -45,11 +41,11 @@ def refusals(decoder: Decoder, prompt: Sequence[int], memory: KVMemory, token: i
 
     As many are asked at once as ``room`` positions of cache hold, one at least.
     """
-    apart = decoder.apart(memory)
-    at_once = max(1, room // (max(prefix.length for prefix in apart) + len(prompt)))
+    widest = max(memory.select([i]).slots for i in range(memory.segments))
+    at_once = max(1, room // (widest + len(prompt)))
     told: list[float] = []
-    for start in range(0, len(apart), at_once):
-        some = apart[start : start + at_once]
+    for start in range(0, memory.segments, at_once):
+        some = decoder.apart(memory.select(range(start, min(start + at_once, memory.segments))))
         given = decoder.inputs(some, [prompt] * len(some))
         hidden = decoder.model.model(**given, use_cache=False).last_hidden_state[:, -1]
         scores = decoder.model.get_output_embeddings()(hidden).float()
@@ -84,7 +80,7 @@ def worth(
     asked: Sequence[int] = range(len(texts))
     if len(texts) > SHORTLIST:
         asked = sorted(ranked(fuse(whole, attended(decoder, prompt, memory)))[:SHORTLIST])
-    least = max(memory.ratio, min(ALONE, memory.header.ratios[-1]))
+    least = max(memory.ratio, min(ASKED_AT, memory.header.ratios[-1]))
     alone = memory.select(asked).at(min(ratio for ratio in memory.header.ratios if ratio >= least))
     taken = [0.0] * len(texts)
     for index, refused in zip(asked, refusals(decoder, prompt, alone, abstention(tokenizer)[0], room), strict=True):

@@ -75,6 +75,7 @@ def scores(
 ) -> list[list[float]]:
     """What every piece of each question's document is worth to it, ``ccf_core.signals.worth``."""
     decoder, tokenizer = subject.ccf.decoder, subject.ccf.tokenizer
+    # More than a reading's budget: what is asked at once changes the time alone.
     told, room = [], batches.cache_tokens(decoder)
     for q, memory in zip(questions, memories, strict=True):
         told.append(signals.worth(decoder, tokenizer, q.text, memory, _texts(q), options.piece, room))
