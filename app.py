@@ -1,51 +1,8 @@
 """Start the workbench: ``python app.py``."""
 
-import os
-
-# Before anything imports gradio or torch: no look-ups of outside hosts, and no spinning while threads wait, which
-# slows decoding down tenfold beside another busy process.
-os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-# Gradio sums its last 10,000 events up in a table after every single one, for a page of figures that nobody opens.
-os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(10**9))
-os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "1")
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-# oneDNN compiles a kernel for every shape and keeps 1,024: hundreds of megabytes, with texts of all lengths.
-os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "256")
-
 import sys
 
-if os.environ.get("SPACES_ZERO_GPU"):
-    import spaces  # noqa: F401  (before torch, which it changes)
-
-from app import heaps
-from app.errors import BadSetting
-from app.settings import Settings
-from app.snapshot import Snapshots, restore
-from app.tabs.page import launch
-from app.workbench import Workbench
-from store import StoreError
-
-#: Seconds a thread computes before others go on: with Python's own 5 ms, a page waits long beside a model.
-SWITCH_S = 0.0005
-
-
-def main() -> int:
-    sys.setswitchinterval(SWITCH_S)
-    heaps.few()
-    # At every event Gradio looks for it, in vain, along the whole path.
-    sys.modules.setdefault("matplotlib", None)  # type: ignore[arg-type]
-    try:
-        settings = Settings.from_env()
-        restore(settings)
-        workbench = Workbench(settings)
-    except (BadSetting, StoreError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    with workbench, Snapshots(workbench):
-        launch(workbench)
-    return 0
-
+from app.start import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,6 +1,6 @@
 """What a user of the use cases can do wrong; every message is one sentence that says what to do.
 
-Errors of ``app.readers``, ``store`` and ``ccf_core`` pass through the use cases with their own sentences.
+Errors of ``app.parsers``, ``store`` and ``ccf_core`` pass through the use cases with their own sentences.
 """
 
 from __future__ import annotations

@@ -6,26 +6,23 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
 
 from platformdirs import user_data_path
 
-from app.budget import KVBudget
-from app.caps import Caps, Demo
 from app.errors import BadSetting
+from app.limits import Caps, Demo, KVBudget
+from ccf_core.assets import DEFAULT_ADAPTER
+from ccf_core.memory.dtypes import MEMORY_DTYPES, MemoryDtype
 
-#: Those of ``ccf_core.memory``, whose import would make ``--help`` wait for torch.
-MEMORY_DTYPES = ("bfloat16", "int8", "int4")
 MB = 1_000_000
 #: In a demo, unless set: of each visitor's memories, and of each document (whose memory takes 58 MB at most).
 DEMO_MEMORY_CAP_MB, DEMO_MAX_TOKENS = 100, 20_000
 #: Where a Space finds its storage bucket.
 LASTING = Path("/data")
-DEFAULT_ADAPTER = Path(__file__).resolve().parent.parent / "assets" / "adapter"
 
 
 def default_data_dir() -> Path:
-    """The platform's folder for the user's data."""
+    """Find the platform's folder for the user's data."""
     return user_data_path("ccf-workbench", appauthor=False)
 
 
@@ -64,7 +61,7 @@ class Settings:
     max_tokens: int = 200_000
     allow_other_base: bool = False
     kv_budget: KVBudget | None = None
-    memory_dtype: Literal["bfloat16", "int8", "int4"] = "int8"
+    memory_dtype: MemoryDtype = "int8"
     lent: bool = False
     demo: Demo | None = None
     caps: Caps | None = None
@@ -77,7 +74,7 @@ class Settings:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Settings:
-        """Raises BadSetting for a number that is none and for an unknown dtype of memories.
+        """Read the settings. Raises BadSetting for a number that is none and an unknown dtype of memories.
 
         An empty variable counts as unset.
         """
@@ -135,10 +132,11 @@ def _folder(value: str) -> Path:
     return Path(value).expanduser()
 
 
-def _memory_dtype(value: str) -> Any:
-    if value.strip() not in MEMORY_DTYPES:
-        raise BadSetting(f"CCF_MEMORY_DTYPE must be one of {', '.join(MEMORY_DTYPES)}, not {value!r}.")
-    return value.strip()
+def _memory_dtype(value: str) -> MemoryDtype:
+    for dtype in MEMORY_DTYPES:
+        if value.strip() == dtype:
+            return dtype
+    raise BadSetting(f"CCF_MEMORY_DTYPE must be one of {', '.join(MEMORY_DTYPES)}, not {value!r}.")
 
 
 def _number(environ: Mapping[str, str], name: str, default: int) -> int:

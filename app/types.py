@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-if TYPE_CHECKING:
-    from ccf_core import KVMemory
+from ccf_core.readers import READERS
 
-Reader = Literal[
-    "memory", "focus", "full", "truncated", "none", "sink_recent", "random", "key_norm", "repeat_attention"
-]
+if TYPE_CHECKING:
+    from ccf_core import KVMemory, Timings
+
+#: The name of a way to answer, one of ``reader_names()``.
+Reader = str
 DocumentState = Literal["unknown", "text", "compressing", "partial", "ready"]
 
 
@@ -60,11 +61,17 @@ Progress = Callable[[IngestProgress], None]
 LoadProgress = Callable[[float, str], None]
 #: Told (what is at hand, tokens stored, tokens in all) while a folder is taken in.
 FolderProgress = Callable[[str, int, int], None]
-Cancelled = Callable[[], bool]
+#: Whether whoever asked wants the work to end.
+CancelCheck = Callable[[], bool]
+
+
+def reader_names() -> tuple[str, ...]:
+    """List the ways to answer that are offered: all but mean-pooled memories, which are of other adapters."""
+    return tuple(name for name in READERS if name != "mean_pool")
 
 
 def silent(step: IngestProgress) -> None:
-    """Progress for callers that want none."""
+    """Ignore progress, for callers that want none."""
 
 
 def never() -> bool:
@@ -170,15 +177,6 @@ class EvidenceView:
 
 
 @dataclass(frozen=True)
-class TimingsView:
-    """Seconds until the memory (or text) is read, from there to the first token; tokens a second after it."""
-
-    load_s: float
-    first_token_s: float
-    tokens_per_s: float
-
-
-@dataclass(frozen=True)
 class AnswerView:
     """An answer with its evidence and cost.
 
@@ -197,7 +195,7 @@ class AnswerView:
     ratio: int
     documents: tuple[str, ...]
     evidence: tuple[EvidenceView, ...]
-    timings: TimingsView
+    timings: Timings
     kv_bytes: int
     full_kv_bytes: int
     stored_bytes: int
@@ -257,7 +255,7 @@ class RatioSavings:
 
 
 @dataclass(frozen=True)
-class Savings:
+class SavingsView:
     """Sizes of one document: its text, its plain cache in bf16, its memory at every ratio, finest first.
 
     stored_dtype : in which the database holds its memory.

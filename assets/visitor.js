@@ -37,6 +37,12 @@
         if (key) localStorage.setItem(KEY, key);
         else localStorage.removeItem(KEY);
     };
+    // A request that is refused meanwhile, for its key has just gone, waits for what becomes of the key.
+    const change = method => {
+        const changed = call(method);
+        ready = changed.catch(() => {});
+        return changed;
+    };
     let ready = call("POST").then(() => show(kept ? "kept" : "page"), () => show("full"));
 
     window.fetch = async (input, init = {}) => {
@@ -67,12 +73,10 @@
                 await navigator.clipboard.writeText(key);
                 said.textContent = "Copied: who has it can do all that you can.";
             } else if (act === "rotate") {
-                const changed = call("PUT");
-                ready = changed.catch(() => {});
-                await changed;
+                await change("PUT");
                 said.textContent = "The old key opens nothing any more.";
             } else if (confirm("Delete all documents, conversations and memories of yours?")) {
-                await call("DELETE");
+                await change("DELETE");
                 location.reload();
             }
         } catch (error) {

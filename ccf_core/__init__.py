@@ -1,21 +1,47 @@
-"""CCF: nested context compression into key-value memory. The public face is ``CCF``."""
+"""CCF: nested context compression into key-value memory. The public face is ``CCF``.
 
-from ccf_core.adapter import Adapter
-from ccf_core.answer import Answer, Evidence, Timings
-from ccf_core.codec import CCF, READERS
+Torch is imported with the first name that needs it, so that help and errors do not wait for it.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from ccf_core.analysis.cut import Cut
+from ccf_core.answering.answer import Answer, Evidence, Timings
 from ccf_core.config import CCFConfig
 from ccf_core.errors import (
     AdapterError,
+    BudgetTooSmall,
     Cancelled,
     CCFError,
     DamagedMemory,
     MemoryMismatch,
     NothingToCompress,
 )
-from ccf_core.focus import Focus
-from ccf_core.memory import Block, KVMemory, MemoryHeader
+from ccf_core.readers import READERS
+from ccf_core.registry import imported
+from ccf_core.version import __version__
 
-__version__ = "0.1.0"
+if TYPE_CHECKING:
+    from ccf_core.analysis.ablation import ablate, answer_from, reconstruct_from
+    from ccf_core.analysis.inspection import TextAttention, slot_map, text_attention
+    from ccf_core.ccf import CCF
+    from ccf_core.focus.focus import Focus
+    from ccf_core.memory.block import Block, block_to_bytes
+    from ccf_core.memory.file import block_from_bytes, load_memory, save_memory
+    from ccf_core.memory.memory import KVMemory, MemoryHeader
+    from ccf_core.model.adapter import Adapter
+
+#: The imports above, as they are done when a name is asked for.
+_HOMES = {
+    "ccf_core.analysis.ablation": ("ablate", "answer_from", "reconstruct_from"),
+    "ccf_core.analysis.inspection": ("TextAttention", "slot_map", "text_attention"),
+    "ccf_core.ccf": ("CCF",),
+    "ccf_core.focus.focus": ("Focus",),
+    "ccf_core.memory.block": ("Block", "block_to_bytes"),
+    "ccf_core.memory.file": ("block_from_bytes", "load_memory", "save_memory"),
+    "ccf_core.memory.memory": ("KVMemory", "MemoryHeader"),
+    "ccf_core.model.adapter": ("Adapter",),
+}
 
 __all__ = [
     "CCF",
@@ -24,9 +50,11 @@ __all__ = [
     "AdapterError",
     "Answer",
     "Block",
+    "BudgetTooSmall",
     "CCFConfig",
     "CCFError",
     "Cancelled",
+    "Cut",
     "DamagedMemory",
     "Evidence",
     "Focus",
@@ -34,5 +62,24 @@ __all__ = [
     "MemoryHeader",
     "MemoryMismatch",
     "NothingToCompress",
+    "TextAttention",
     "Timings",
+    "__version__",
+    "ablate",
+    "answer_from",
+    "block_from_bytes",
+    "block_to_bytes",
+    "load_memory",
+    "reconstruct_from",
+    "save_memory",
+    "slot_map",
+    "text_attention",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _HOMES.items():
+        if name in names:
+            globals()[name] = value = imported(module, name)
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

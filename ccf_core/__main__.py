@@ -9,34 +9,26 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
-import torch
-
+from ccf_core.assets import DEFAULT_ADAPTER
+from ccf_core.cli import CommandParser
 from ccf_core.errors import CCFError
 
 #: Command -> (module with ``add_arguments`` and ``main``, help). Imported only when called.
 COMMANDS = {
-    "train": ("ccf_core.training.cli", "train an adapter"),
+    "train": ("ccf_core.training.train", "train an adapter"),
     "evaluate": ("ccf_core.evaluation.cli", "measure an adapter on rows of text or questions"),
-    "report": ("ccf_core.evaluation.report", "results of evaluate as a page with figures"),
-    "bench": ("ccf_core.evaluation.bench", "time compression, answering and decoding on this machine"),
-    "info": ("ccf_core.evaluation.info", "what would be used: base, adapter, device, dtype"),
+    "report": ("ccf_core.evaluation.report.page", "results of evaluate as a page with figures"),
+    "bench": ("ccf_core.evaluation.bench.bench", "time compression, answering and decoding on this machine"),
+    "info": ("ccf_core.evaluation.report.info", "what would be used: base, adapter, device, dtype"),
 }
 
 
-class Parser(argparse.ArgumentParser):
-    """An argument parser whose complaint is one sentence."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{message[:1].upper()}{message[1:]}: see {self.prog} --help.\n")
-
-
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, prog: str = "python -m ccf_core") -> int:
     """Exit code 2, and one sentence on stderr, for anything that the caller can mend."""
     argv = sys.argv[1:] if argv is None else list(argv)
-    parser = Parser(prog="python -m ccf_core", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True, parser_class=Parser)
+    parser = CommandParser(prog=prog, description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, parser_class=CommandParser)
     for name, (module, about) in COMMANDS.items():
         subparser = commands.add_parser(name, help=about, description=about)
         # Only the command that is called is imported: training and evaluation each bring much with them.
@@ -56,7 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except CCFError as error:
         print(error, file=sys.stderr)
         return 2
-    except torch.OutOfMemoryError:
+    except RuntimeError as error:
+        if type(error).__name__ != "OutOfMemoryError":  # torch's, which help need not wait for
+            raise
         option = "--tokens-per-batch" if args.command == "train" else "--batch-size"
         print(f"The device ran out of memory: give a smaller {option}.", file=sys.stderr)
         return 2
@@ -67,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _common(parser: argparse.ArgumentParser) -> None:
-    default = os.environ.get("CCF_ADAPTER") or "assets/adapter"
+    default = os.environ.get("CCF_ADAPTER") or str(DEFAULT_ADAPTER)
     parser.add_argument("--adapter", default=default, help=f"adapter folder ({default})")
     parser.add_argument("--base", default=os.environ.get("CCF_BASE") or None, help="folder or hub id of the base")
     parser.add_argument("--device", help="cuda, mps or cpu")

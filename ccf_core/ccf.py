@@ -2,37 +2,37 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
-from torch import Tensor
-from transformers import DynamicCache
 
-from ccf_core import answer as answering
-from ccf_core.adapter import Adapter, merge_into
-from ccf_core.answer import Answer, Timings
-from ccf_core.base import Base, load_base
-from ccf_core.baselines import BASELINES, position_bytes
+from ccf_core.answering.answer import Answer
+from ccf_core.answering.prompt import question_prompt
+from ccf_core.assets import DEFAULT_ADAPTER
+from ccf_core.base.load import Base, load_base
+from ccf_core.base.spec import StackSpec
 from ccf_core.baselines.mean_pool import MeanPoolEncoder
 from ccf_core.config import CCFConfig
-from ccf_core.decoder import Decoder, Prefix, slot_segments
 from ccf_core.device import choose_device
-from ccf_core.encoder import Encoder
 from ccf_core.errors import Cancelled, MemoryMismatch
-from ccf_core.focus import Focus
-from ccf_core.focus import read as read_for
-from ccf_core.memory import Block, KVMemory, MemoryDtype, MemoryHeader, first_difference
-from ccf_core.segment import Segmented, equal_lengths, segment_text
-from ccf_core.transformer import StackSpec
+from ccf_core.focus.focus import Focus
+from ccf_core.memory.block import Block
+from ccf_core.memory.dtypes import MemoryDtype
+from ccf_core.memory.memory import KVMemory, MemoryHeader, check_compatible
+from ccf_core.memory.segments import Segmented, equal_lengths, segment_text
+from ccf_core.model.adapter import Adapter, merge_into
+from ccf_core.model.decoder import Decoder
+from ccf_core.model.encoder import Encoder
+from ccf_core.model.prefix import Prefix
+from ccf_core.readers import READERS
+from ccf_core.readers.ask import check_unasked, read, write
+from ccf_core.readers.base import Reading
 
 Progress = Callable[[int, int], None]
-
-#: What the decoder reads of a document.
-READERS = ("memory", "focus", "full", "truncated", "none", *BASELINES, "mean_pool")
 
 
 class CCF:
@@ -42,7 +42,7 @@ class CCF:
     """
 
     def __init__(self, base: Base, adapter: Adapter, *, allow_other_base: bool = False) -> None:
-        """Takes ``base`` over: its model becomes the adapted decoder.
+        """Take ``base`` over: its model becomes the adapted decoder.
 
         Raises MemoryMismatch if the adapter was trained on other weights or another tokenizer, unless
         ``allow_other_base``; AdapterError if it does not fit at all.
@@ -72,7 +72,7 @@ class CCF:
     @classmethod
     def from_pretrained(
         cls,
-        adapter: str | Path = "assets/adapter",
+        adapter: str | Path = DEFAULT_ADAPTER,
         base: str | Path | None = None,
         device: str | torch.device | None = None,
         dtype: str | torch.dtype | None = None,
@@ -81,27 +81,21 @@ class CCF:
         allow_other_base: bool = False,
     ) -> CCF:
         """Load an adapter folder on a base (a folder, a hub id, or the default one); see ``load_base``."""
-        loaded = Adapter.load(adapter)
-        return cls(
-            load_base(base, device=device, dtype=dtype, progress=progress),
-            loaded,
-            allow_other_base=allow_other_base,
-        )
+        trained = Adapter.load(adapter)
+        loaded = load_base(base, device=device, dtype=dtype, progress=progress)
+        return cls(loaded, trained, allow_other_base=allow_other_base)
 
     def to(self, device: str | torch.device) -> CCF:
-        """Itself, moved; memories stay on the CPU. Raises DeviceUnavailable."""
+        """Move to a device and return itself; memories stay on the CPU. Raises DeviceUnavailable."""
         torch.nn.Module.to(self.model, choose_device(device))
         self.encoder.follow()
-        # What it holds of the layers belongs to the device before.
+        # The old decoder holds joined layers of the device before.
         self.decoder = Decoder(self.model, self.config)
         return self
 
-    def save_pretrained(self, folder: str | Path) -> None:
-        self.adapter.save(folder)
-
     @property
     def header(self) -> MemoryHeader:
-        """What memories made here say of their origin."""
+        """Describe the origin of the memories made here."""
         spec = StackSpec.of(self.model)
         return MemoryHeader(
             base=self.base.fingerprint,
@@ -118,8 +112,7 @@ class CCF:
     @property
     def token_kv_bytes(self) -> int:
         """Bytes of one token of plain key-value cache in bf16."""
-        header = self.header
-        return header.layers * 2 * header.kv_heads * header.head_dim * 2
+        return self.base.kv_bytes(torch.bfloat16)
 
     # Text to memory
 
@@ -129,7 +122,7 @@ class CCF:
         return 8 if self.model.device.type == "cpu" else 128
 
     def segment(self, text: str | Sequence[int]) -> Segmented:
-        """Tokenize and cut; NothingToCompress if there are no tokens."""
+        """Tokenize and cut; raises NothingToCompress if there are no tokens."""
         return segment_text(text, self.tokenizer, self.config.segment_length)
 
     def encode(
@@ -142,7 +135,7 @@ class CCF:
         """Yield (segment, its blocks by level) as they are encoded, the grain at which work can stop and resume."""
         finest = finest or self.config.finest
         wanted = range(len(document.spans)) if segments is None else segments
-        batches = list(equal_lengths([(i, len(document.spans[i])) for i in wanted], self.batch_size))
+        batches = list(equal_lengths(((i, len(document.spans[i])) for i in wanted), self.batch_size))
         tokens = ([document.segment(i) for i in indices] for indices in batches)
         for indices, encoded in zip(batches, self.encoder.encode_each(tokens, finest, dtype), strict=True):
             yield from zip(indices, encoded, strict=True)
@@ -167,10 +160,10 @@ class CCF:
         progress: Progress | None = None,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> KVMemory:
-        """Compress a text, or token ids, into a memory that serves every ratio from ``finest`` up.
+        """Compress a text, or token ids, into a memory that can be read at every ratio from ``finest`` up.
 
-        A mean-pooled memory serves ``finest`` alone. It is held as ``dtype``, or as it was computed.
-        progress is told (tokens done, tokens in all). Raises Cancelled soon after ``cancelled()`` turns true.
+        A mean-pooled memory is read at ``finest`` alone. It is held as ``dtype``, or as it was computed.
+        ``progress`` is called with (tokens done, all tokens). Raises Cancelled soon after ``cancelled()`` turns true.
         """
         document = self.segment(text)
         blocks: dict[int, dict[int, Block]] = {}
@@ -187,18 +180,8 @@ class CCF:
     # Memory to text
 
     def check(self, memory: KVMemory) -> None:
-        """Raises MemoryMismatch unless the memory was made by this base, adapter, tokenizer and configuration."""
-        first_difference(self.header, memory.header)
-
-    def prefill(self, memory: KVMemory, prompt: Sequence[int] = ()) -> tuple[DynamicCache, Tensor, Tensor]:
-        """(cache, attention_mask, position_ids) that make ``model.generate`` continue a memory.
-
-        With a prompt of p tokens: mask (1, slots + p) and positions (1, p), for ``input_ids`` = that prompt. Without
-        one, for a single token of the caller's. Call again for each generation: a cache grows as it is used.
-        """
-        self.check(memory)
-        given = self.decoder.inputs([self.decoder.prefix(memory)], [list(prompt) or [self.config.repeat_token]])
-        return given["past_key_values"], given["attention_mask"], given["position_ids"]  # type: ignore[return-value]
+        """Raise MemoryMismatch unless the memory was made by this base, adapter, tokenizer and configuration."""
+        check_compatible(self.header, memory.header)
 
     def reconstruct_ids(
         self,
@@ -208,22 +191,20 @@ class CCF:
         *,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> list[list[int]]:
-        """Greedy reconstruction of segments, each from its own slots alone: exactly as many tokens as it had.
+        """Reconstruct segments greedily, each from its own slots alone: exactly as many tokens as it had.
 
         Raises Cancelled within a token after ``cancelled()`` turns true.
         """
         self.check(memory)
         wanted = list(range(memory.segments) if segments is None else segments)
         result: dict[int, list[int]] = {}
-        for indices in equal_lengths([(i, len(memory.spans[i])) for i in wanted], batch_size):
-            prefixes = [self.decoder.prefix(memory.select([i])) for i in indices]
-            length = len(memory.spans[indices[0]])
+        for indices in equal_lengths(((i, len(memory.spans[i])) for i in wanted), batch_size):
             rows = self.decoder.generate(
-                prefixes,
+                [self.decoder.prefix(memory.select([i])) for i in indices],
                 [[self.config.repeat_token]] * len(indices),
-                max_new_tokens=length,
+                max_new_tokens=len(memory.spans[indices[0]]),
                 exactly=True,
-                stopping_criteria=[answering.StopWhen(cancelled)],
+                stopped=cancelled,
             )
             if cancelled():
                 raise Cancelled("The reconstruction was cancelled; nothing was changed.")
@@ -231,42 +212,33 @@ class CCF:
         return [result[i] for i in wanted]
 
     def reconstruct(self, memory: KVMemory, segments: Sequence[int] | None = None) -> list[str]:
-        """Greedy reconstruction as text; see ``reconstruct_ids``."""
+        """Reconstruct segments as text; see ``reconstruct_ids``."""
         return [cast(str, self.tokenizer.decode(ids)) for ids in self.reconstruct_ids(memory, segments)]
 
     # Questions
 
     def prefix_for(self, reader: str, memory: KVMemory | None, input_ids: Sequence[int] = ()) -> Prefix | None:
-        """What ``reader`` puts before the question.
+        """Read what a reader of ``ccf_core.readers.READERS`` puts before any question; None if that is nothing.
 
         ``memory`` reads a memory, ``mean_pool`` the same and insists that it is mean-pooled. The others read
-        ``input_ids``, the document's tokens: ``full`` all; ``truncated`` the first ones, and the readers of
-        ``BASELINES`` a part of each head's cache, with as many bytes as the decoder holds for the memory at its ratio.
-        What ``focus`` reads depends on the question: ``answer`` chooses it.
+        ``input_ids``, the document's tokens: ``full`` all; ``truncated`` the first ones, and the readers of pruned
+        caches a part of each head's cache, as many positions as the memory has slots.
+        Raises ValueError for an unknown reader, for one that lacks what it reads, and for ``focus``: what that reads
+        depends on the question, so ``answer`` chooses it.
         """
-        if reader == "none":
-            return None
-        if reader not in READERS:
-            raise ValueError(f"the reader must be one of {', '.join(READERS)}, not {reader!r}")
-        if reader != "full" and memory is None:
-            raise ValueError(f"the reader {reader!r} needs a memory to read, or to match in bytes")
-        if reader in ("memory", "mean_pool"):
-            assert memory is not None
-            if reader == "mean_pool" and self.config.nested:
-                raise MemoryMismatch("This adapter's memories are made of slots: read them as 'memory'.")
+        check_unasked(reader)
+        return self._reading(reader, memory, input_ids).prefix(self.decoder)
+
+    def _reading(self, reader: str, memory: KVMemory | None, input_ids: Sequence[int], **asked: Any) -> Reading:
+        if reader in READERS and READERS[reader].reads_slots and memory is not None:
             self.check(memory)
-            return self.decoder.prefix(memory)
-        if reader == "focus":
-            raise ValueError("what 'focus' reads depends on the question: call answer(…, reader='focus')")
-        if not len(input_ids):
-            raise ValueError(f"the reader {reader!r} needs the document's tokens as input_ids")
-        if reader == "full":
-            return self.decoder.read_text(input_ids)
-        assert memory is not None
-        if reader == "truncated":
-            return self.decoder.read_text(input_ids[: memory.slots])
-        pruning = BASELINES[reader](self.tokenizer)
-        return pruning.compress(self.decoder, input_ids, memory.slots * position_bytes(self.decoder))
+        return read(reader, self.decoder, self.tokenizer, memory, input_ids, **asked)
+
+    def _writing(
+        self, reader: str, reading: Callable[[], Reading], prompt: Sequence[int], new: int, tokens: int, **options: Any
+    ) -> Iterator[str | Answer]:
+        full = tokens * self.token_kv_bytes
+        return write(reader, self.decoder, self.tokenizer, reading, prompt, new, full_kv_bytes=full, **options)
 
     def answer(
         self,
@@ -286,57 +258,54 @@ class CCF:
 
         With ``stream`` returns an iterator over pieces of text whose last item is the Answer. Evidence is computed
         for the readers of memories alone; its segments index ``memory.spans``. The reader ``focus`` reads at most
-        ``focus.budget`` positions of the memory, held down to the finest ratio it may use, and of ``input_ids``.
+        ``focus.budget`` positions of the memory, held down to the finest ratio it may use, and of ``input_ids``;
+        ``graded`` likewise, and without that budget as many as the memory has slots.
         """
-        prompt = answering.question_prompt(self.tokenizer, question, history)
+        prompt = question_prompt(self.tokenizer, question, history)
         asked = " ".join([*(said for said, _ in history), question])
-        pieces = self._answer(
-            prompt, memory, max_new_tokens, reader, input_ids, with_evidence, cancelled, asked, focus or Focus()
-        )
-        if stream:
-            return pieces
-        *_, last = pieces
-        assert isinstance(last, Answer)
-        return last
+        wanted = {"prompt": prompt, "text": asked, "focus": focus, "cancelled": cancelled}
+        reading = partial(self._reading, reader, memory, input_ids, **wanted)
+        tokens = memory.tokens if memory is not None else len(input_ids)
+        options = {"with_evidence": with_evidence, "cancelled": cancelled}
+        pieces = self._writing(reader, reading, prompt, max_new_tokens, tokens, **options)
+        return pieces if stream else _last(pieces)
 
-    def _answer(
+    def continue_text(
         self,
-        prompt: Sequence[int],
         memory: KVMemory | None,
-        max_new_tokens: int,
-        reader: str,
         input_ids: Sequence[int],
-        with_evidence: bool,
-        cancelled: Callable[[], bool],
-        asked: str,
-        focus: Focus,
-    ) -> Iterator[str | Answer]:
-        started = time.perf_counter()
-        focused, prefix = None, None
-        if reader == "focus" and memory is not None:
-            self.check(memory)
-            focused, prefix = read_for(self.decoder, self.tokenizer, asked, prompt, memory, input_ids, focus, cancelled)
-        else:
-            prefix = self.prefix_for(reader, memory, input_ids)
-        loaded = time.perf_counter() - started
-        ids: list[int] = []
-        first = rate = 0.0
-        for piece in answering.stream(self.decoder, self.tokenizer, prefix, prompt, max_new_tokens, cancelled):
-            if isinstance(piece, str):
-                yield piece
-            else:
-                ids, first, rate = piece
-        shares: tuple[answering.Evidence, ...] = ()
-        if with_evidence and reader in ("memory", "focus", "mean_pool") and memory is not None and prefix and ids:
-            attention = answering.slot_attention(self.decoder, prefix, prompt, ids)
-            told = focused.evidence if focused else partial(answering.evidence, segments=slot_segments(memory))
-            shares = told(attention)
-        text_tokens = memory.tokens if memory is not None else len(input_ids)
-        yield Answer(
-            text=cast(str, self.tokenizer.decode(ids, skip_special_tokens=True)).strip(),
-            reader=reader,
-            timings=Timings(loaded, first, rate),
-            kv_bytes=prefix.nbytes if prefix else 0,
-            full_kv_bytes=text_tokens * self.token_kv_bytes,
-            evidence=shares,
-        )
+        max_new_tokens: int = 64,
+        *,
+        budget: int | None = None,
+        reader: str = "graded",
+        stream: bool = False,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> Answer | Iterator[str | Answer]:
+        """Continue a text greedily from its memory, without the chat template, up to an end token.
+
+        memory : of all of ``input_ids``, the text's tokens, held down to the finest ratio that may be read.
+        budget : positions of cache for slots and text, as many as the memory has slots if None.
+        reader : how the text is read, ``graded`` unless another one is to be compared with it.
+
+        The decoder goes on from the text's last token; a reader that reads no text has that token alone after its
+        slots. With ``stream`` as in ``answer``; the Answer's text is as it was written, and it has no evidence.
+        Raises BudgetTooSmall; ValueError without ``input_ids`` and for a reader that needs a question.
+        """
+        check_unasked(reader)
+        if not len(input_ids):
+            raise ValueError("a text goes on from its last token: give its tokens as input_ids")
+
+        def reading() -> Reading:
+            whole = self._reading(reader, memory, input_ids, focus=Focus(budget), cancelled=cancelled)
+            return replace(whole, text=whole.text[:-1])
+
+        options = {"with_evidence": False, "as_written": True, "cancelled": cancelled}
+        pieces = self._writing(reader, reading, input_ids[-1:], max_new_tokens, len(input_ids), **options)
+        return pieces if stream else _last(pieces)
+
+
+def _last(pieces: Iterator[str | Answer]) -> Answer:
+    """Let all pieces come and take the Answer, which is the last one."""
+    *_, last = pieces
+    assert isinstance(last, Answer)
+    return last

@@ -1,4 +1,4 @@
-"""The numbers that make a memory what it is; saved beside every adapter."""
+"""CCFConfig: the numbers that make a memory what it is, saved beside every adapter."""
 
 from __future__ import annotations
 
@@ -8,9 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-Mask = Literal["whole", "prefix"]
-Compressor = Literal["slots", "pooled_slots", "mean_pool"]
+from ccf_core.errors import AdapterError
 
+Mask = Literal["whole"]
+Compressor = Literal["slots", "mean_pool"]
+#: What adapters could once be trained with: (option, value, what took its place).
+REMOVED = (("mask", "prefix", "whole"), ("compressor", "pooled_slots", "slots"))
+
+#: Fields that the first adapters did not have.
+LATER = ("compressor", "targets", "repeat_rank")
 #: Linear layers of a decoder block that carry a LoRA pair, by their Hugging Face names.
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
@@ -21,12 +27,13 @@ class CCFConfig:
 
     segment_length : text tokens a segment (the last one of a document may be shorter).
     ratios : text tokens a slot, ascending; each divides the next. Also the names of the levels.
-    mask : whether a slot sees its whole segment or only the text up to its own end.
+    mask : what a slot sees of its segment's text, which is all of it.
     slot_window : tokens whose embeddings are averaged into a slot's input; ``None`` is the level's own ratio.
-    compressor : what a slot is: an appended token (``slots``), half that and half the mean of the text of its level
-        (``pooled_slots``), or the mean of a block of text (``mean_pool``, see ``ccf_core.baselines.mean_pool``).
+    compressor : what a slot is: an appended token (``slots``), or the mean of a block of text (``mean_pool``, see
+        ``ccf_core.baselines.mean_pool``).
     targets : linear layers with a LoRA pair.
     encoder_rank, decoder_rank : LoRA ranks; ``lora_scale`` multiplies B·A.
+    repeat_rank : rank of a LoRA that is added to the decoder's while it repeats a text; 0: there is none.
     repeat_token : the special token, unused by the base, whose learned embedding starts a reconstruction.
     base, tokenizer : fingerprints of what the adapter was trained on; empty means any.
     """
@@ -41,18 +48,25 @@ class CCFConfig:
     repeat_token: int = 3
     compressor: Compressor = "slots"
     targets: tuple[str, ...] = TARGETS
+    repeat_rank: int = 0
     base: str = ""
     tokenizer: str = ""
 
     def __post_init__(self) -> None:
-        if self.mask not in ("whole", "prefix"):
-            raise ValueError(f"mask must be 'whole' or 'prefix', not {self.mask!r}")
+        if self.mask != "whole":
+            raise ValueError(f"mask must be 'whole', not {self.mask!r}")
         if self.compressor not in get_args(Compressor):
             raise ValueError(f"compressor must be one of {', '.join(get_args(Compressor))}, not {self.compressor!r}")
         if self.segment_length < 1 or not self.ratios:
             raise ValueError("segment_length must be positive and ratios not empty")
         if any(coarse % fine or coarse <= fine for fine, coarse in zip(self.ratios, self.ratios[1:], strict=False)):
             raise ValueError(f"each ratio must divide the next, larger one: {self.ratios}")
+
+    @property
+    def ranks(self) -> dict[str, int]:
+        """List the LoRA rank of each side that the adapter has."""
+        sides = {"encoder": self.encoder_rank, "decoder": self.decoder_rank, "repeat": self.repeat_rank}
+        return {side: rank for side, rank in sides.items() if rank or side != "repeat"}
 
     @property
     def finest(self) -> int:
@@ -64,7 +78,7 @@ class CCFConfig:
         return self.compressor != "mean_pool"
 
     def levels(self, ratio: int) -> tuple[int, ...]:
-        """Levels that a memory at ``ratio`` holds, coarse to fine.
+        """List the levels that a memory at ``ratio`` holds, coarse to fine.
 
         Raises ValueError for a ratio that is not one of ``ratios``.
         """
@@ -73,9 +87,11 @@ class CCFConfig:
         return tuple(level for level in reversed(self.ratios) if level >= ratio)
 
     def as_dict(self) -> dict[str, object]:
-        """All values by name, as they are saved and fingerprinted. What the first adapters did not have is left out
-        at its default, so that their fingerprints hold."""
-        later = {f.name: f.default for f in dataclasses.fields(self) if f.name in ("compressor", "targets")}
+        """List all values by name, as they are saved and fingerprinted.
+
+        Fields added after the first release are omitted at their default value, so old adapters keep their fingerprint.
+        """
+        later = {f.name: f.default for f in dataclasses.fields(self) if f.name in LATER}
         return {name: value for name, value in vars(self).items() if later.get(name) != value or name not in later}
 
     def save(self, path: Path) -> None:
@@ -83,7 +99,14 @@ class CCFConfig:
 
     @classmethod
     def load(cls, path: Path) -> CCFConfig:
+        """Read what ``save`` wrote. Raises AdapterError for a removed option, ValueError or TypeError for damage."""
         raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        for name, value, instead in REMOVED:
+            if raw.get(name) == value:
+                raise AdapterError(
+                    f"The adapter in {path.parent} was trained with {name} {value!r}, which is no longer supported: "
+                    f"train one with {instead!r}, or choose another adapter."
+                )
         for name, value in raw.items():
             raw[name] = tuple(value) if isinstance(value, list) else value
         return cls(**raw)

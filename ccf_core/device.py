@@ -1,4 +1,4 @@
-"""Where the model runs, and in which dtype."""
+"""Where the model runs, and in which dtype. Torch is imported by what needs it: the page is built without."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-import torch
+from typing import TYPE_CHECKING, cast
 
 from ccf_core.errors import CCFError, OutOfMemory
 
+if TYPE_CHECKING:
+    import torch
+
+#: Names of dtypes, and what torch calls them.
 DTYPES = {
-    "bfloat16": torch.bfloat16,
-    "bf16": torch.bfloat16,
-    "float16": torch.float16,
-    "fp16": torch.float16,
-    "float32": torch.float32,
-    "fp32": torch.float32,
+    "bfloat16": "bfloat16",
+    "bf16": "bfloat16",
+    "float16": "float16",
+    "fp16": "float16",
+    "float32": "float32",
+    "fp32": "float32",
 }
 
 
@@ -26,10 +29,12 @@ class DeviceUnavailable(CCFError):
 
 
 def choose_device(device: str | torch.device | None = None) -> torch.device:
-    """The device asked for, else ``CCF_DEVICE``, else the first present of cuda, mps and cpu.
+    """Choose the device asked for, else ``CCF_DEVICE``, else the first present of cuda, mps and cpu.
 
     Raises DeviceUnavailable.
     """
+    import torch
+
     wanted = device or os.environ.get("CCF_DEVICE")
     if not wanted:
         return torch.device(next((name for name in ("cuda", "mps") if _present(name)), "cpu"))
@@ -43,19 +48,28 @@ def choose_device(device: str | torch.device | None = None) -> torch.device:
 
 
 def choose_dtype(device: torch.device, dtype: str | torch.dtype | None = None) -> torch.dtype:
-    """The dtype asked for, else ``CCF_DTYPE``, else bfloat16 where it is fast on ``device``, else float32.
+    """Choose the dtype asked for, else ``CCF_DTYPE``, else bfloat16 where it is fast on ``device``, else float32.
 
     Raises DeviceUnavailable.
     """
+    import torch
+
     wanted = dtype or os.environ.get("CCF_DTYPE")
     if isinstance(wanted, torch.dtype):
         return wanted
     if wanted:
         if wanted not in DTYPES:
             raise DeviceUnavailable(f"{wanted} is not a dtype that can be used: choose {', '.join(DTYPES)}.")
-        return DTYPES[wanted]
+        return cast(torch.dtype, getattr(torch, DTYPES[wanted]))
     fast = device.type in ("cuda", "mps") or (device.type == "cpu" and _cpu_multiplies_bfloat16())
     return torch.bfloat16 if fast else torch.float32
+
+
+def device_name(device: torch.device) -> str:
+    """Name a device in results: a GPU as its maker calls it, any other as torch does."""
+    import torch
+
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
 
 
 @contextmanager
@@ -65,6 +79,8 @@ def enough_memory() -> Iterator[None]:
         yield
     # For want of the CPU's memory torch raises a plain RuntimeError.
     except (MemoryError, RuntimeError) as error:
+        import torch
+
         wanting = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
         if not wanting:
             raise
@@ -75,6 +91,8 @@ def enough_memory() -> Iterator[None]:
 
 
 def _present(kind: str) -> bool:
+    import torch
+
     if kind == "cuda":
         return torch.cuda.is_available()
     if kind == "mps":
@@ -83,6 +101,8 @@ def _present(kind: str) -> bool:
 
 
 def _cpu_multiplies_bfloat16() -> bool:
+    import torch
+
     try:
         supported = bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
     except (AttributeError, RuntimeError):

@@ -13,13 +13,13 @@ from torch import Tensor
 
 
 def sha256_of(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file."""
+    """Compute the hexadecimal SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def remembered_sha256(path: Path, memo: Path) -> str:
-    """``sha256_of``, remembered in the JSON file ``memo`` until the file's size or time of change differs."""
+    """Compute ``sha256_of``, remembered in the JSON file ``memo`` until the file's size or time of change differs."""
     state = path.stat()
     name = f"{path.resolve()}|"
     key = f"{name}{state.st_size}|{state.st_mtime_ns}"
@@ -39,14 +39,14 @@ def remembered_sha256(path: Path, memo: Path) -> str:
 
 
 def tokenizer_sha256(path: Path) -> str:
-    """Hexadecimal SHA-256 of a ``tokenizer.json`` in canonical form: sorted keys, no white space."""
+    """Compute the hexadecimal SHA-256 of a ``tokenizer.json`` in canonical form: sorted keys, no white space."""
     content = json.loads(path.read_text(encoding="utf-8"))
     canonical = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def weights_sha256(tensors: dict[str, Tensor]) -> str:
-    """Hexadecimal SHA-256 over (name, shape, bytes) of the tensors, sorted by name."""
+    """Compute the hexadecimal SHA-256 over (name, shape, bytes) of the tensors, sorted by name."""
     digest = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name}{tuple(tensor.shape)}".encode())

@@ -21,6 +21,10 @@ class OutOfMemory(CCFError):
     """There is less free memory than the work needs."""
 
 
+class BudgetTooSmall(CCFError):
+    """A budget of cache does not hold a memory, even at its coarsest ratio, and the text that is to follow it."""
+
+
 class NothingToCompress(CCFError):
     """The text holds no tokens."""
 

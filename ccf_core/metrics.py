@@ -6,6 +6,7 @@ values over the sum of the weights, so that means and shares are pooled, and boo
 
 from __future__ import annotations
 
+import math
 import re
 import string
 from collections import Counter
@@ -18,6 +19,8 @@ Pair = tuple[float, float]
 
 #: An answer of more words than this is compared by ROUGE-L instead of F1.
 LONG_ANSWER_WORDS = 30
+#: Longest n-grams of BLEU-4.
+BLEU_ORDER = 4
 
 _DIGITS = re.compile(r"[0-9]+")
 _WORD = re.compile(r"[^\W\d_](?:[\w'\u2019-]*\w)?")
@@ -59,8 +62,27 @@ def rouge_l(reference: Sequence[int], output: Sequence[int]) -> float:
 
 
 def exact_token(reference: Sequence[int], output: Sequence[int]) -> float:
-    """Share of the reference's positions at which the output has the same token."""
+    """Compute the share of the reference's positions at which the output has the same token."""
     return sum(x == y for x, y in zip(reference, output, strict=False)) / len(reference)
+
+
+def bleu_4(reference: Sequence[int], output: Sequence[int]) -> Pair:
+    """Score an output by BLEU-4 over token ids: (BLEU, 1), or (0, 0) for a reference of fewer than four tokens.
+
+    BLEU = BP · (p1 · p2 · p3 · p4)^(1/4). p_n is the share of the output's n-grams that the reference has, none counted
+    more often than it stands there; BP = min(1, e^(1 - r/c)) for r tokens of reference and c of output (Papineni et
+    al., ACL 2002). One reference, no smoothing: an output without a 4-gram of the reference scores 0.
+    """
+    if len(reference) < BLEU_ORDER:
+        return 0.0, 0.0
+    precisions = []
+    for n in range(1, BLEU_ORDER + 1):
+        wanted, found = (Counter(zip(*(ids[i:] for i in range(n)), strict=False)) for ids in (reference, output))
+        precisions.append((wanted & found).total() / max(1, found.total()))
+    if not min(precisions):
+        return 0.0, 1.0
+    brevity = min(1.0, math.exp(1 - len(reference) / len(output)))
+    return brevity * math.prod(precisions) ** (1 / BLEU_ORDER), 1.0
 
 
 def _recalled(wanted: Counter[str], found: Counter[str]) -> Pair:
@@ -68,12 +90,12 @@ def _recalled(wanted: Counter[str], found: Counter[str]) -> Pair:
 
 
 def digit_recall(reference: str, output: str) -> Pair:
-    """(found, all) maximal digit runs of the reference that the output has too, as multisets."""
+    """Count (found, all) maximal digit runs of the reference, those that the output has too, as multisets."""
     return _recalled(Counter(_DIGITS.findall(reference)), Counter(_DIGITS.findall(output)))
 
 
 def capital_recall(reference: str, output: str) -> Pair:
-    """(found, all) words of the reference with an initial capital that do not begin a sentence, as multisets.
+    """Count (found, all) words of the reference with a capital that do not begin a sentence, as multisets.
 
     A word begins a sentence at the start of a text or paragraph, after ``. ! ? : …`` and an opening quote.
     """
@@ -91,12 +113,12 @@ def normalise(text: str) -> str:
 
 
 def exact_match(answers: Sequence[str], output: str) -> float:
-    """1 if the output equals an answer after ``normalise``."""
+    """Score 1 if the output equals an answer after ``normalise``."""
     return float(normalise(output) in {normalise(answer) for answer in answers})
 
 
 def f1(answers: Sequence[str], output: str) -> float:
-    """SQuAD's F1 over words after ``normalise``, best over answers."""
+    """Compute SQuAD's F1 over words after ``normalise``, best over answers."""
     return max(_word_f1(normalise(answer).split(), normalise(output).split()) for answer in answers)
 
 
@@ -121,18 +143,18 @@ def _harmonic(common: int, reference: int, output: int) -> float:
 
 
 def is_long(answers: Sequence[str]) -> bool:
-    """Whether every accepted answer is over 30 words."""
+    """Tell whether every accepted answer is over 30 words."""
     return min(len(answer.split()) for answer in answers) > LONG_ANSWER_WORDS
 
 
 def holds(text: str, answer: str) -> bool:
-    """Whether the words of an answer stand in a text one after another, both after ``normalise``."""
+    """Tell whether the words of an answer stand in a text one after another, both after ``normalise``."""
     words = normalise(answer)
     return bool(words) and f" {words} " in f" {normalise(text)} "
 
 
 def abstains(output: str) -> bool:
-    """Whether an output says that the document holds no answer, or says nothing."""
+    """Tell whether an output says that the document holds no answer, or says nothing."""
     words = normalise(output)
     return not words or any(phrase in words for phrase in _ABSTENTIONS)
 
@@ -144,12 +166,20 @@ def pooled(pairs: Sequence[Pair]) -> float | None:
 
 
 def minus(own: Sequence[Pair], other: Sequence[Pair]) -> list[Pair]:
-    """Differences of one metric, row by row; weights are the rows' own, so that pooled it is that of the pooled."""
+    """Subtract a metric, row by row; weights are the rows' own, so that pooled it is the pooled ones' difference."""
     return [(a - b, weight) for (a, weight), (b, _) in zip(own, other, strict=True)]
 
 
+def macro(groups: Sequence[Sequence[Pair]]) -> list[Pair]:
+    """Join groups of rows so that each weighs as much as another, whatever its size: pooled they give a macro average.
+
+    Of shares it is the quotient of the macro averages. A group without a row counts for nothing.
+    """
+    return [(value / len(pairs), weight / len(pairs)) for pairs in groups for value, weight in pairs]
+
+
 def ci95(pairs: Sequence[Pair], seed: int = 0, resamples: int = 1000) -> list[float] | None:
-    """95% interval of ``pooled`` by a percentile bootstrap over rows; None where ``pooled`` is."""
+    """Estimate the 95% interval of ``pooled`` by a percentile bootstrap over rows; None where ``pooled`` is."""
     if pooled(pairs) is None:
         return None
     sums = _draws(len(pairs), seed, resamples) @ np.asarray(pairs, dtype=np.float64)
@@ -160,14 +190,14 @@ def ci95(pairs: Sequence[Pair], seed: int = 0, resamples: int = 1000) -> list[fl
 
 @lru_cache(maxsize=4)
 def _draws(rows: int, seed: int, resamples: int) -> np.ndarray:
-    """How often each row is drawn, (resamples, rows): every metric over the same rows is resampled alike."""
+    """Draw how often each row counts, (resamples, rows): every metric over the same rows is resampled alike."""
     rng = np.random.default_rng(seed)
     drawn = (np.bincount(rng.integers(0, rows, rows), minlength=rows) for _ in range(resamples))
     return np.stack([counts.astype(np.float64) for counts in drawn])
 
 
 def summarise(scores: dict[str, list[Pair]], seed: int = 0) -> dict[str, dict]:
-    """``{"metrics": {name: number}, "ci95": {name: [low, high]}}``; metrics without a row are left out."""
+    """Make ``{"metrics": {name: number}, "ci95": {name: [low, high]}}``; metrics without a row are left out."""
     told = {name: pairs for name, pairs in scores.items() if pooled(pairs) is not None}
     return {
         "metrics": {name: _rounded(pooled(pairs)) for name, pairs in told.items()},

@@ -1,4 +1,4 @@
-"""``python -m ccf_core.training.memory_table``: peak memory and speed of each strategy over the number of segments.
+"""``python -m experiments.memory_table``: peak memory and speed of each strategy over the number of segments.
 
 Documents are seeded random tokens in whole segments, which costs what text costs. Peak memory is what one pass takes
 above the resident model: merged weights, gradients and graphs. On CUDA the allocator says it; elsewhere it is what
@@ -7,7 +7,6 @@ autograd saves for the backward pass, each storage counted once.
 
 from __future__ import annotations
 
-import argparse
 import gc
 import json
 import math
@@ -24,15 +23,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ccf_core.adapter import Adapter
-from ccf_core.base import load_base
+from ccf_core.base.load import load_base
+from ccf_core.cli import CommandParser, positive, report
 from ccf_core.config import CCFConfig
-from ccf_core.evaluation.cli import positive, report
-from ccf_core.evaluation.subject import device_name
-from ccf_core.training.documents import Room, segment_batches
-from ccf_core.training.examples import Mix
+from ccf_core.device import device_name
+from ccf_core.model.adapter import Adapter
+from ccf_core.training.data.batch import Batch
+from ccf_core.training.data.examples import Mix
+from ccf_core.training.data.long_documents import SegmentCapacity, segment_batches
 from ccf_core.training.model import TrainingModel
-from ccf_core.training.packing import Batch
 from ccf_core.training.reservoir import Strategy, backward_documents
 
 MIB = 2**20
@@ -77,7 +76,7 @@ class _Saved:
 
 
 def measure(model: TrainingModel, batches: list[Batch], strategy: Strategy, reservoir: int) -> dict[str, Any]:
-    """{"outcome", "peak_bytes", "tokens_per_s"} of one pass after one to warm up.
+    """Measure {"outcome", "peak_bytes", "tokens_per_s"} of one pass after one to warm up.
 
     ``outcome`` is ``measured``, or ``out of memory`` and then there are no numbers; nothing of a row stays behind.
     """
@@ -130,7 +129,7 @@ def table(
     seed: int = 0,
     max_seconds: float = math.inf,
 ) -> Iterator[dict[str, Any]]:
-    """One row for each number of segments and strategy, cheap ones first, as soon as it is measured.
+    """Make one row for each number of segments and strategy, cheap ones first, as soon as it is measured.
 
     Rows that would not end within ``max_seconds``, by what the strategy took on fewer segments, come out with the
     outcome ``skipped``.
@@ -144,12 +143,12 @@ def table(
     pace = dict.fromkeys(strategies, 0.0)  # seconds a segment
     for count in sorted(segments):
         texts = [list(rng.integers(10, len(model.embedding), (count, config.segment_length))) for _ in range(documents)]
-        room = None
+        capacity = None
         if model.compiled:
             # Each number of segments is compiled for its own shape; together they would exceed what dynamo keeps.
             torch.compiler.reset()
-            room = Room.fixed(documents, count, config)
-        batches = [b.to(device) for b in segment_batches(texts, ratio, config, mix, room=room)]
+            capacity = SegmentCapacity.fixed(documents, count, config)
+        batches = [b.to(device) for b in segment_batches(texts, ratio, config, mix, capacity=capacity)]
         for strategy, size in strategies:
             row = {"strategy": strategy, "reservoir": size or None, "segments": count}
             started = time.perf_counter()
@@ -178,14 +177,14 @@ def _cell(row: dict[str, Any] | None) -> str:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Whole or not at all, so that a run that is killed keeps what it has."""
+    """Write whole or not at all, so that a run that is killed keeps what it has."""
     part = path.with_name(path.name + ".part")
     part.write_text(text + "\n", encoding="utf-8")
     part.replace(path)
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m ccf_core.training.memory_table", description=__doc__)
+    parser = CommandParser(prog="python -m experiments.memory_table", description=__doc__)
     parser.add_argument("--segments", nargs="+", type=positive, default=[2, 4, 8, 16, 32])
     parser.add_argument("--reservoir", nargs="+", type=positive, default=[1, 2, 4], help="encoder graphs kept alive")
     parser.add_argument("--documents", type=positive, default=4, help="documents side by side")

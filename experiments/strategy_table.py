@@ -1,4 +1,4 @@
-"""``python -m ccf_core.training.strategy_table``: what each strategy has learnt from equally many source tokens.
+"""``python -m experiments.strategy_table``: what each strategy has learnt from equally many source tokens.
 
 Every strategy is a ``python -m ccf_core train`` of its own, from the same adapter over the same documents in the same
 order, side by side on one device. Held-out texts are scored by ``ccf_core.training.validation``: segments
@@ -24,18 +24,21 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
-from ccf_core.adapter import Adapter
-from ccf_core.base import Base, load_base
+from ccf_core.base.load import Base, load_base
+from ccf_core.cli import CommandParser, positive, report
+from ccf_core.device import device_name
+from ccf_core.digests import sha256_of
 from ccf_core.errors import CCFError
-from ccf_core.evaluation.cli import positive, report
-from ccf_core.evaluation.data import sha256_of
-from ccf_core.evaluation.subject import device_name
-from ccf_core.training.data import Ragged, TrainingData, read_rows, tokenize_rows
-from ccf_core.training.documents import ShortTexts
-from ccf_core.training.examples import LONGEST, Mix
-from ccf_core.training.memory_table import write_whole
+from ccf_core.model.adapter import Adapter
+from ccf_core.rows import read_rows
+from ccf_core.training.data.batch_size import Capacity
+from ccf_core.training.data.dataset import Ragged, TrainingData, tokenize_rows
+from ccf_core.training.data.examples import LONGEST, Mix
+from ccf_core.training.data.long_documents import ShortTexts
+from ccf_core.training.data.sampling import Sampler
 from ccf_core.training.model import TrainingModel
 from ccf_core.training.validation import Validation
+from experiments.memory_table import write_whole
 
 
 class OtherRun(CCFError):
@@ -57,7 +60,7 @@ def task(segments: int, segment_length: int) -> Mix:
 
 
 def long_texts(path: Path, base: Base, tokens: int) -> TrainingData:
-    """Texts of ``tokens`` or more, of JSON lines or a file of ``--tokens``. Raises ShortTexts if there are none."""
+    """Read texts of ``tokens`` or more, from JSON lines or a ``--tokens`` file. Raises ShortTexts without any."""
     data = (
         TrainingData.load(path)
         if path.suffix == ".npz"
@@ -70,7 +73,7 @@ def long_texts(path: Path, base: Base, tokens: int) -> TrainingData:
 
 
 def options(values: dict[str, Any]) -> list[str]:
-    """{"tokens_per_batch": 512} -> ["--tokens-per-batch", "512"]; what is None is left out."""
+    """Turn {"tokens_per_batch": 512} into ["--tokens-per-batch", "512"]; what is None is left out."""
     found = []
     for name, value in values.items():
         many = value if isinstance(value, tuple) else (value,)
@@ -84,12 +87,14 @@ def score(
     """Validation of the adapter that all start from."""
     device = base.model.device
     model = TrainingModel(base.model, adapter, compiled=False).to(device)
+    capacity = Capacity.measured(Sampler(held_out, adapter.config, mix), tokens)
+    validation = Validation(held_out, adapter.config, mix, capacity, batches)
     with torch.no_grad():
-        return Validation(held_out, adapter.config, mix, tokens, batches)(model, Accelerator(cpu=device.type == "cpu"))
+        return validation(model, Accelerator(cpu=device.type == "cpu"))
 
 
 def rows_of(folder: Path, names: Sequence[str]) -> list[dict[str, Any]]:
-    """Each run's source tokens and scores at the last step that all have validated; none before there is one."""
+    """List each run's source tokens and scores at the last step that all have validated; none before there is one."""
     if not names:
         return []
     scored, seen = ({name: _by_step(folder / name / f"{log}.jsonl") for name in names} for log in ("validation", "log"))
@@ -122,7 +127,7 @@ def markdown(rows: list[dict[str, Any]]) -> str:
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m ccf_core.training.strategy_table", description=__doc__)
+    parser = CommandParser(prog="python -m experiments.strategy_table", description=__doc__)
     parser.add_argument("--text", type=Path, required=True, help='JSON lines with "text", or a file of train --tokens')
     parser.add_argument("--held-out", type=Path, required=True, help="likewise, to validate on")
     parser.add_argument("--start", type=Path, required=True, help="adapter folder that every strategy starts from")
@@ -159,7 +164,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "segments": args.segments, "tokens_per_batch": args.documents * whole, "steps": every * args.checks,
         "log_every": every, "validate_every": every, "save_every": every, "learning_rate": args.learning_rate,
         "warmup": args.warmup, "seed": args.seed, "validation_batches": args.validation_batches,
-    } | {f"mix_{name}": value for name, value in vars(mix).items()}  # fmt: skip
+    } | {f"mix_{name}": value for name, value in vars(mix).items() if name != "reader"}  # fmt: skip
     told = {
         "start": start.fingerprint,
         "device": device_name(device),

@@ -1,4 +1,4 @@
-"""``python -m ccf_core.training.speed``: source tokens a second of the training step, beside what the card can do.
+"""``python -m experiments.training_speed``: source tokens a second of the training step, beside what the card can do.
 
 The task is fixed so that versions compare: texts of four whole segments, each reconstructed, the last three also
 continued, at one ratio, no teacher. Tokens are random, which costs what text costs.
@@ -6,7 +6,6 @@ continued, at one ratio, no teacher. Tokens are random, which costs what text co
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from collections.abc import Callable
@@ -14,16 +13,19 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from ccf_core.adapter import Adapter
-from ccf_core.base import load_base
+from ccf_core.base.load import load_base
+from ccf_core.cli import CommandParser
 from ccf_core.config import CCFConfig
-from ccf_core.evaluation.subject import device_name
-from ccf_core.training.capacity import Capacity, size_of
-from ccf_core.training.cloze import Vocabulary
-from ccf_core.training.data import Ragged, TrainingData
-from ccf_core.training.examples import LONGEST, Mix, Sampler
+from ccf_core.device import device_name
+from ccf_core.model.adapter import Adapter
+from ccf_core.training.data.batch import Batch
+from ccf_core.training.data.batch_size import Capacity, size_of
+from ccf_core.training.data.cloze import Vocabulary
+from ccf_core.training.data.dataset import Ragged, TrainingData
+from ccf_core.training.data.examples import LONGEST, Mix
+from ccf_core.training.data.packing import pack
+from ccf_core.training.data.sampling import Sampler
 from ccf_core.training.model import TrainingModel
-from ccf_core.training.packing import Batch, pack
 
 
 def task(config: CCFConfig, vocabulary: Vocabulary, tokens: int, ratio: int) -> Batch:
@@ -43,17 +45,17 @@ def task(config: CCFConfig, vocabulary: Vocabulary, tokens: int, ratio: int) -> 
 
 
 def flops_of(model: TrainingModel, batch: Batch) -> float:
-    """Products of one step: 6 a weight and token in the layers, 4 a weight and target in the frozen head.
+    """Count the products of one step: 6 a weight and token in the layers, 4 a weight and target in the frozen head.
 
     Attention, merging and what is elementwise are left out, so the share of the matrix rate is a lower bound.
     """
     layers = sum(stack.numel() for stack in model.stacked.values())
-    tokens = len(batch.encoder_ids) + len(batch.decoder_ids)
+    tokens = len(batch.encoder_ids) + len(batch.read.ids)
     return 6.0 * layers * tokens + 4.0 * model.head.numel() * len(batch.targets)
 
 
 def matrix_rate(device: torch.device, size: int) -> float:
-    """FLOP/s of a bf16 product of square matrices, measured."""
+    """Measure the FLOP/s of a bf16 product of square matrices."""
     a = torch.randn(size, size, device=device, dtype=torch.bfloat16)
 
     def multiply() -> None:
@@ -75,7 +77,7 @@ def _seconds(work: Callable[[], object], device: torch.device) -> float:
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m ccf_core.training.speed", description=__doc__)
+    parser = CommandParser(prog="python -m experiments.training_speed", description=__doc__)
     parser.add_argument("--base", help="folder or hub id of the base model")
     parser.add_argument("--device", help="cpu, cuda")
     parser.add_argument("--tokens-per-batch", type=int, default=32768)

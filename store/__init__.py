@@ -6,12 +6,10 @@ from .database import Store, StoreStats, StoreUsage
 from .documents import Document, Documents, Hit
 from .errors import (
     ChatNotFound,
-    CollectionNotFound,
     DocumentDamaged,
     DocumentNotFound,
     InvalidText,
     JobNotFound,
-    RunNotFound,
     StoreBusy,
     StoreDamaged,
     StoreError,
@@ -26,7 +24,6 @@ __all__ = [
     "ChatNotFound",
     "Chats",
     "Collection",
-    "CollectionNotFound",
     "Collections",
     "Document",
     "DocumentDamaged",
@@ -41,7 +38,6 @@ __all__ = [
     "MemoryParts",
     "Message",
     "Run",
-    "RunNotFound",
     "Runs",
     "Store",
     "StoreBusy",

@@ -44,7 +44,7 @@ class Chats:
         self._connections = connections
 
     def create(self, title: str, documents: Sequence[str] = ()) -> Chat:
-        """A new chat over these documents (SHA-256). Raises DocumentNotFound."""
+        """Create a chat over these documents (SHA-256). Raises DocumentNotFound."""
         with self._connections.transaction() as db:
             moment = now()
             chat = {"title": storable(title), "created_at": moment, "updated_at": moment}
@@ -57,12 +57,12 @@ class Chats:
             return self._chats(db, chat_id)[0]
 
     def list(self) -> builtins.list[Chat]:
-        """All chats, the one last written to first."""
+        """List all chats, the one last written to first."""
         with self._connections.reading() as db:
             return self._chats(db)
 
     def get(self, chat: int) -> Chat:
-        """Raises ChatNotFound."""
+        """Find a chat. Raises ChatNotFound."""
         with self._connections.reading() as db:
             self._require(db, chat)
             return self._chats(db, chat)[0]
@@ -102,14 +102,14 @@ class Chats:
                 )
 
     def messages(self, chat: int) -> builtins.list[Message]:
-        """The chat's messages, oldest first. Raises ChatNotFound."""
+        """List the chat's messages, oldest first. Raises ChatNotFound."""
         with self._connections.reading() as db:
             self._require(db, chat)
             rows = db.table("chat_messages").rows_where("chat_id = ?", [chat], order_by="id")
             return [_message(row) for row in rows]
 
     def rename(self, chat: int, title: str) -> Chat:
-        """Raises ChatNotFound."""
+        """Rename a chat. Raises ChatNotFound."""
         with self._connections.transaction() as db:
             self._require(db, chat)
             db.table("chats").update(chat, {"title": storable(title)})
@@ -153,7 +153,7 @@ def _message(row: dict[str, Any]) -> Message:
 
 
 def _without(value: Any, sha256: str, *, unnamed: bool, evidence: bool = False) -> Any:
-    """`value` without the objects that quote the document.
+    """Copy `value` without the objects that quote the document.
 
     `unnamed`: in a chat about the document, entries of an "evidence" list that name no document count as its.
     """

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from sqlite_utils import Database
 
 from .connections import Connections
-from .errors import CollectionNotFound
 from .rows import document_id, storable
 
 
@@ -47,23 +46,6 @@ class Collections:
                     [owner, name],
                 )
             self.prune(db)
-
-    def rename(self, name: str, new: str) -> None:
-        """Another name; under the name of another collection the two become one. Raises CollectionNotFound."""
-        with self._connections.transaction() as db:
-            rows = db.execute("SELECT id FROM collections WHERE name = ?", [name]).fetchall()
-            if not rows:
-                raise CollectionNotFound(name)
-            if storable(new) == name:
-                return
-            db.execute("INSERT INTO collections (name) VALUES (?) ON CONFLICT (name) DO NOTHING", [storable(new)])
-            db.execute(
-                "INSERT OR IGNORE INTO collection_documents (collection_id, document_id)"
-                " SELECT (SELECT id FROM collections WHERE name = ?), document_id"
-                " FROM collection_documents WHERE collection_id = ?",
-                [storable(new), rows[0][0]],
-            )
-            db.table("collections").delete(rows[0][0])
 
     @staticmethod
     def prune(db: Database) -> None:

@@ -99,7 +99,7 @@ class Connections:
 
     @contextmanager
     def reading(self) -> Iterator[Database]:
-        """A connection; inside `transaction()` its own, which sees what was written so far.
+        """Lend a connection; inside `transaction()` its own, which sees what was written so far.
 
         Raises:
             StoreUnavailable: SQLite cannot use the file (StoreBusy: not now).
@@ -118,7 +118,7 @@ class Connections:
 
     @contextmanager
     def writing(self) -> Iterator[Database]:
-        """A connection, while no other thread of this process writes. Raises StoreBusy."""
+        """Lend a connection while no other thread of this process writes. Raises StoreBusy."""
         if not self._write_lock.acquire(timeout=self._busy_timeout_s):
             raise StoreBusy(_BUSY.format(path=self.path))
         try:
@@ -129,7 +129,7 @@ class Connections:
 
     @contextmanager
     def transaction(self) -> Iterator[Database]:
-        """All of the block's writes, or none of them if it raises. A block within a block is a savepoint.
+        """Keep all of the block's writes, or none if the block raises. A block within a block is a savepoint.
 
         Raises:
             StoreUnavailable: SQLite cannot write the file (StoreBusy: another writer did not finish in time).

@@ -65,7 +65,7 @@ class Store:
         self.runs = Runs(self._connections)
 
     def transaction(self) -> AbstractContextManager[Database]:
-        """`with store.transaction():` keeps all writes of the block, or none of them if it raises.
+        """Keep all writes of the block, or none if the block raises: `with store.transaction():`.
 
         Raises:
             StoreBusy: another writer did not finish within the busy timeout.
@@ -73,7 +73,7 @@ class Store:
         return self._connections.transaction()
 
     def stats(self) -> StoreStats:
-        """Sizes in bytes, and counts."""
+        """Count what is stored, and its bytes."""
         with self._connections.reading() as db:
             documents = db.table("documents").count
         files = (self.path.with_name(self.path.name + suffix) for suffix in ("", "-wal", "-shm"))
@@ -85,7 +85,7 @@ class Store:
         )
 
     def usage(self) -> StoreUsage:
-        """What somebody put in, and what waits to be; see StoreUsage."""
+        """Count what somebody put in, and what waits to be; see StoreUsage."""
         with self._connections.reading() as db:
             documents, texts = db.execute("SELECT count(*), coalesce(sum(text_bytes), 0) FROM documents").fetchone()
         waiting, files = self.jobs.waiting()

@@ -111,24 +111,24 @@ class Documents:
             return self.get(sha256)
 
     def get(self, sha256: str) -> Document:
-        """Raises DocumentNotFound."""
+        """Find a document. Raises DocumentNotFound."""
         document = self.find(sha256)
         if document is None:
             raise DocumentNotFound(sha256)
         return document
 
     def find(self, sha256: str) -> Document | None:
-        """The document, or None."""
+        """Find the document; None if there is none."""
         with self._connections.reading() as db:
             return next(iter(self._select(db, "WHERE sha256 = ?", [sha256])), None)
 
     def list(self) -> builtins.list[Document]:
-        """All documents, the newest first."""
+        """List all documents, the newest first."""
         with self._connections.reading() as db:
             return self._select(db, "ORDER BY id DESC", [])
 
     def text(self, sha256: str) -> str:
-        """The whole text. Raises DocumentNotFound; DocumentDamaged if it is not the text that was stored."""
+        """Read the whole text. Raises DocumentNotFound; DocumentDamaged if it is not what was stored."""
         with self._connections.reading() as db:
             encoded = self._bytes(db, sha256)
             if hashlib.sha256(encoded).hexdigest() != sha256:
@@ -136,7 +136,7 @@ class Documents:
         return encoded.decode()
 
     def rename(self, sha256: str, title: str) -> Document:
-        """Raises DocumentNotFound."""
+        """Rename a document. Raises DocumentNotFound."""
         return self._update(sha256, {"title": storable(title)})
 
     def set_tokens(self, sha256: str, tokens: int, segments: int) -> Document:
@@ -153,7 +153,7 @@ class Documents:
             Collections.prune(db)
 
     def search(self, query: str, limit: int = 20) -> builtins.list[Hit]:
-        """Documents that hold all words of the query, in title or text, the best first.
+        """Find the documents that hold all words of the query, in title or text, the best first.
 
         Words are matched whatever their case, accents and English endings; "quoted words" as a phrase. No
         query is an error: one without a word finds nothing.

@@ -29,25 +29,11 @@ class ChatNotFound(StoreError):
         super().__init__(f"There is no chat {chat}; choose another one or start a new one.")
 
 
-class RunNotFound(StoreError):
-    """No run has this number, or it was deleted."""
-
-    def __init__(self, run: int) -> None:
-        super().__init__(f"There is no run {run}; choose one from the list of runs.")
-
-
 class JobNotFound(StoreError):
     """No job has this number, or it was dismissed."""
 
     def __init__(self, job: int) -> None:
         super().__init__(f"There is no job {job} any more; add the file again.")
-
-
-class CollectionNotFound(StoreError):
-    """No collection has this name, or its last document left it."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"There is no collection “{name}”; choose another one.")
 
 
 class InvalidText(StoreError):

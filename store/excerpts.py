@@ -9,7 +9,7 @@ _GAP = re.compile(r"\s+")
 
 
 def excerpt(marked: str, width: int = 240, lead: int = 60) -> tuple[str, int, tuple[tuple[int, int], ...]]:
-    """The part of a text with the most different matching words within `width` characters.
+    """Cut out the part of a text with the most different matching words within `width` characters.
 
     `marked` is the text with every match between OPEN and CLOSE. Returns the plain snippet, its character
     offset in the plain text, and the (start, end) of its matches within it. Up to `lead` characters,
@@ -36,7 +36,7 @@ def excerpt(marked: str, width: int = 240, lead: int = 60) -> tuple[str, int, tu
 
 
 def _densest(text: str, matches: list[tuple[int, int]], width: int) -> int:
-    """The first start of a window of `width` characters with the most different matching words."""
+    """Find the first start of a window of `width` characters with the most different matching words."""
     best, best_start = 0, matches[0][0]
     counts: dict[str, int] = {}
     first = 0

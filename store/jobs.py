@@ -73,12 +73,12 @@ class Jobs:
             return [_job(row) for row in db.query(f"SELECT {_COLUMNS} FROM jobs ORDER BY id")]
 
     def get(self, job: int) -> Job:
-        """Raises JobNotFound."""
+        """Find a job. Raises JobNotFound."""
         with self._connections.reading() as db:
             return self._get(db, job)
 
     def take(self) -> Job | None:
-        """The queued job that waits longest, running from now on; None if none waits."""
+        """Take the queued job that waits longest, which runs from now on; None if none waits."""
         with self._connections.transaction() as db:
             found = db.execute("SELECT min(id) FROM jobs WHERE state = 'queued'").fetchone()[0]
             if found is None:
@@ -87,21 +87,21 @@ class Jobs:
             return self._get(db, found)
 
     def data(self, job: int) -> bytes | None:
-        """The bytes of its file, None once its text is stored. Raises JobNotFound."""
+        """Read the bytes of the job's file, None once the text is stored. Raises JobNotFound."""
         with self._connections.reading() as db:
             self._get(db, job)
             return db.execute("SELECT data FROM jobs WHERE id = ?", [job]).fetchone()[0]
 
     def read(self, job: int, document: str | None) -> None:
-        """Its text is stored as this document, or is not to be kept: forget the bytes of the file."""
+        """Forget the bytes of the file: the text is stored as this document, or is not to be kept."""
         self._update(job, {"document": document, "data": None})
 
     def finish(self, job: int, outcome: dict[str, Any]) -> None:
-        """It is stored. `outcome` must be JSON."""
+        """Mark a job as stored. `outcome` must be JSON."""
         self._update(job, {"state": "stored", "outcome": json.dumps(outcome), "data": None})
 
     def fail(self, job: int, reason: str) -> None:
-        """It failed; what it holds is kept for another try."""
+        """Mark a job as failed; what it holds is kept for another try."""
         self._update(job, {"state": "failed", "reason": storable(reason)})
 
     def retry(self, job: int) -> Job:
@@ -128,7 +128,7 @@ class Jobs:
             db.table("jobs").delete_where("state = 'stored'")
 
     def waiting(self) -> tuple[int, int]:
-        """Of how many files the text is not stored yet, whatever their state, and their bytes."""
+        """Count the files of which the text is not stored yet, whatever their state, and their bytes."""
         with self._connections.reading() as db:
             count, nbytes = db.execute(
                 "SELECT count(*), coalesce(sum(length(data)), 0) FROM jobs WHERE data IS NOT NULL"

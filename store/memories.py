@@ -1,6 +1,6 @@
 """Memories: what a model made of a document, one blob and one digest per segment and level.
 
-A memory is bytes here: this room cannot tell a key from a value. It promises that what comes out is what went
+A memory is bytes here: this package cannot tell a key from a value. It promises that what comes out is what went
 in (SHA-256, checked at every read), and that the bytes stay under a cap by forgetting whole memories that
 were not used for longest.
 """
@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from .blobs import BlobStore
+from .blobs import SQLiteBlobs
 from .connections import Connections
 from .errors import StoreUnavailable
 from .rows import document_id, now
@@ -52,14 +52,10 @@ class Memories:
     document that is over the cap by itself is kept.
     """
 
-    def __init__(self, connections: Connections, blobs: BlobStore, *, cap_bytes: int | None = None) -> None:
+    def __init__(self, connections: Connections, blobs: SQLiteBlobs, *, cap_bytes: int | None = None) -> None:
         self.cap_bytes = cap_bytes
         self._connections = connections
         self._blobs = blobs
-
-    def put(self, document: str, model_key: str, segment: int, level: int, blob: bytes) -> None:
-        """Store one part; a part stored before is replaced. Raises DocumentNotFound."""
-        self.put_many(document, model_key, [(segment, level, blob)])
 
     def put_many(self, document: str, model_key: str, parts: Iterable[tuple[int, int, bytes]]) -> None:
         """Store (segment, level, blob) parts, all of them or none. Raises DocumentNotFound."""
@@ -83,7 +79,7 @@ class Memories:
             self._evict(db, owner)
 
     def get(self, document: str, model_key: str, segments: Sequence[int] | None, levels: Sequence[int]) -> MemoryParts:
-        """The stored parts of these segments (None: all) and levels; what is not there is left out.
+        """Read the stored parts of these segments (None: all) and levels; what is not there is left out.
 
         Every blob is checked against its digest. A damaged one is never returned: it is deleted, logged as a
         warning and named in `.corrupted`. Raises DocumentNotFound.
@@ -109,7 +105,7 @@ class Memories:
         return found
 
     def missing(self, document: str, model_key: str, segments: int, levels: Sequence[int]) -> list[int]:
-        """Those of the segments 0 … segments - 1 that lack a level. Raises DocumentNotFound."""
+        """List those of the segments 0 … segments - 1 that lack a level. Raises DocumentNotFound."""
         with self._connections.reading() as db:
             owner = document_id(db, document)
             rows = db.execute(
@@ -124,7 +120,7 @@ class Memories:
     def nbytes(
         self, document: str | None = None, model_key: str | None = None, levels: Sequence[int] | None = None
     ) -> int:
-        """Bytes of blobs, of everything or of what the arguments narrow it to; 0 for what is not there."""
+        """Count the bytes of blobs, of all or of those that the arguments name; 0 for what is not there."""
         source, size = "memories", "memories.nbytes"
         conditions: list[str] = []
         values: list[Any] = []

@@ -31,7 +31,7 @@ def upgrade(db: Database) -> None:
 
 
 def _owned(table: str, column: str, owner: str, key: str = "id") -> ForeignKey:
-    """The row goes when its owner goes."""
+    """Delete the row when its owner is deleted."""
     return ForeignKey(table, column, owner, key, on_delete="CASCADE")
 
 

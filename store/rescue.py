@@ -72,7 +72,7 @@ def rescue(path: str | Path) -> Rescued:
 
 
 def _rows(old: sqlite3.Connection, table: str) -> Iterator[dict[str, object] | None]:
-    """Rows in the order of their numbers, and None for every number at which there is damage."""
+    """Yield rows in the order of their numbers, and None for every number at which there is damage."""
     columns = [row[1] for row in old.execute(f"PRAGMA table_info({table})")]
     last = misses = 0
     while columns and misses < PATIENCE:
@@ -106,7 +106,7 @@ def _row(old: sqlite3.Connection, table: str, columns: list[str], number: int) -
 
 
 def _insert(db: Database, table: str, row: dict[str, object] | None) -> bool:
-    """Whether the row fits: one whose owner is lost, or whose values are of a wrong type, does not."""
+    """Insert the row if it fits, and tell: one whose owner is lost, or with values of a wrong type, does not."""
     if row is None:
         return False
     if table == "memories":

@@ -11,7 +11,7 @@ from .errors import DocumentNotFound
 
 
 def document_id(db: Database, sha256: str) -> int:
-    """The row number behind a content address.
+    """Find the row number behind a content address.
 
     Raises:
         DocumentNotFound: no such document.
@@ -23,12 +23,12 @@ def document_id(db: Database, sha256: str) -> int:
 
 
 def now() -> str:
-    """The present moment, UTC, ISO 8601 with microseconds."""
+    """Tell the present moment, UTC, ISO 8601 with microseconds."""
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 def parsed(stored: str) -> Any:
-    """The value of a stored JSON text; one that cannot be read is reported as SQLite reports a damaged page."""
+    """Parse a stored JSON text; one that cannot be read is reported as SQLite reports a damaged page."""
     try:
         return json.loads(stored)
     except (TypeError, ValueError) as error:
@@ -38,5 +38,5 @@ def parsed(stored: str) -> Any:
 
 
 def storable(text: str) -> str:
-    """`text` with a '?' for every lone surrogate, which UTF-8 cannot carry (odd file names, JSON escapes)."""
+    """Put a '?' for every lone surrogate, which UTF-8 cannot carry (odd file names, JSON escapes)."""
     return text.encode("utf-8", "replace").decode("utf-8")

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from .connections import Connections
-from .errors import RunNotFound
 from .rows import now, parsed
 
 
@@ -41,19 +40,6 @@ class Runs:
         with self._connections.reading() as db:
             rows = db.table("runs").rows_where("? IS NULL OR kind = ?", [kind, kind], order_by="id DESC")
             return [_run(row) for row in rows]
-
-    def get(self, run: int) -> Run:
-        """Raises RunNotFound."""
-        with self._connections.reading() as db:
-            for row in db.table("runs").rows_where("id = ?", [run]):
-                return _run(row)
-        raise RunNotFound(run)
-
-    def delete(self, run: int) -> None:
-        """Raises RunNotFound."""
-        with self._connections.transaction() as db:
-            self.get(run)
-            db.table("runs").delete(run)
 
 
 def _run(row: dict[str, Any]) -> Run:

@@ -1,9 +1,13 @@
-"""What every room's tests share: tiny random models, the real base model, and who may be skipped.
+"""What every room's tests share: the tiers, who may be skipped, and in ``tests.tiny_models`` the models.
 
 Tests marked ``model`` and ``browser`` are skipped, and listed as such, where the model cannot be fetched or
 there is no Chromium. ``CCF_REQUIRE_MODEL=1`` and ``CCF_REQUIRE_BROWSER=1`` turn those skips into failures.
 
-Tests of properties try the same few inputs in every run; ``--hypothesis-profile=long`` tries thousands of new ones.
+Tests marked ``slow``, most of them by the files below, start processes, wait by design or run whole evaluations; the
+fast tier leaves them out.
+
+Tests of properties try the same few inputs in every run, with ``--hypothesis-profile=dev`` very few;
+``--hypothesis-profile=long`` tries thousands of new ones.
 """
 
 from __future__ import annotations
@@ -11,30 +15,24 @@ from __future__ import annotations
 import functools
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-import torch
 from hypothesis import HealthCheck, settings
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
-from ccf_core.base import Base, BaseModelError, load_base, resolve_base
+pytest_plugins = ["tests.tiny_models"]
 
-SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<repeat>"]
-TEMPLATE = (
-    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
+# Before torch is imported: as many threads as there are cores, over all workers, and none that spins while it waits.
+WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // WORKERS)))
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # Time is no property: these machines are shared. A fixture holds for all inputs of a test, which is meant.
-for profile, examples in (("default", 25), ("long", 4_000)):
+for profile, examples in (("dev", 5), ("default", 25), ("long", 4_000)):
     settings.register_profile(
         profile,
         max_examples=examples,
-        derandomize=profile == "default",
+        derandomize=profile != "long",
         database=None,
         deadline=None,
         print_blob=True,
@@ -42,12 +40,58 @@ for profile, examples in (("default", 25), ("long", 4_000)):
     )
 settings.load_profile("default")
 
-CORPUS = "The harbour master counted seven ships in the morning and the evening fog hid them all again. " * 3
+#: Files and folders whose tests start processes or servers, wait by design, or run whole evaluations.
+SLOW = (
+    "app/analysis/test_evaluation_runs.py",
+    "app/answers/test_streaming.py",
+    "app/demo/test_demo.py",
+    "app/demo/test_visitors.py",
+    "app/documents/test_bulk_ingest.py",
+    "app/documents/test_examples.py",
+    "app/documents/test_killed.py",
+    "app/parsers/test_hostile.py",
+    "app/parsers/test_sandbox.py",
+    "app/runtime/test_zero_gpu.py",
+    "app/runtime/zero_gpu",
+    "app/test_load.py",
+    "app/test_soak.py",
+    "app/test_start.py",
+    "app/ui/test_api_arguments.py",
+    "app/ui/test_page.py",
+    "app/ui/test_polling.py",
+    "ccf_core/base/test_base.py",
+    "ccf_core/evaluation/readers",
+    "ccf_core/evaluation/tasks",
+    "ccf_core/evaluation/test_scoring.py",
+    "ccf_core/training/test_strategies.py",
+    "ccf_core/training/test_training.py",
+    "experiments",
+    "store/test_damaged_pages.py",
+    "store/test_processes.py",
+    "test_focus_shipped.py",
+    "test_shipped_adapter.py",
+    "test_space.py",
+    "test_supply_chain.py",
+)
+HERE = Path(__file__).parent
+assert all((HERE / path).exists() for path in SLOW)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        path = item.path.relative_to(HERE)
+        if path.is_relative_to("browser"):
+            item.add_marker("browser")
+            item.add_marker(pytest.mark.timeout(3600))
+        if any(path.is_relative_to(slow) for slow in SLOW):
+            item.add_marker("slow")
 
 
 @functools.cache
 def model_trouble() -> str:
     """Why the real base model cannot be had; empty if it can."""
+    from ccf_core.base.load import BaseModelError, resolve_base
+
     try:
         resolve_base()
     except BaseModelError as error:
@@ -85,82 +129,3 @@ def _skip_or_fail(required: str, reason: str) -> None:
 def chromium() -> str:
     """Path of the Chromium to drive; only for tests marked ``browser``."""
     return chromium_path()
-
-
-@pytest.fixture(scope="session")
-def real_base() -> Base:
-    """The default base model in float32, shared by tests marked ``model``, which leave it as it is."""
-    return load_base(device="cpu", dtype="float32")
-
-
-@pytest.fixture(scope="session")
-def tokenizer() -> PreTrainedTokenizerFast:
-    """Byte-level BPE of 320 tokens: every text round-trips; few characters outside ASCII are one token."""
-    backend = Tokenizer(models.BPE())
-    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    backend.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=320,
-        special_tokens=SPECIAL,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    backend.train_from_iterator([CORPUS], trainer)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=backend,
-        bos_token="<|im_start|>",
-        eos_token="<|im_end|>",
-        pad_token="<|endoftext|>",
-        additional_special_tokens=["<repeat>"],
-        chat_template=TEMPLATE,
-    )
-
-
-@pytest.fixture(scope="session")
-def tiny_model() -> Callable[..., PreTrainedModel]:
-    """``tiny_model(family, seed, **config)``: float32, two layers, every parameter random, norms too.
-
-    Families are transformers' model types: llama, mistral, qwen2 (query, key and value biases), qwen3 (query
-    and key norms; its head_dim is not hidden / heads).
-    """
-    numbers = {
-        "vocab_size": 320,
-        "hidden_size": 32,
-        "intermediate_size": 48,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        "max_position_embeddings": 1024,
-        "tie_word_embeddings": True,
-        "bos_token_id": 1,
-        "eos_token_id": 2,
-    }
-
-    def make(family: str = "llama", seed: int = 0, **overrides: Any) -> PreTrainedModel:
-        head_dim = {"head_dim": 16 if family == "qwen3" else 8}
-        with torch.random.fork_rng(devices=()):
-            torch.manual_seed(seed)
-            config = AutoConfig.for_model(family, **numbers | head_dim | overrides)
-            model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
-            for name, parameter in model.named_parameters():
-                torch.nn.init.normal_(parameter, 1.0 if "norm" in name else 0.0, 0.15)
-        return model.requires_grad_(False).eval()
-
-    return make
-
-
-@pytest.fixture(scope="session")
-def tiny_folder(
-    tmp_path_factory: pytest.TempPathFactory,
-    tiny_model: Callable[..., PreTrainedModel],
-    tokenizer: PreTrainedTokenizerFast,
-) -> Callable[..., Path]:
-    """``tiny_folder(family, seed, **config)``: a fresh folder for ``load_base`` with a tiny random model."""
-
-    def make(family: str = "llama", seed: int = 0, **overrides: Any) -> Path:
-        folder = tmp_path_factory.mktemp(f"tiny-{family}")
-        tiny_model(family, seed, **overrides).save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
-        return folder
-
-    return make

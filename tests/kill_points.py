@@ -34,9 +34,9 @@ import torch
 
 from app.settings import Settings
 from app.workbench import Workbench
-from ccf_core.encoder import Encoder
+from ccf_core.model.encoder import Encoder
+from tests.tiny_models import WORDS
 
-WORDS = ("the", "fog", "hid", "seven", "ships", "while", "a", "harbour", "master", "counted", "in", "rain")
 QUESTION = "How many ships are there?"
 #: Below it nothing but SQLite's shared index is written: 32 KB before the first page.
 FIRST_BYTE = 40_000
@@ -112,15 +112,15 @@ def forked(work: Callable[[Tell], None]) -> tuple[int, Told]:
 
 
 def shas(workbench: Workbench) -> dict[str, str]:
-    return {view.title: view.sha256 for view in workbench.documents()}
+    return {view.title: view.sha256 for view in workbench.library.documents()}
 
 
 def before(settings: Settings, tell: Tell) -> None:
     """One document, whole, with a conversation about it."""
     with Workbench(settings) as workbench:
-        old = workbench.ingest_text(TEXTS["old"], "old").document.sha256
+        old = workbench.intake.ingest_text(TEXTS["old"], "old").document.sha256
         chat = workbench.conversations.new("Ships", [old])
-        list(workbench.ask(QUESTION, [old], chat=chat.id, max_new_tokens=8))
+        list(workbench.asking.ask(QUESTION, [old], chat=chat.id, max_new_tokens=8))
         tell("chat", chat.id)
 
 
@@ -131,13 +131,13 @@ def use(settings: Settings, chat: int, point: Point | None, tell: Tell) -> None:
         point.arm()
     with Workbench(settings) as workbench:
         for name in NEW:
-            workbench.jobs.add_text(TEXTS[name], name)
+            workbench.queue.add_text(TEXTS[name], name)
             tell("queued", name)
-        while workbench.jobs.work():
-            tell("stored", sum(job.state == "stored" for job in workbench.jobs.list()))
+        while workbench.queue.work():
+            tell("stored", sum(job.state == "stored" for job in workbench.queue.list()))
         tell("ingest", len(begun))
         found = shas(workbench)
-        list(workbench.ask(QUESTION, [found[name] for name in TEXTS], chat=chat, max_new_tokens=8))
+        list(workbench.asking.ask(QUESTION, [found[name] for name in TEXTS], chat=chat, max_new_tokens=8))
         tell("answered")
         tell("statements", len(begun))
         tell("bytes", workbench.store.path.with_name(workbench.store.path.name + "-wal").stat().st_size)
@@ -160,7 +160,7 @@ def go_on(settings: Settings, chat: int, told: Told, tell: Tell) -> None:
                 db.execute("PRAGMA integrity_check").fetchall(),
                 db.execute("PRAGMA foreign_key_check").fetchall(),
             )
-        jobs = workbench.jobs.list()
+        jobs = workbench.queue.list()
         names = {job.name for job in jobs} | shas(workbench).keys()
         lost = [word for kind, *rest in told if kind == "queued" for word in rest if word not in names]
         stored = max((rest[0] for kind, *rest in told if kind == "stored"), default=0)
@@ -169,31 +169,31 @@ def go_on(settings: Settings, chat: int, told: Told, tell: Tell) -> None:
         if len(workbench.conversations.messages(chat)) < (4 if ["answered"] in told else 2):
             lost.append("an answer")
         tell("lost", lost)
-        workbench.load_model()
+        workbench.model.load()
         for name in NEW:
             if name not in names:
-                workbench.jobs.add_text(TEXTS[name], name)
-        kept = sum(view.compressed_segments for view in workbench.documents())
-        workbench.jobs.start()
-        while any(job.state in ("queued", "running") for job in workbench.jobs.list()):
+                workbench.queue.add_text(TEXTS[name], name)
+        kept = sum(view.compressed_segments for view in workbench.library.documents())
+        workbench.queue.start()
+        while any(job.state in ("queued", "running") for job in workbench.queue.list()):
             time.sleep(0.01)
-        views = {view.title: view for view in workbench.documents()}
+        views = {view.title: view for view in workbench.library.documents()}
         tell("again", kept + len(encoded) - sum(view.segments or 0 for view in views.values()))
         tell(
             "documents",
             {name: (v.sha256, v.state, v.segments, *digests(workbench, v.sha256)) for name, v in views.items()},
         )
         if len(workbench.conversations.messages(chat)) == 2:
-            list(workbench.ask(QUESTION, [views[name].sha256 for name in TEXTS], chat=chat, max_new_tokens=8))
-        tell("jobs", [(job.name, job.state, job.reason) for job in workbench.jobs.list()])
+            list(workbench.asking.ask(QUESTION, [views[name].sha256 for name in TEXTS], chat=chat, max_new_tokens=8))
+        tell("jobs", [(job.name, job.state, job.reason) for job in workbench.queue.list()])
         tell("chat", [(message.role, message.content) for message in workbench.conversations.messages(chat)])
-        tell("asked", [*workbench.ask(QUESTION, [views["old"].sha256], 4, max_new_tokens=8)][-1].text)
+        tell("asked", [*workbench.asking.ask(QUESTION, [views["old"].sha256], 4, max_new_tokens=8)][-1].text)
 
 
 def digests(workbench: Workbench, document: str) -> Iterator[str]:
     """Of a document's text, of its memory, and what had to be mended in it."""
-    yield sha256(workbench.text(document).encode()).hexdigest()
-    recalled = workbench.recall(document, workbench.ratios[0])
+    yield sha256(workbench.library.text(document).encode()).hexdigest()
+    recalled = workbench.memories.recall(document, workbench.model.ratios[0])
     tensors = (t for _, _, block in recalled.memory.parts() for t in block.tensors().values())
     yield sha256(b"".join(t.contiguous().view(torch.uint8).numpy().tobytes() for t in tensors)).hexdigest()
     yield " ".join(recalled.notes)

@@ -1,19 +1,20 @@
-"""Builders of small real files, written here so that each test shows what its file holds."""
+"""Small PDF files, built byte by byte, so that a test knows what its file holds."""
+
+from __future__ import annotations
 
 import io
-import zipfile
-from collections.abc import Callable, Sequence
+import textwrap
+from collections.abc import Sequence
 
-import docx
-import pytest
-from docx.document import Document
 from pypdf import PdfReader, PdfWriter
 
+LINES_ON_A_PAGE = 40
 
-def build_pdf(
+
+def pdf(
     pages: Sequence[Sequence[str]], title: str = "", password: str | None = None, algorithm: str = "RC4-128"
 ) -> bytes:
-    """A PDF with one text line below the other on each page; a page without lines holds a drawing only."""
+    """Build a PDF with one text line below the other on each page; a page without lines holds a drawing only."""
     objects = [
         "<< /Type /Catalog /Pages 2 0 R >>",
         "",
@@ -47,44 +48,21 @@ def build_pdf(
         writer.add_metadata({"/Title": title})
     if password is not None:
         writer.encrypt(user_password=password, owner_password="owner", algorithm=algorithm)
-    return _bytes(writer.write)
+    written = io.BytesIO()
+    writer.write(written)
+    return written.getvalue()
 
 
 def _escape(line: str) -> str:
     return line.replace("\\", r"\\").replace("(", r"\(").replace(")", r"\)")
 
 
-def build_docx(fill: Callable[[Document], object]) -> bytes:
-    document = docx.Document()
-    fill(document)
-    return _bytes(document.save)
+def paper(lines: Sequence[str], title: str = "A test paper", password: str | None = None) -> bytes:
+    """Build a PDF of ``lines``, forty to a page."""
+    pages = [lines[i : i + LINES_ON_A_PAGE] for i in range(0, len(lines), LINES_ON_A_PAGE)]
+    return pdf(pages, title, password, "AES-256")
 
 
-def build_zip(entries: dict[str, bytes]) -> bytes:
-    def write(stream: io.BytesIO) -> None:
-        with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as container:
-            for name, content in entries.items():
-                container.writestr(name, content)
-
-    return _bytes(write)
-
-
-def _bytes(write: Callable[[io.BytesIO], object]) -> bytes:
-    stream = io.BytesIO()
-    write(stream)
-    return stream.getvalue()
-
-
-@pytest.fixture(name="build_pdf")
-def _build_pdf() -> Callable[..., bytes]:
-    return build_pdf
-
-
-@pytest.fixture(name="build_docx")
-def _build_docx() -> Callable[[Callable[[Document], object]], bytes]:
-    return build_docx
-
-
-@pytest.fixture(name="build_zip")
-def _build_zip() -> Callable[[dict[str, bytes]], bytes]:
-    return build_zip
+def wrapped(*texts: str) -> bytes:
+    """Build a PDF of one page for each text, in lines of 80 characters; an empty text is a drawing."""
+    return pdf([textwrap.wrap(text, 80) for text in texts])

@@ -49,7 +49,7 @@ def tiny(settings: Settings, folder: Path, **other: int) -> Settings:
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
     from ccf_core import Adapter, CCFConfig
-    from ccf_core.base import load_base, resolve_base
+    from ccf_core.base.load import load_base, resolve_base
 
     sizes = {"num_hidden_layers": 2, "hidden_size": 64, "intermediate_size": 96, "head_dim": 16}
     heads = {"num_attention_heads": 4, "num_key_value_heads": 2}
@@ -64,8 +64,8 @@ def tiny(settings: Settings, folder: Path, **other: int) -> Settings:
 def measure(tokens: int, settings: Settings) -> tuple[float, ...]:
     """The numbers of one line, in a fresh process."""
     from app.workbench import Workbench
-    from ccf_core.evaluation.data import DATA, load_rows
-    from ccf_core.segment import tokenize
+    from ccf_core.evaluation.rows import DATA, load_rows
+    from ccf_core.memory.segments import tokenize
 
     with Workbench(replace(settings, max_tokens=2 * tokens)) as workbench:
         tokenizer = workbench.folders.memories.model.load().tokenizer
@@ -79,9 +79,9 @@ def measure(tokens: int, settings: Settings) -> tuple[float, ...]:
             count += len(ids)
         text = "".join(parts)
         # What is allocated once, whatever the length.
-        workbench.ingest_text(text[:2000], "Warm")
+        workbench.intake.ingest_text(text[:2000], "Warm")
         with watched() as seen:
-            done = workbench.ingest_text(text, "Long")
+            done = workbench.intake.ingest_text(text, "Long")
         return done.tokens, *(
             nbytes / 1e6 for nbytes in (len(text.encode()), seen[0], max(seen), max(seen) - seen[0], done.stored_bytes)
         )

@@ -15,8 +15,8 @@ import pytest
 from app.settings import Settings
 from app.workbench import Workbench
 from ccf_core.__main__ import main
-from ccf_core.encoder import Encoder
-from ccf_core.evaluation.data import DATA, load_rows
+from ccf_core.evaluation.rows import DATA, load_rows
+from ccf_core.model.encoder import Encoder
 
 
 @pytest.mark.bench
@@ -36,18 +36,18 @@ def test_cost_of_compressing_and_of_the_first_token(tmp_path: Path):
 @pytest.mark.timeout(3600)
 def test_time_to_another_ratio_of_a_stored_document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     with Workbench(Settings(tmp_path, dtype="float32")) as workbench:
-        workbench.load_model()
+        workbench.model.load()
         text = ""
         for row in load_rows(DATA / "text.jsonl.xz", ("text",)):
             text += row["text"] + "\n\n"
             if len(text) > 50_000:
                 break
-        done = workbench.ingest_text(text, "Long")
+        done = workbench.intake.ingest_text(text, "Long")
         monkeypatch.setattr(Encoder, "begin", None)
         took: dict[int, list[float]] = {}
-        for ratio in [*workbench.ratios] * 9:
+        for ratio in [*workbench.model.ratios] * 9:
             started = time.perf_counter()
-            memory = workbench.memory(done.document.sha256, ratio)
+            memory = workbench.memories.recall(done.document.sha256, ratio).memory
             took.setdefault(ratio, []).append((time.perf_counter() - started) * 1e3)
             assert memory.slots == done.slots[ratio]
     told = ", ".join(f"{ratio}x {median(of):.0f} ms" for ratio, of in took.items())

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ccf_core import CCF
-from ccf_core.plan import TEXT
+from ccf_core.memory.grades import TEXT
 
 pytestmark = pytest.mark.model
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ccf_core import CCF, KVMemory
-from ccf_core.answer import question_prompt
-from ccf_core.evaluation.metrics import rouge_l
+from ccf_core import CCF, KVMemory, save_memory
+from ccf_core.answering.prompt import question_prompt
+from ccf_core.metrics import rouge_l
 
 pytestmark = pytest.mark.model
 
@@ -42,13 +42,13 @@ FACTS = [
 
 READ_ALONE = """
 import json, sys
-from ccf_core import CCF, KVMemory
-from ccf_core.answer import question_prompt
+from ccf_core import CCF, load_memory
+from ccf_core.answering.prompt import question_prompt
 path, question, answer = sys.argv[1:]
 ccf = CCF.from_pretrained("assets/adapter", device="cpu", dtype="float32")
 prompt = question_prompt(ccf.tokenizer, question)
 target = ccf.tokenizer(answer, add_special_tokens=False)["input_ids"]
-print(json.dumps(ccf.decoder.score(ccf.decoder.prefix(KVMemory.load(path)), prompt, target).tolist()))
+print(json.dumps(ccf.decoder.score(ccf.decoder.prefix(load_memory(path)), prompt, target).tolist()))
 """
 
 
@@ -83,7 +83,7 @@ def test_another_documents_memory_is_worth_no_more_than_none(ccf: CCF, memories:
 
 def test_a_process_with_the_memory_file_alone_scores_the_same(ccf: CCF, memories: list[KVMemory], tmp_path: Path):
     _, question, answer = FACTS[0]
-    memories[0].at(8).save(tmp_path / "memory.safetensors")
+    save_memory(memories[0].at(8), tmp_path / "memory.safetensors")
     command = [sys.executable, "-c", READ_ALONE, str(tmp_path / "memory.safetensors"), question, answer]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=300)
     alone = json.loads(done.stdout)

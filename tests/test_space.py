@@ -52,7 +52,8 @@ def test_a_space_has_what_the_platform_asks_for(prepared: Path) -> None:
 
 def test_a_space_runs_on_what_is_in_it(prepared: Path) -> None:
     code = (
-        "import app.tabs.page, app.snapshot; from app.settings import Settings; from app.examples import examples;"
+        "import app.ui.page, app.demo.snapshot; from app.settings import Settings;"
+        "from app.documents.examples import examples;"
         "s = Settings.from_env({'SPACE_ID': 'a/b'}); assert s.demo and s.adapter.is_dir() and examples()"
     )
     ran = subprocess.run([sys.executable, "-c", code], cwd=prepared, capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""``python -m app.tabs.api_page``: the endpoints for programs as the page docs/api.md, from their own docstrings."""
+"""Write docs/api.md from the docstrings of the endpoints: ``python -m tools.api_docs > docs/api.md``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gradio.utils import get_function_description
 
 HEAD = """# For programs
 
-What the page does, programs can do: the endpoints below have stable names. `python -m app.tabs.api_page > docs/api.md`
+What the page does, programs can do: the endpoints below have stable names. `python -m tools.api_docs > docs/api.md`
 writes this page from the app itself.
 
 With the Python client:
@@ -50,7 +50,7 @@ text, as `/documents` lists them; segments are counted from 0; bytes are bytes."
 
 
 def markdown(page: gr.Blocks) -> str:
-    """A section for each public endpoint of ``page``, in the order in which they were added."""
+    """Make the page: a section for each public endpoint of ``page``, in the order in which they were added."""
     endpoints: Mapping[str, Any] = page.get_api_info()["named_endpoints"]
     functions = {f"/{fn.api_name}": fn.fn for fn in page.fns.values()}
     return "\n\n".join([HEAD, *(_section(name, told, functions[name]) for name, told in endpoints.items())]) + "\n"
@@ -75,7 +75,7 @@ def _default(parameter: Mapping[str, Any]) -> str:
 
 def main() -> None:
     from app.settings import Settings
-    from app.tabs.page import build
+    from app.ui.page import build
     from app.workbench import Workbench
 
     with tempfile.TemporaryDirectory() as folder, Workbench(Settings(Path(folder))) as workbench:

@@ -1,4 +1,4 @@
-"""``python -m ccf_core.evaluation.counts``: what the evaluation data hold, as the tables of their README."""
+"""``python -m tools.evaluation_counts``: what the evaluation data hold, as the tables of their README."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from ccf_core.evaluation.data import DATA, Row, half_of, load_rows, source_of
+from ccf_core.evaluation.rows import DATA, Row, half_of, load_rows, source_of
 
 HEADER = """| source | documents | of them in A | in B | questions | median characters |
 | --- | ---: | ---: | ---: | ---: | ---: |"""
@@ -36,7 +36,7 @@ def _line(name: str, texts: dict[str, str], questions: int) -> str:
 
 
 def page(folder: Path) -> str:
-    """A heading, the digest and the table of every file of rows in a folder."""
+    """Write a heading, the digest and the table of every file of rows in a folder."""
     parts = []
     for file in sorted(folder.glob("*.jsonl.xz")):
         digest = hashlib.sha256(file.read_bytes()).hexdigest()

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from ccf_core import __version__  # noqa: E402
-from ccf_core.default_base import PIN  # noqa: E402
+from ccf_core.base.default import PIN  # noqa: E402
 from ccf_core.digests import sha256_of  # noqa: E402
 
 LICENCE = [{"license": {"id": "Apache-2.0"}}]
@@ -32,7 +32,7 @@ def packages() -> Iterator[dict[str, Any]]:
 
 
 def models() -> Iterator[dict[str, Any]]:
-    """The base, as it is downloaded, and the adapter that comes with the checkout, file by file."""
+    """Describe the base, as it is downloaded, and the adapter that comes with the checkout, file by file."""
     yield {
         "type": "machine-learning-model",
         "bom-ref": f"model:{PIN.id}",

@@ -34,7 +34,7 @@ MAX_DESCRIPTION = 60
 
 
 def front_matter(hardware: str, sdk_version: str) -> str:
-    """The head of a Space's README.md."""
+    """Write the head of a Space's README.md."""
     return f"""---
 title: CCF Workbench
 emoji: 🗜️
@@ -75,7 +75,7 @@ def prepare(folder: Path, hardware: str, torch: str, sdk_version: str) -> None:
 
 
 def check(folder: Path) -> list[str]:
-    """What a Space would refuse or fail on; nothing if it is sound."""
+    """List what a Space would refuse or fail on; nothing if it is sound."""
     wrong = [f"{name} is missing." for name in (*NEEDED, "README.md") if not (folder / name).exists()]
     if wrong:
         return wrong

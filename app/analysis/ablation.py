@@ -1,19 +1,24 @@
-"""Surgery on a segment's memory: what the decoder makes of the rest, beside what it makes of all."""
+"""Ablate parts of a segment's memory: what the decoder makes of the rest, beside what it makes of all."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+import ccf_core
+from app.documents.memory_cache import Memories
 from app.errors import NotAnswerable, WorkbenchError
-from app.memories import Memories
-from app.views import Cancelled
-from ccf_core import CCF, KVMemory
-from ccf_core.answer import question_prompt
-from ccf_core.decoder import Prefix
-from ccf_core.evaluation.metrics import rouge_l
-from ccf_core.surgery import Cut, answer_from, operate, reconstruct_from
+from app.parsers.normalise import ranges
+from app.types import CancelCheck, never
+from ccf_core.analysis.cut import Cut
+from ccf_core.answering.prompt import question_prompt
+from ccf_core.metrics import rouge_l
+
+if TYPE_CHECKING:
+    from ccf_core import CCF, KVMemory
+    from ccf_core.model.prefix import Prefix
 
 ANSWER_TOKENS = 64
 QUESTION_TOKENS = 512
@@ -25,7 +30,7 @@ class BadNumbers(WorkbenchError):
 
 
 @dataclass(frozen=True)
-class Outcome:
+class AblationResult:
     """What the decoder makes of a memory.
 
     slots, kv_bytes : what its cache holds of the memory.
@@ -42,8 +47,8 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Operation:
-    """The same segment read from its intact memory and from an operated one; ``question`` is "" for a reconstruction.
+class AblationView:
+    """The same segment read from its intact memory and from the ablated one; ``question`` is "" for a reconstruction.
 
     off : what was switched off, in words.
     """
@@ -53,35 +58,41 @@ class Operation:
     ratio: int
     question: str
     off: str
-    intact: Outcome
-    operated: Outcome
+    intact: AblationResult
+    operated: AblationResult
 
 
-class Operating:
+class Ablation:
     def __init__(self, memories: Memories) -> None:
         self.memories = memories
 
-    def operate(
-        self, sha256: str, segment: int, ratio: int, cut: Cut, question: str, cancelled: Cancelled
-    ) -> Operation:
-        """See ``Looking.operate``."""
+    def ablate(
+        self, sha256: str, segment: int, ratio: int, cut: Cut, question: str = "", cancelled: CancelCheck = never
+    ) -> AblationView:
+        """Ask a segment's memory with parts switched off, or (no question) reconstruct it, beside the intact one.
+
+        Raises:
+            DocumentNotFound, NoSegment: there is no such document, no such segment.
+            NotAnswerable: no such ratio, or the question is too long.
+            NoSuchPart, Cancelled: of ccf_core.
+        """
         memory = self.memories.recall(sha256, ratio, [segment], cancelled=cancelled).memory
         original = self.memories.segmented(sha256, cancelled).segment(segment)
         ccf = self.memories.model.load()
-        with self.memories.model.turn(cancelled):
+        with self.memories.model.hold(cancelled):
             read = 2 * memory.slots, 2 * max(ANSWER_TOKENS, len(original))
             intact, operated = self.memories.model.compute(
                 ccf, _operated, memory, cut, question, original, tokens=read, cancelled=cancelled
             )
-        return Operation(sha256, segment, ratio, question.strip(), described(cut), intact, operated)
+        return AblationView(sha256, segment, ratio, question.strip(), described(cut), intact, operated)
 
 
 def _operated(
-    ccf: CCF, memory: KVMemory, cut: Cut, question: str, original: Sequence[int], cancelled: Cancelled
-) -> Iterator[Outcome]:
-    """What the decoder makes of the intact memory, then of the operated one."""
+    ccf: CCF, memory: KVMemory, cut: Cut, question: str, original: Sequence[int], cancelled: CancelCheck
+) -> Iterator[AblationResult]:
+    """Yield what the decoder makes of the intact memory, then of the ablated one."""
     reading = Reading(ccf, question, original, cancelled)
-    prefixes = [operate(ccf, memory, Cut()), operate(ccf, memory, cut)]
+    prefixes = [ccf_core.ablate(ccf, memory, Cut()), ccf_core.ablate(ccf, memory, cut)]
     # With nothing switched off there is one memory to read.
     outputs = [reading.read(prefixes[0])]
     outputs.append(reading.read(prefixes[1]) if cut else outputs[0])
@@ -96,7 +107,7 @@ class Reading:
     Raises NotAnswerable: the question is too long.
     """
 
-    def __init__(self, ccf: CCF, question: str, original: Sequence[int], cancelled: Cancelled) -> None:
+    def __init__(self, ccf: CCF, question: str, original: Sequence[int], cancelled: CancelCheck) -> None:
         self.ccf = ccf
         self.question = question.strip()
         self.original = original
@@ -106,25 +117,25 @@ class Reading:
             raise NotAnswerable(f"The question has {len(self.prompt)} tokens; ask in at most {QUESTION_TOKENS}.")
 
     def read(self, prefix: Prefix) -> list[int]:
-        """Token ids of the answer or of the reconstruction, greedily."""
+        """Decode the token ids of the answer or of the reconstruction, greedily."""
         if self.question:
-            return answer_from(self.ccf, prefix, self.question, ANSWER_TOKENS, self.cancelled)
-        return reconstruct_from(self.ccf, prefix, len(self.original), self.cancelled)
+            return ccf_core.answer_from(self.ccf, prefix, self.question, ANSWER_TOKENS, self.cancelled)
+        return ccf_core.reconstruct_from(self.ccf, prefix, len(self.original), self.cancelled)
 
     def target(self, first: Sequence[int]) -> Sequence[int]:
-        """What outputs are judged by: the original, or the answer that was given first."""
+        """Return what outputs are scored against: the original, or the answer that was given first."""
         return first if self.question else self.original
 
-    def judge(self, prefix: Prefix, ids: Sequence[int], target: Sequence[int]) -> Outcome:
+    def judge(self, prefix: Prefix, ids: Sequence[int], target: Sequence[int]) -> AblationResult:
         nats = -float(self.ccf.decoder.score(prefix, self.prompt, target).mean()) if target else 0.0
         score = rouge_l(target, ids) if target else float(not ids)
         tokenizer = self.ccf.tokenizer
         text = str(tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
-        return Outcome(text.strip() if self.question else text, prefix.length, prefix.nbytes, score, nats)
+        return AblationResult(text.strip() if self.question else text, prefix.length, prefix.nbytes, score, nats)
 
 
 def described(cut: Cut) -> str:
-    """What is switched off, in words."""
+    """Describe what is switched off, in words."""
     parts = []
     if cut.levels:
         parts.append("levels " + ", ".join(f"{level}x" for level in sorted(cut.levels, reverse=True)))
@@ -139,7 +150,7 @@ def described(cut: Cut) -> str:
 
 
 def numbers(written: str) -> frozenset[int]:
-    """``"0-3, 7"`` -> {0, 1, 2, 3, 7}. Raises BadNumbers."""
+    """Parse numbers and ranges: ``"0-3, 7"`` -> {0, 1, 2, 3, 7}. Raises BadNumbers."""
     found: set[int] = set()
     for part in filter(str.strip, written.split(",")):
         match = _RANGE.fullmatch(part)
@@ -147,14 +158,3 @@ def numbers(written: str) -> frozenset[int]:
             raise BadNumbers(f"“{part.strip()}” is no number and no range: write them like 0-3, 7.")
         found |= set(range(int(match[1]), int(match[2] or match[1]) + 1))
     return frozenset(found)
-
-
-def ranges(chosen: frozenset[int]) -> str:
-    """{0, 1, 2, 3, 7} -> ``"0-3, 7"``."""
-    runs: list[list[int]] = []
-    for number in sorted(chosen):
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
-    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)

@@ -1,4 +1,4 @@
-"""Two adapters on one segment: what each makes of it, at the same ratio, with the same parts switched off.
+"""Compare two adapters on one segment: what each makes of it, at the same ratio, with the same parts switched off.
 
 The second adapter is loaded for this alone. What it compresses is kept nowhere: neither the adapter in use nor a
 stored memory is touched.
@@ -9,18 +9,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import ccf_core
+from app.analysis.ablation import AblationResult, Reading, described
+from app.documents.memory_cache import Memories
 from app.errors import NotAnswerable
-from app.memories import Memories
-from app.operating import Outcome, Reading, described
-from app.views import Cancelled, never
-from ccf_core import CCF, KVMemory
-from ccf_core import Cancelled as WasCancelled
-from ccf_core.surgery import Cut, operate
+from app.types import CancelCheck, never
+from ccf_core import Cancelled
+from ccf_core.analysis.cut import Cut
+
+if TYPE_CHECKING:
+    from ccf_core import CCF, KVMemory
 
 
 @dataclass(frozen=True)
-class Pair:
+class PairView:
     """The same segment under the adapter in use and under another; ``question`` is "" for a reconstruction.
 
     adapters : the names of their folders, the one in use first.
@@ -33,15 +37,15 @@ class Pair:
     question: str
     off: str
     adapters: tuple[str, str]
-    used: Outcome
-    other: Outcome
+    used: AblationResult
+    other: AblationResult
 
 
-class Pairing:
+class AdapterPair:
     def __init__(self, memories: Memories) -> None:
         self.memories = memories
 
-    def pair(
+    def compare(
         self,
         sha256: str,
         segment: int,
@@ -49,17 +53,17 @@ class Pairing:
         adapter: str | Path,
         cut: Cut = Cut(),  # noqa: B008
         question: str = "",
-        cancelled: Cancelled = never,
-    ) -> Iterator[str | Pair]:
-        """What is being done, step by step, then the Pair; errors are raised at the first step that meets them.
+        cancelled: CancelCheck = never,
+    ) -> Iterator[str | PairView]:
+        """Yield what is being done, step by step, then the PairView; each step raises its errors.
 
-        ``adapter`` is the folder, or the name, of one of ``Workbench.adapters``.
+        ``adapter`` is the folder, or the name, of one of ``Model.adapters``.
 
         Raises:
             UnknownAdapter: no such adapter.
             AdapterError, MemoryMismatch, ModelNotReady: it cannot be loaded, or is for another base.
             NotAnswerable: the question is too long; the adapter has no such ratio, or its segments are shorter.
-            DocumentNotFound, NoSegment, NoSuchPart, Cancelled: as ``Looking.operate``.
+            DocumentNotFound, NoSegment, NoSuchPart, Cancelled: as ``Ablation.ablate``.
         """
         model = self.memories.model
         folder = model.named(adapter)
@@ -67,9 +71,9 @@ class Pairing:
         yield f"Reading under {names[0]}, the adapter in use."
         memory = self.memories.recall(sha256, ratio, [segment], cancelled=cancelled, ccf=ccf).memory
         original = self.memories.segmented(sha256, cancelled, ccf).segment(segment)
-        with model.turn(cancelled):
+        with model.hold(cancelled):
             reading = Reading(ccf, question, original, cancelled)
-            prefix = operate(ccf, memory, cut)
+            prefix = ccf_core.ablate(ccf, memory, cut)
             ids = reading.read(prefix)
             target = reading.target(ids)
             used = reading.judge(prefix, ids, target)
@@ -77,14 +81,17 @@ class Pairing:
         with model.beside(folder, cancelled) as second:
             yield f"Compressing the segment and reading it under {names[1]}."
             made = memory_of(second, original, ratio, names[1], cancelled).quantize(self.memories.dtype)
-            prefix = operate(second, made.at(ratio), cut)
+            prefix = ccf_core.ablate(second, made.at(ratio), cut)
             reading = Reading(second, question, original, cancelled)
             other = reading.judge(prefix, reading.read(prefix), target)
-        yield Pair(sha256, segment, ratio, reading.question, described(cut), names, used, other)
+        yield PairView(sha256, segment, ratio, reading.question, described(cut), names, used, other)
 
 
-def memory_of(ccf: CCF, segment: Sequence[int], ratio: int, name: str, cancelled: Cancelled) -> KVMemory:
-    """The memory of one segment, at ``ratio`` or, where memories are nested, finer. Raises NotAnswerable, Cancelled."""
+def memory_of(ccf: CCF, segment: Sequence[int], ratio: int, name: str, cancelled: CancelCheck) -> KVMemory:
+    """Encode the memory of one segment, at ``ratio`` or, where memories are nested, finer.
+
+    Raises NotAnswerable, Cancelled.
+    """
     config = ccf.config
     if ratio not in config.ratios:
         raise NotAnswerable(f"{name} compresses {', '.join(map(str, config.ratios))} times, not {ratio}: choose those.")
@@ -94,6 +101,6 @@ def memory_of(ccf: CCF, segment: Sequence[int], ratio: int, name: str, cancelled
             "choose a shorter segment, such as the last one, or an adapter with longer ones."
         )
     if cancelled():
-        raise WasCancelled("The comparison was cancelled; nothing was changed.")
+        raise Cancelled("The comparison was cancelled; nothing was changed.")
     # A mean-pooled memory serves only the ratio that it was made at.
     return ccf.compress(segment, config.finest if config.nested else ratio, cancelled=cancelled)

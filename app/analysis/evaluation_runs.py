@@ -1,7 +1,7 @@
-"""Evaluations started from the Lab: the very command of the command line, in a process of its own.
+"""Run evaluations from the Lab: the very command of the command line, in a process of its own.
 
 So the workbench stays usable meanwhile, Stop is immediate, and the run names a command that makes it again. It needs
-room for a second model.
+memory for a second model.
 """
 
 from __future__ import annotations
@@ -16,18 +16,17 @@ from pathlib import Path
 from typing import Any
 
 from app.errors import CannotEvaluate, NotInDemo
-from app.model import Model
-from app.views import Cancelled, never
-from ccf_core import Cancelled as WasCancelled
-from ccf_core.evaluation.readers import MEMORIES
-from ccf_core.evaluation.tasks import TASKS
+from app.runtime.model import Model
+from app.types import CancelCheck, never
+from ccf_core import Cancelled
+from ccf_core.evaluation.tasks import TASKS, readers_of
 from store import Store
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 #: Seconds between two looks at how far the process is.
 PAUSE_S = 0.3
-#: Tokens of the documents in which needles are looked for: a laptop takes minutes for longer ones.
-NEEDLE_LENGTHS = ("1000", "2000")
+#: Tokens of the documents of tasks that go up to long ones, for which a laptop takes very long.
+LENGTHS = {"needle": ("1000", "2000"), "stream": ("2048",)}
 #: Ticked beforehand: what a share of full context needs.
 USUAL = ("memory", "full", "none")
 
@@ -35,21 +34,22 @@ Result = dict[str, Any]
 
 
 def readers(task: str) -> tuple[str, ...]:
-    """Readers to choose from; mean-pooled memories are of other adapters than the workbench uses."""
-    return tuple(reader for reader in TASKS[task].READERS if reader != MEMORIES[1])
+    """List the readers to choose from; mean-pooled memories are of other adapters than the workbench uses."""
+    return tuple(reader for reader in readers_of(task) if reader != "mean_pool")
 
 
-class Evaluating:
+class EvaluationRuns:
     def __init__(self, store: Store, model: Model, allowed: bool = True) -> None:
         self.store = store
         self.model = model
         self.allowed = allowed
 
-    def evaluate(
-        self, task: str, limit: int, ratios: Sequence[int], readers: Sequence[str], cancelled: Cancelled = never
+    def run(
+        self, task: str, limit: int, ratios: Sequence[int], readers: Sequence[str], cancelled: CancelCheck = never
     ) -> Iterator[str | Result]:
-        """What is being done, line by line, then the result as ``python -m ccf_core evaluate`` gives it, recorded as a
-        run. Half B of the rows that come with the project; ``limit`` as the command's.
+        """Yield what is being done, line by line, then the result of the evaluation, which is recorded as a run.
+
+        It reads half B of the rows that come with the project; ``limit`` is the command's.
 
         Raises:
             CannotEvaluate: no such task, nothing chosen, or the evaluation's own sentence.
@@ -66,7 +66,7 @@ class Evaluating:
         given = {"--base": settings.base, "--device": settings.device, "--dtype": settings.dtype}
         given |= {"--memory-dtype": settings.memory_dtype}
         optional = [part for name, value in given.items() if value for part in (name, value)]
-        short = ("--lengths", *NEEDLE_LENGTHS) if task == "needle" else ()
+        short = ("--lengths", *LENGTHS[task]) if task in LENGTHS else ()
         command = [
             *(sys.executable, "-m", "ccf_core", "evaluate", task, "--half", "B", "--limit", str(limit), *short),
             *("--ratio", *map(str, ratios), "--reader", *readers, "--adapter", str(self.model.adapter.resolve())),
@@ -79,7 +79,7 @@ class Evaluating:
                 said = ""
                 while process.poll() is None:
                     if cancelled():
-                        raise WasCancelled("The evaluation was stopped; nothing was recorded.")
+                        raise Cancelled("The evaluation was stopped; nothing was recorded.")
                     time.sleep(PAUSE_S)
                     if (last := _last_line(log)) and last != said:
                         yield (said := last)

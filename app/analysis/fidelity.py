@@ -1,62 +1,87 @@
-"""Looking into memories: segments, reconstructions beside their originals, sizes."""
+"""Reconstruct segments greedily beside their originals, and measure how faithful each reconstruction is."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from app.ingest import document_slots
-from app.library import page_at
-from app.memories import Memories
-from app.views import Cancelled, RatioSavings, Reconstruction, Savings, SegmentView, Word
-from ccf_core import CCF, KVMemory
-from ccf_core import Cancelled as WasCancelled
-from ccf_core.evaluation.metrics import exact_token, rouge_l
+from app.documents.library import page_at
+from app.documents.memory_cache import Memories
+from app.runtime.lru import LruCache
+from app.types import CancelCheck, Reconstruction, Word, never
+from ccf_core import Cancelled
+from ccf_core.metrics import exact_token, rouge_l
 from store import Store
 
-PREVIEW = 160
+if TYPE_CHECKING:
+    from ccf_core import CCF, KVMemory
+
 BATCH = 8
 
 
-class Inspecting:
+class Fidelity:
+    """Reconstructions of the segments of stored documents.
+
+    Every method raises DocumentNotFound, NoSegment, NotAnswerable (no such ratio), and Cancelled while it waits.
+    """
+
     def __init__(self, store: Store, memories: Memories) -> None:
         self.store = store
         self.memories = memories
+        self._cache: LruCache[Reconstruction] = memories.cache(1024)
 
-    def segments(self, sha256: str) -> list[SegmentView]:
-        """See ``Workbench.segments``."""
-        document = self.store.documents.get(sha256)
-        text = self.store.documents.text(sha256)
-        return [
-            SegmentView(
-                index=span.index,
-                token_start=span.start,
-                token_end=span.end,
-                start=span.char_start,
-                end=span.char_end,
-                page=page_at(document, span.char_start),
-                preview=" ".join(text[span.char_start : min(span.char_end, span.char_start + PREVIEW)].split()),
-            )
-            for span in self.memories.segmented(sha256).spans
-        ]
+    def reconstruct(self, sha256: str, segment: int, ratio: int, cancelled: CancelCheck = never) -> Reconstruction:
+        """Decode one segment from its own slots alone, or take the cached result of that."""
+        return next(self._cached(sha256, [segment], ratio, cancelled))
 
-    def reconstruct(self, sha256: str, segment: int, ratio: int, cancelled: Cancelled) -> Reconstruction:
-        """See ``Workbench.reconstruct``."""
-        return self._reconstruct(sha256, [segment], ratio, cancelled)[0]
+    def known(self, sha256: str, segment: int, ratio: int) -> Reconstruction | None:
+        """Look up a cached reconstruction."""
+        return self._cache.get((sha256, segment, ratio, self.memories.model.key))
 
     def reconstruct_all(
-        self, sha256: str, ratio: int, segments: Sequence[int] | None, cancelled: Cancelled
+        self, sha256: str, ratio: int, segments: Sequence[int] | None = None, cancelled: CancelCheck = never
     ) -> Iterator[Reconstruction]:
-        """See ``Workbench.reconstruct_all``."""
+        """Decode every segment, or those given, in order and without the cache; yields as batches get ready."""
         spans = self.memories.segmented(sha256, cancelled).spans
         wanted = range(len(spans)) if segments is None else segments
         for start in range(0, len(wanted), BATCH):
             if cancelled():
-                raise WasCancelled("Reconstruction was cancelled.")
+                raise Cancelled("Reconstruction was cancelled.")
             yield from self._reconstruct(sha256, wanted[start : start + BATCH], ratio, cancelled)
 
+    def scores(self, sha256: str, ratio: int, cancelled: CancelCheck = never) -> Iterator[list[float | None]]:
+        """Yield ROUGE-L of every segment, None for those to come: what is cached, then again after each batch."""
+        scores = self.known_scores(sha256, ratio, cancelled)
+        yield list(scores)
+        missing = [i for i, score in enumerate(scores) if score is None]
+        for start in range(0, len(missing), BATCH):
+            for found in self._cached(sha256, missing[start : start + BATCH], ratio, cancelled):
+                scores[found.segment] = found.rouge_l
+            yield list(scores)
+
+    def known_scores(self, sha256: str, ratio: int, cancelled: CancelCheck = never) -> list[float | None]:
+        """Look up what ``scores`` would begin with; nothing is decoded."""
+        self.memories.levels(ratio)
+        count = len(self.memories.segmented(sha256, cancelled).spans)
+        found = [self.known(sha256, i, ratio) for i in range(count)]
+        return [one.rouge_l if one else None for one in found]
+
+    def _cached(
+        self, sha256: str, segments: Sequence[int], ratio: int, cancelled: CancelCheck
+    ) -> Iterator[Reconstruction]:
+        missing = [i for i in segments if self.known(sha256, i, ratio) is None]
+        made = {one.segment: one for one in self.reconstruct_all(sha256, ratio, missing, cancelled)}
+        for segment in segments:
+            one = made.get(segment) or self.known(sha256, segment, ratio)
+            assert one is not None
+            # Nothing is kept of a document that was deleted meanwhile.
+            self.store.documents.get(sha256)
+            self._cache.put((sha256, segment, ratio, self.memories.model.key), one)
+            yield one
+
     def _reconstruct(
-        self, sha256: str, segments: Sequence[int], ratio: int, cancelled: Cancelled
+        self, sha256: str, segments: Sequence[int], ratio: int, cancelled: CancelCheck
     ) -> list[Reconstruction]:
         recalled = self.memories.recall(sha256, ratio, segments, cancelled=cancelled)
         document = self.store.documents.get(sha256)
@@ -64,7 +89,7 @@ class Inspecting:
         tokens = self.memories.segmented(sha256, cancelled)
         ccf = self.memories.model.load()
         memory = recalled.memory
-        with self.memories.model.turn(cancelled):
+        with self.memories.model.hold(cancelled):
             read = memory.slots, memory.tokens
             outputs = list(self.memories.model.compute(ccf, reconstructed, memory, tokens=read, cancelled=cancelled))
         result = []
@@ -92,43 +117,11 @@ class Inspecting:
             )
         return result
 
-    def savings(self, sha256: str) -> Savings:
-        """See ``Workbench.savings``."""
-        document = self.store.documents.get(sha256)
-        text = self.memories.segmented(sha256)
-        model = self.memories.model
-        ccf = model.load()
-        self.memories.migrate(text, ccf)
-        full = len(text.input_ids) * ccf.token_kv_bytes
-        # token_kv_bytes counts two bytes a number; the decoder holds its slots in its own dtype.
-        slot_bytes = ccf.token_kv_bytes // 2 * ccf.model.dtype.itemsize
-
-        def at(ratio: int) -> RatioSavings:
-            slots = document_slots(text.spans, ratio)
-            levels = ccf.config.levels(ratio)
-            return RatioSavings(
-                ratio=ratio,
-                slots=slots,
-                kv_bytes=slots * slot_bytes,
-                stored_bytes=self.store.memories.nbytes(sha256, model.key, levels),
-                factor=full / (slots * slot_bytes),
-            )
-
-        return Savings(
-            document=sha256,
-            text_bytes=document.text_bytes,
-            tokens=len(text.input_ids),
-            full_kv_bytes=full,
-            stored_bytes=self.store.memories.nbytes(sha256, model.key),
-            ratios=tuple(at(ratio) for ratio in ccf.config.ratios),
-            stored_dtype=self.memories.dtype,
-        )
-
 
 def reconstructed(
-    ccf: CCF, memory: KVMemory, cancelled: Cancelled
+    ccf: CCF, memory: KVMemory, cancelled: CancelCheck
 ) -> Iterator[tuple[list[int], tuple[Word, ...], int]]:
-    """Of every segment its greedy reconstruction: the ids, words with their probabilities, bytes it was read from."""
+    """Yield of every segment's greedy reconstruction the ids, words with their probabilities, and bytes read."""
     for i, ids in enumerate(ccf.reconstruct_ids(memory, cancelled=cancelled)):
         prefix = ccf.decoder.prefix(memory.select([i]))
         log_probabilities = ccf.decoder.score(prefix, [ccf.config.repeat_token], ids).tolist()
@@ -136,7 +129,7 @@ def reconstructed(
 
 
 def _words(ccf: CCF, ids: Sequence[int], log_probabilities: Sequence[float]) -> tuple[Word, ...]:
-    """Tokens joined into words, each with the white space before it; their texts joined are the decoded ids.
+    """Join tokens into words, each with the white space before it; their texts joined are the decoded ids.
 
     A character may be spread over several tokens: they show as a replacement character until it is complete.
     """

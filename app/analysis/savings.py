@@ -1,4 +1,4 @@
-"""What compression costs and saves in time: a document's first segments, compressed, and read both ways."""
+"""Measure what compression saves and costs: a document's sizes, and the times of reading it as text and as memory."""
 
 from __future__ import annotations
 
@@ -8,16 +8,19 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
+import ccf_core
+from app.documents.memory_cache import Memories, encoded
 from app.errors import NoDocument
-from app.fitting import room
-from app.memories import Memories, encoded
-from app.views import Cancelled, never
-from ccf_core import CCF, Answer, KVMemory
-from ccf_core import Cancelled as WasCancelled
-from ccf_core.segment import Segmented
+from app.types import CancelCheck, RatioSavings, SavingsView, never
+from ccf_core import Answer, Cancelled
+from ccf_core.memory.layout import usable
+from ccf_core.memory.segments import Segmented
 from store import Store
+
+if TYPE_CHECKING:
+    from ccf_core import CCF, KVMemory
 
 KIND = "times"
 QUESTION = "What is this document about?"
@@ -71,17 +74,54 @@ class Times:
     created_at: str = ""
 
 
+class Savings:
+    def __init__(self, store: Store, memories: Memories) -> None:
+        self.store = store
+        self.memories = memories
+
+    def sizes(self, sha256: str) -> SavingsView:
+        """Compute the sizes of a document as text, full cache, memory and stored memory. Raises DocumentNotFound."""
+        document = self.store.documents.get(sha256)
+        text = self.memories.segmented(sha256)
+        model = self.memories.model
+        ccf = model.load()
+        self.memories.migrate(text, ccf)
+        full = len(text.input_ids) * ccf.token_kv_bytes
+        slot_bytes = ccf.base.kv_bytes(ccf.model.dtype)
+
+        def at(ratio: int) -> RatioSavings:
+            slots = text.slots(ratio)
+            levels = ccf.config.levels(ratio)
+            return RatioSavings(
+                ratio=ratio,
+                slots=slots,
+                kv_bytes=slots * slot_bytes,
+                stored_bytes=self.store.memories.nbytes(sha256, model.key, levels),
+                factor=full / (slots * slot_bytes),
+            )
+
+        return SavingsView(
+            document=sha256,
+            text_bytes=document.text_bytes,
+            tokens=len(text.input_ids),
+            full_kv_bytes=full,
+            stored_bytes=self.store.memories.nbytes(sha256, model.key),
+            ratios=tuple(at(ratio) for ratio in ccf.config.ratios),
+            stored_dtype=self.memories.dtype,
+        )
+
+
 class Timing:
     def __init__(self, store: Store, memories: Memories) -> None:
         self.store = store
         self.memories = memories
 
     def limit(self) -> int:
-        """Tokens of plain text that the base model reads at most."""
-        return room(self.memories.model.load().decoder.window)
+        """Return how many tokens of plain text the base model reads at most."""
+        return usable(self.memories.model.load().decoder.window)
 
     def last(self, sha256: str) -> Times | None:
-        """The newest recorded measurement of a document under the adapter, device and dtype in use."""
+        """Look up the newest recorded measurement of a document under the adapter, device and dtype in use."""
         here = self._here()
         for run in self.store.runs.list(KIND):
             if run.config.get("document") == sha256 and all(run.config.get(key) == here[key] for key in here):
@@ -91,8 +131,8 @@ class Timing:
                 return Times(sha256, config["ratio"], points, done, done, here["device"], here["dtype"], run.created_at)
         return None
 
-    def measure(self, sha256: str | None, ratio: int = 8, cancelled: Cancelled = never) -> Iterator[Times]:
-        """Times of up to 4 lengths of a document, each about half of the next, as they come.
+    def measure(self, sha256: str | None, ratio: int = 8, cancelled: CancelCheck = never) -> Iterator[Times]:
+        """Measure the times of up to 4 lengths of a document, each about half of the next, as they come.
 
         The longest is the document, or as much of it as the base reads in full, 4,096 tokens at most. A complete
         measurement is recorded as a run. Raises NoDocument, DocumentNotFound, NotAnswerable (no such ratio); Cancelled
@@ -125,41 +165,42 @@ class Timing:
         info = self.memories.model.info()
         return {key: info[key] for key in ("adapter", "base", "device", "dtype")}
 
-    def _time(self, document: Segmented, count: int, ratio: int, cancelled: Cancelled) -> Timed:
+    def _time(self, document: Segmented, count: int, ratio: int, cancelled: CancelCheck) -> Timed:
         memory_s = _median(lambda: self._first_token(document, count, ratio, cancelled))
         full_s = _median(lambda: self._first_token_of_text(document, count, cancelled))
         compress_s = _median(lambda: self._compress(document, count, cancelled))
         return Timed(document.spans[count - 1].end, compress_s, full_s, memory_s)
 
-    def _first_token(self, document: Segmented, count: int, ratio: int, cancelled: Cancelled) -> float:
+    def _first_token(self, document: Segmented, count: int, ratio: int, cancelled: CancelCheck) -> float:
         started = time.perf_counter()
         memory = self.memories.recall(document.sha256, ratio, range(count), cancelled=cancelled).memory
         recalled_s = time.perf_counter() - started
         ccf = self.memories.model.load()
-        with self.memories.model.turn(cancelled):
+        with self.memories.model.hold(cancelled):
             return recalled_s + self._answer(ccf, memory, (memory.slots, 1), cancelled)
 
-    def _first_token_of_text(self, document: Segmented, count: int, cancelled: Cancelled) -> float:
+    def _first_token_of_text(self, document: Segmented, count: int, cancelled: CancelCheck) -> float:
         ccf = self.memories.model.load()
         input_ids = document.input_ids[: document.spans[count - 1].end]
-        with self.memories.model.turn(cancelled):
+        with self.memories.model.hold(cancelled):
             if cancelled():
-                raise WasCancelled(STOPPED)
+                raise Cancelled(STOPPED)
             read = len(input_ids), 1
             return self._answer(ccf, None, read, cancelled, reader="full", input_ids=input_ids)
 
     def _answer(
-        self, ccf: CCF, memory: KVMemory | None, tokens: tuple[int, int], cancelled: Cancelled, **options: Any
+        self, ccf: CCF, memory: KVMemory | None, tokens: tuple[int, int], cancelled: CancelCheck, **options: Any
     ) -> float:
-        """Seconds until the first token, in the process that has the model."""
+        """Measure the seconds until the first token, in the process that has the model."""
         given = {"with_evidence": False, "stream": True} | options
+        stream = cast("Callable[..., Iterator[str | Answer]]", ccf_core.CCF.answer)
         *_, answer = self.memories.model.compute(
-            ccf, CCF.answer, QUESTION, memory, 1, tokens=tokens, cancelled=cancelled, **given
+            ccf, stream, QUESTION, memory, 1, tokens=tokens, cancelled=cancelled, **given
         )
-        assert isinstance(answer, Answer)
+        assert not isinstance(answer, str)
         return answer.timings.load_s + answer.timings.first_token_s
 
-    def _compress(self, document: Segmented, count: int, cancelled: Cancelled) -> float:
+    def _compress(self, document: Segmented, count: int, cancelled: CancelCheck) -> float:
         model, dtype = self.memories.model, self.memories.dtype
         read = document.spans[count - 1].end, 0
         seconds = 0.0
@@ -168,9 +209,9 @@ class Timing:
         ) as pieces:
             for _ in range(count):
                 # Waiting for others who use the model is not the compression's time.
-                with model.turn(cancelled):
+                with model.hold(cancelled):
                     if cancelled():
-                        raise WasCancelled(STOPPED)
+                        raise Cancelled(STOPPED)
                     started = time.perf_counter()
                     next(pieces)
                     seconds += time.perf_counter() - started
@@ -178,7 +219,7 @@ class Timing:
 
 
 def lengths(ends: Sequence[int], most: int) -> list[int]:
-    """Up to 4 numbers of segments, rising, each half of the next; the last segment of the largest ends by ``most``.
+    """Choose up to 4 numbers of segments, each half of the next; the last segment of the largest ends by ``most``.
 
     ``ends`` are the tokens at which the segments end; one segment is there even if it alone is longer.
     """

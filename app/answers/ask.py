@@ -1,27 +1,32 @@
-"""A question to stored documents: checked, answered in pieces, with its evidence and its cost."""
+"""Answer a question from stored documents, in pieces, with its evidence and its cost."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import cast, get_args
+from typing import TYPE_CHECKING, cast
 
-from app.budget import KVBudget
+import ccf_core
+from app.answers.context_budget import affordable, fitting_turns
+from app.answers.conversations import History, earlier_turns, turns
+from app.documents.export import answer_to_dict
+from app.documents.library import page_at
+from app.documents.memory_cache import Memories
 from app.errors import NoDocument, NotAnswerable
-from app.exporting import answer_to_dict
-from app.fitting import affordable, fitting_turns, room
-from app.followups import History, earlier_turns, turns
-from app.library import page_at
-from app.memories import Memories
-from app.views import AnswerView, Cancelled, EvidenceView, Progress, Reader, TimingsView, never, silent
-from ccf_core import CCF, Answer, Focus, KVMemory
-from ccf_core.baselines import BASELINES
-from ccf_core.evaluation.metrics import abstains
-from ccf_core.plan import TEXT, positions
-from ccf_core.segment import Segmented
+from app.limits import KVBudget
+from app.types import AnswerView, CancelCheck, EvidenceView, Progress, Reader, never, reader_names, silent
+from ccf_core import Answer, Timings
+from ccf_core.memory.grades import TEXT
+from ccf_core.memory.layout import usable
+from ccf_core.memory.segments import Segmented
+from ccf_core.metrics import abstains
+from ccf_core.readers import READERS
 from store import Document, Store
+
+if TYPE_CHECKING:
+    from ccf_core import CCF, KVMemory
 
 MAX_EVIDENCE = 8
 HARDLY_COMPRESSED = 32
@@ -61,9 +66,11 @@ class Asking:
         in_full: int = 0,
         kv_budget: KVBudget | None = None,
         progress: Progress = silent,
-        cancelled: Cancelled = never,
+        cancelled: CancelCheck = never,
     ) -> Iterator[str | AnswerView]:
-        """Pieces of the answer as they come, then the AnswerView; errors are raised at the first step.
+        """Yield the pieces of the answer as they come, then the AnswerView, as the chat keeps it.
+
+        Errors are raised at the first step.
 
         From stored memory the encoder never runs; ``progress`` is called only if something has to be
         compressed again. Several documents are read one after the other, in the order given, at the finest ratio
@@ -96,15 +103,14 @@ class Asking:
         started = time.perf_counter()
         texts = [self.memories.segmented(document.sha256, cancelled, ccf) for document in asked.documents]
         memory, notes = None, list[str]()
-        if reader not in ("full", "none"):
+        reads = READERS[reader]
+        if reads.needs_memory():
             ratio, note = affordable(ccf, ratio, texts, kv_budget or self.budget)
             asked = replace(asked, ratio=ratio)
-            held = ccf.config.ratios[0] if reader == "focus" else ratio
-            recalled = [self.memories.recall(d.sha256, held, None, progress, cancelled, ccf) for d in asked.documents]
-            memory = KVMemory.join([r.memory for r in recalled])
-            notes = [*([note] if note else []), *(note for r in recalled for note in r.notes)]
+            memory, notes = self._recall(ccf, asked, progress, cancelled)
+            notes = [note, *notes] if note else notes
         input_ids = [token for text in texts for token in text.input_ids]
-        budget = sum(positions(len(span), ratio) for text in texts for span in text.spans)
+        budget = sum(text.slots(ratio) for text in texts)
         loaded = time.perf_counter() - started
         answer: Answer | None = None
         stopped = False
@@ -114,40 +120,35 @@ class Asking:
             stopped = stopped or cancelled()
             return stopped
 
-        with self.memories.model.turn(cancelled):
-            plain = dict.fromkeys(("full", *BASELINES), len(input_ids)) | {"truncated": memory.slots if memory else 0}
-            earlier = fitting_turns(ccf, asked.text, asked.history, max_new_tokens, plain.get(reader, 0))
+        with self.memories.model.hold(cancelled):
+            tokens = reads.text_tokens(len(input_ids), memory.slots if memory else 0)
+            earlier = fitting_turns(ccf, asked.text, asked.history, max_new_tokens, tokens)
             asked = replace(asked, history=earlier)
-            pieces = cast(
-                Generator[str | Answer],
-                self.memories.model.compute(
-                    ccf,
-                    CCF.answer,
-                    asked.text,
-                    memory,
-                    max_new_tokens,
-                    stream=True,
-                    reader=reader,
-                    input_ids=input_ids,
-                    history=asked.history,
-                    focus=Focus(budget, in_full),
-                    tokens=(len(input_ids), max_new_tokens),
-                    cancelled=stop,
-                ),
+            pieces = self.memories.model.compute(
+                ccf,
+                cast("Callable[..., Iterator[str | Answer]]", ccf_core.CCF.answer),
+                asked.text,
+                memory,
+                max_new_tokens,
+                stream=True,
+                reader=reader,
+                input_ids=input_ids,
+                history=asked.history,
+                focus=ccf_core.Focus(budget, in_full),
+                tokens=(len(input_ids), max_new_tokens),
+                cancelled=stop,
             )
             # A reader that leaves early must stop the model before the next one gets it.
             with closing(pieces):
                 for piece in pieces:
-                    if isinstance(piece, Answer):
-                        answer = piece
-                    else:
+                    if isinstance(piece, str):
                         yield piece
+                    else:
+                        answer = piece
         assert answer is not None
         notes += _notes(asked, ccf.decoder.window, texts, answer, stopped)
         view = self._view(asked, answer, memory, loaded, notes)
-        if chat is not None:
-            self._remember(chat, view, replace_last)
-        yield view
+        yield view if chat is None else self._keep(chat, view, replace_last)
 
     def _check(
         self,
@@ -160,14 +161,23 @@ class Asking:
     ) -> Question:
         if not question.strip():
             raise NotAnswerable("There is no question; write one.")
-        if reader not in get_args(Reader):
-            raise NotAnswerable(f"The reader must be one of {', '.join(get_args(Reader))}, not {reader!r}.")
+        if reader not in reader_names():
+            raise NotAnswerable(f"The reader must be one of {', '.join(reader_names())}, not {reader!r}.")
         if not documents and reader != "none":
             raise NoDocument("There is no document to ask; add one or choose one from the library.")
         if chat is not None:
             self.store.chats.get(chat)
         found = tuple(self.store.documents.get(sha256) for sha256 in dict.fromkeys(documents))
         return Question(question.strip(), found, ratio, reader, max_new_tokens)
+
+    def _recall(
+        self, ccf: CCF, asked: Question, progress: Progress, cancelled: CancelCheck
+    ) -> tuple[KVMemory, list[str]]:
+        """Recall the documents as one memory, with notes; the finest there is for a reader that chooses ratios."""
+        reads = READERS[asked.reader]
+        ratio = ccf.config.ratios[0] if reads.by_question or reads.grades_memory else asked.ratio
+        recalled = [self.memories.recall(d.sha256, ratio, None, progress, cancelled, ccf) for d in asked.documents]
+        return ccf_core.KVMemory.join([r.memory for r in recalled]), [note for r in recalled for note in r.notes]
 
     def _view(
         self, asked: Question, answer: Answer, memory: KVMemory | None, loaded: float, notes: Sequence[str]
@@ -179,9 +189,7 @@ class Asking:
             ratio=asked.ratio,
             documents=tuple(document.sha256 for document in asked.documents),
             evidence=self._evidence(asked, answer, memory),
-            timings=TimingsView(
-                loaded + answer.timings.load_s, answer.timings.first_token_s, answer.timings.tokens_per_s
-            ),
+            timings=Timings(loaded + answer.timings.load_s, answer.timings.first_token_s, answer.timings.tokens_per_s),
             kv_bytes=answer.kv_bytes,
             full_kv_bytes=answer.full_kv_bytes,
             stored_bytes=sum(
@@ -215,39 +223,44 @@ class Asking:
             )
         return tuple(views)
 
-    def _remember(self, chat: int, view: AnswerView, replace_last: bool) -> None:
-        """Append question and answer to a chat, without quotes from documents that were deleted meanwhile."""
+    def _keep(self, chat: int, view: AnswerView, replace_last: bool) -> AnswerView:
+        """Append question and answer to a chat, without quotes from documents that were deleted meanwhile.
+
+        Returns the answer as it is kept: nobody has to read it from the store again.
+        """
         with self.store.transaction():
-            kept = tuple(e for e in view.evidence if self.store.documents.find(e.document) is not None)
+            evidence = tuple(e for e in view.evidence if self.store.documents.find(e.document) is not None)
+            kept = replace(view, evidence=evidence)
             last = turns(self.store.chats.messages(chat))[-1:] if replace_last else []
             self.store.chats.drop([message.id for turn in last for message in turn])
             self.store.chats.link(chat, [sha for sha in view.documents if self.store.documents.find(sha) is not None])
             self.store.chats.append(chat, "user", view.question)
-            self.store.chats.append(chat, "assistant", view.text, answer_to_dict(replace(view, evidence=kept)))
+            self.store.chats.append(chat, "assistant", view.text, answer_to_dict(kept))
+        return kept
 
 
 def abstained(text: str) -> bool:
-    """Whether an answer says that there is none in the document; an empty one says nothing."""
+    """Tell whether an answer says that there is none in the document; an empty one says nothing."""
     return bool(text.strip()) and abstains(text)
 
 
 def _notes(asked: Question, window: int, texts: Sequence[Segmented], answer: Answer, stopped: bool) -> list[str]:
     notes = [ABSTAINED] if abstained(answer.text) else []
-    if asked.reader == "focus" and answer.evidence:
+    if READERS[asked.reader].by_question and answer.evidence:
         as_text = sum(found.ratio == TEXT for found in answer.evidence)
         if as_text < max(asked.in_full, 1):
             some = f"room for text of {as_text} segment{'s' * (as_text != 1)}; the rest"
             fits = some if as_text else "no room for text; all of it"
             notes.append(f"The bytes of {asked.ratio}x have {fits} is read as slots.")
-    if asked.reader in ("memory", "focus"):
+    if READERS[asked.reader].reads_slots:
         for document, text in zip(asked.documents, texts, strict=True):
             if len(text.input_ids) < HARDLY_COMPRESSED:
                 notes.append(f"“{document.title}” has only {len(text.input_ids)} tokens: it is hardly compressed.")
         total = sum(len(text.input_ids) for text in texts)
-        if total > room(window):
+        if total > usable(window):
             notes.append(
-                f"{total:,} tokens are more than the {room(window):,} positions that the model has; "
-                f"they are placed {total / room(window):.1f} times closer together, which costs accuracy."
+                f"{total:,} tokens are more than the {usable(window):,} positions that the model has; "
+                f"they are placed {total / usable(window):.1f} times closer together, which costs accuracy."
             )
     if stopped:
         notes.append("The answer was stopped before its end.")

@@ -1,4 +1,4 @@
-"""One question under several settings: the same documents in full, as memories, cut off, or not at all."""
+"""Answer one question under several settings: the same documents in full, as memories, cut off, or not at all."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-from app.asking import Asking
+from app.answers.ask import Asking
+from app.documents.memory_cache import Memories
 from app.errors import NotAnswerable
-from app.memories import Memories
-from app.views import AnswerView, Cancelled, Progress, Reader, never, silent
-from ccf_core import Cancelled as WasCancelled
+from app.types import AnswerView, CancelCheck, Progress, Reader, never, silent
+from ccf_core import Cancelled
 
 FULL, FOCUS, TRUNCATED, NONE = "full", "focus", "truncated", "none"
 #: ``focus`` and ``truncated`` (the first tokens of the text) have the bytes of the memory at this ratio.
@@ -41,9 +41,9 @@ class Comparing:
         *,
         max_new_tokens: int = 64,
         progress: Progress = silent,
-        cancelled: Cancelled = never,
+        cancelled: CancelCheck = never,
     ) -> Iterator[Compared]:
-        """Answers under each setting, one after the other, full context first; every answer is a model's turn.
+        """Answer under each setting, one after the other, full context first; others may use the model in between.
 
         A setting is ``full``, a ratio (``4x`` …), ``focus`` (coarse, finer where the question needs it) or
         ``truncated`` (the first tokens), both in the bytes of the memory at 8x, or ``none``. What one setting cannot
@@ -62,10 +62,10 @@ class Comparing:
                 yield from self._one(setting, question, documents, max_new_tokens, progress, cancelled)
             except NotAnswerable as error:
                 yield Compared(setting, error=str(error))
-            except WasCancelled:
+            except Cancelled:
                 return
 
-    def _in_order(self, settings: Sequence[str], cancelled: Cancelled) -> list[str]:
+    def _in_order(self, settings: Sequence[str], cancelled: CancelCheck) -> list[str]:
         known = all_settings(self.memories.model.load(cancelled=cancelled).config.ratios)
         unknown = next((repr(setting) for setting in settings if setting not in known), None)
         if unknown or not settings:
@@ -81,7 +81,7 @@ class Comparing:
         documents: Sequence[str],
         max_new_tokens: int,
         progress: Progress,
-        cancelled: Cancelled,
+        cancelled: CancelCheck,
     ) -> Iterator[Compared]:
         reader, ratio = self._read(setting)
         pieces = self.asking.ask(
@@ -96,7 +96,7 @@ class Comparing:
                     yield Compared(setting, piece=piece)
 
     def _read(self, setting: str) -> tuple[Reader, int]:
-        """What the decoder reads, and the ratio that goes with it."""
+        """Return what the decoder reads under a setting, and at which ratio."""
         if setting.endswith("x"):
             return "memory", int(setting[:-1])
         if setting in (FOCUS, TRUNCATED):
@@ -105,5 +105,5 @@ class Comparing:
 
 
 def all_settings(ratios: Sequence[int]) -> tuple[str, ...]:
-    """Every setting there is, in the order in which they are compared."""
+    """List every setting in the order in which they are compared."""
     return (FULL, *(f"{ratio}x" for ratio in ratios), FOCUS, TRUNCATED, NONE)

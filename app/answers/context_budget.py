@@ -1,41 +1,38 @@
-"""What fits the model: the finest ratio of documents, a text read in full, earlier turns of a conversation."""
+"""Choose what fits the model: the finest ratio of documents, a text read in full, earlier turns of a conversation."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from app.budget import KVBudget
 from app.errors import NotAnswerable
-from app.ingest import document_slots
-from ccf_core import CCF
-from ccf_core.answer import question_prompt
-from ccf_core.baselines import position_bytes
-from ccf_core.segment import Segmented
+from app.limits import KVBudget
+from ccf_core.answering.prompt import question_prompt
+from ccf_core.memory.layout import usable
+from ccf_core.memory.segments import Segmented
 
-
-def room(window: int) -> int:
-    """Tokens of the window that are left for documents: its last eighth is kept for question and answer."""
-    return window - window // 8
+if TYPE_CHECKING:
+    from ccf_core import CCF
 
 
 def affordable(ccf: CCF, ratio: int, texts: Sequence[Segmented], budget: KVBudget | None) -> tuple[int, str]:
-    """The ratio at which the documents are read, the one asked for or the finest above it that fits, and a note.
+    """Choose the ratio at which the documents are read, the one asked for or the finest above it that fits, and a note.
 
     What has to fit is every slot: into the budget, into the window less the eighth that question and answer have,
     and into the attention span of a base that slides. The note is empty if the ratio is the one asked for and fits.
     If none fits, it is the coarsest there is.
     """
-    most = room(ccf.decoder.window)
+    most = usable(ccf.decoder.window)
     limits = [(most, f"the model's window holds {most:,}")]
     if sliding := getattr(ccf.model.config, "sliding_window", None):
         limits.append((sliding - 1, f"the model attends to {sliding - 1:,} at a time"))
     if budget:
-        allowed = budget.positions(position_bytes(ccf.decoder))
+        allowed = budget.positions(ccf.decoder.kv_bytes)
         limits.append((allowed, f"the KV budget is {budget}" + (f", {allowed:,} positions" if budget.in_bytes else "")))
     most, why = min(limits)
 
     def slots(at: int) -> int:
-        return sum(document_slots(text.spans, at) for text in texts)
+        return sum(text.slots(at) for text in texts)
 
     choices = [one for one in ccf.config.ratios if one >= ratio]
     chosen = next((one for one in choices if slots(one) <= most), choices[-1])
@@ -48,12 +45,12 @@ def affordable(ccf: CCF, ratio: int, texts: Sequence[Segmented], budget: KVBudge
 def fitting_turns(
     ccf: CCF, question: str, history: tuple[tuple[str, str], ...], max_new_tokens: int, tokens: int
 ) -> tuple[tuple[str, str], ...]:
-    """As many earlier turns, the latest first, as there is room for beside the question and its answer.
+    """Keep as many of the latest turns as fit the window beside the question and its answer.
 
     ``tokens`` are read as plain text. Raises NotAnswerable if they, the question, or the answer do not fit the base
     model's window.
     """
-    most = room(ccf.decoder.window)
+    most = usable(ccf.decoder.window)
     reserve = ccf.decoder.window - most
     if not 1 <= max_new_tokens <= reserve:
         raise NotAnswerable(f"An answer can have 1 to {reserve:,} tokens, not {max_new_tokens:,}.")

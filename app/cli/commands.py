@@ -7,10 +7,10 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from app.comparing import DEFAULT
+from app.answers.compare import DEFAULT
+from app.cli.progress import Meter
 from app.errors import NotAnswerable
-from app.meter import Meter
-from app.views import AnswerView
+from app.types import AnswerView
 from app.workbench import Workbench
 
 
@@ -24,10 +24,10 @@ class Result:
 
 
 def compress(workbench: Workbench, args: argparse.Namespace, meter: Meter) -> Result:
-    done = workbench.ingest_file(args.file, meter.step)
+    done = workbench.intake.ingest_file(args.file, meter.step)
     notes = done.notes
     if args.out:
-        written = workbench.export_memory(done.document.sha256, workbench.ratios[0], args.out)
+        written = workbench.exports.memory(done.document.sha256, workbench.model.ratios[0], args.out)
         notes += (f"The memory was written to {written}.",)
     data = {
         "document_sha256": done.document.sha256,
@@ -51,9 +51,9 @@ def compress(workbench: Workbench, args: argparse.Namespace, meter: Meter) -> Re
 
 def reconstruct(workbench: Workbench, args: argparse.Namespace, meter: Meter) -> Result:
     _require_ratio(workbench, args.ratio, meter)
-    done = workbench.ingest_file(args.file, meter.step)
+    done = workbench.intake.ingest_file(args.file, meter.step)
     found = []
-    for one in workbench.reconstruct_all(done.document.sha256, args.ratio, args.segments):
+    for one in workbench.fidelity.reconstruct_all(done.document.sha256, args.ratio, args.segments):
         found.append(one)
         meter.count("reconstructing", len(found), len(args.segments or range(done.segments)))
     rouge_l = sum(one.rouge_l * one.tokens for one in found) / sum(one.tokens for one in found)
@@ -73,9 +73,9 @@ def reconstruct(workbench: Workbench, args: argparse.Namespace, meter: Meter) ->
 
 def ask(workbench: Workbench, args: argparse.Namespace, meter: Meter) -> Result:
     _require_ratio(workbench, args.ratio, meter)
-    done = workbench.ingest_file(args.file, meter.step)
+    done = workbench.intake.ingest_file(args.file, meter.step)
     meter.clear()
-    pieces = workbench.ask(
+    pieces = workbench.asking.ask(
         args.question,
         [done.document.sha256],
         args.ratio,
@@ -122,8 +122,10 @@ def ask(workbench: Workbench, args: argparse.Namespace, meter: Meter) -> Result:
 
 
 def compare(workbench: Workbench, args: argparse.Namespace, meter: Meter) -> Result:
-    done = workbench.ingest_file(args.file, meter.step)
-    steps = workbench.compare(args.question, [done.document.sha256], args.settings or DEFAULT, progress=meter.step)
+    done = workbench.intake.ingest_file(args.file, meter.step)
+    steps = workbench.comparing.compare(
+        args.question, [done.document.sha256], args.settings or DEFAULT, progress=meter.step
+    )
     answers, lines = [], list[str]()
     for step in steps:
         if step.piece:
@@ -172,6 +174,6 @@ def ingest(workbench: Workbench, args: argparse.Namespace, meter: Meter) -> Resu
 
 def _require_ratio(workbench: Workbench, ratio: int, meter: Meter) -> None:
     """Complain before a long file is compressed in vain."""
-    workbench.load_model(meter.loading)
-    if ratio not in workbench.ratios:
-        raise NotAnswerable(f"The ratio must be one of {', '.join(map(str, workbench.ratios))}, not {ratio}.")
+    workbench.model.load(meter.loading)
+    if ratio not in workbench.model.ratios:
+        raise NotAnswerable(f"The ratio must be one of {', '.join(map(str, workbench.model.ratios))}, not {ratio}.")

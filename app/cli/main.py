@@ -15,28 +15,27 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, get_args
+from typing import TYPE_CHECKING
 
-from app.budget import KVBudget
+from app.cli.progress import Meter
 from app.errors import BadSetting, WorkbenchError
-from app.meter import Meter
-from app.settings import MEMORY_DTYPES, Settings
-from app.views import Reader
+from app.limits import KVBudget
+from app.settings import Settings
+from app.types import reader_names
+from ccf_core.cli import CommandParser
+from ccf_core.memory.dtypes import MEMORY_DTYPES
 
 if TYPE_CHECKING:
-    from app.commands import Result
-
-
-class Parser(argparse.ArgumentParser):
-    """An argument parser whose complaint is one sentence."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{message[:1].upper()}{message[1:]}; see {self.prog} --help.\n")
+    from app.cli.commands import Result
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    args = _parser().parse_args(argv)
+    return run(command_parser("python -m app")[0].parse_args(argv))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command of parsed arguments; returns the exit code."""
     # Of several processes of a launch the first one speaks for all.
     speaks = os.environ.get("RANK", "0") == "0"
     meter = Meter(sys.stderr if speaks else io.StringIO())
@@ -57,12 +56,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace, meter: Meter) -> Result | str | None:
-    """The outcome of a command, the sentence that says what to mend, or None from a process that only helped."""
+    """Run a command; return its outcome, the sentence that says what to mend, or None from a process that helped."""
     # Help and wrong arguments are answered without waiting for torch.
-    from app import commands
-    from app.folders import assist
-    from app.processes import Processes
-    from app.readers import ReadError
+    from app.cli import commands
+    from app.documents.bulk_ingest import assist
+    from app.parsers import ReadError
+    from app.runtime.distributed import Processes
     from app.workbench import Workbench
     from ccf_core import CCFError
     from store import StoreError
@@ -90,8 +89,9 @@ def _run(args: argparse.Namespace, meter: Meter) -> Result | str | None:
         meter.clear()
 
 
-def _parser() -> Parser:
-    common = Parser(add_help=False)
+def command_parser(prog: str) -> tuple[CommandParser, argparse._SubParsersAction[CommandParser]]:
+    """Make the parser of these commands, and what further ones are added to."""
+    common = CommandParser(add_help=False)
     common.add_argument("--json", action="store_true", help="print one JSON object")
     common.add_argument("--data-dir", type=_path, metavar="DIR", help="folder of the database (CCF_DATA)")
     common.add_argument("--adapter", type=_path, metavar="DIR", help="adapter folder (CCF_ADAPTER)")
@@ -100,8 +100,8 @@ def _parser() -> Parser:
     common.add_argument("--dtype", help="bfloat16, float16 or float32 (CCF_DTYPE)")
     common.add_argument("--memory-dtype", choices=MEMORY_DTYPES, help="how memories are stored (CCF_MEMORY_DTYPE)")
 
-    parser = Parser(prog="python -m app", description="Compress documents into memories, and ask them.")
-    commands = parser.add_subparsers(dest="command", required=True, parser_class=Parser, metavar="COMMAND")
+    parser = CommandParser(prog=prog, description="Compress documents into memories, and ask them.")
+    commands = parser.add_subparsers(dest="command", required=True, parser_class=CommandParser, metavar="COMMAND")
 
     def command(name: str, about: str) -> argparse.ArgumentParser:
         return commands.add_parser(name, parents=[common], help=about, description=f"{about.capitalize()}.")
@@ -119,7 +119,7 @@ def _parser() -> Parser:
     ask.add_argument("file", type=_path, metavar="FILE")
     ask.add_argument("question", metavar="QUESTION")
     _ratio(ask)
-    ask.add_argument("--reader", default="memory", choices=get_args(Reader), help="default: memory")
+    ask.add_argument("--reader", default="memory", choices=reader_names(), help="default: memory")
     ask.add_argument("--kv-budget", type=_budget, metavar="B", help="positions (4096) or MB (200MB) to hold at most")
     ask.add_argument(
         "--in-full", type=int, default=0, metavar="N", help="focus: segments read as text at most (0: no limit)"
@@ -133,7 +133,7 @@ def _parser() -> Parser:
 
     ingest = command("ingest", "compress every file of a folder and of the folders in it")
     ingest.add_argument("dir", type=_path, metavar="DIR")
-    return parser
+    return parser, commands
 
 
 def _ratio(parser: argparse.ArgumentParser) -> None:

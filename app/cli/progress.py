@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import TextIO
 
-from app.views import IngestProgress
+from app.types import IngestProgress
 
 #: Where stderr is no terminal, a line for each tenth of the way.
 TENTHS = 10
@@ -14,29 +14,27 @@ TENTHS = 10
 class Meter:
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
-        #: Stands before every line.
-        self.title = ""
         self._terminal = stream.isatty()
         self._last: object = None
 
     def step(self, progress: IngestProgress) -> None:
-        """A step of an ingest."""
+        """Show a step of an ingest."""
         if progress.stage == "memory":
             self.count("memory", progress.done, progress.total, progress.seconds_left)
         else:
             self._show(f"{progress.stage}: {progress.message}" if progress.message else progress.stage)
 
     def loading(self, fraction: float, message: str) -> None:
-        """A step of loading the model."""
+        """Show a step of loading the model."""
         self._show(message)
 
     def count(self, what: str, done: int, total: int, seconds_left: float | None = None) -> None:
-        """``done`` of ``total`` tokens or segments."""
+        """Show ``done`` of ``total`` tokens or segments."""
         left = "" if seconds_left is None else f", about {seconds_left:.0f} s left"
         self._show(f"{what}: {done:,} of {total:,}{left}", (what, done * TENTHS // max(total, 1)))
 
     def say(self, sentence: str) -> None:
-        """A line that stays."""
+        """Print a line that stays."""
         self.clear()
         print(sentence, file=self.stream, flush=True)
 
@@ -47,9 +45,7 @@ class Meter:
         self._last = None
 
     def _show(self, line: str, step: object = None) -> None:
-        line = f"{self.title}: {line}" if self.title else line
-        # A tenth of the way in one file is not the same step as in the next.
-        step = (self.title, step or line)
+        step = step or line
         if self._terminal:
             width = shutil.get_terminal_size().columns - 1
             print(f"\r\x1b[K{line[:width]}", end="", file=self.stream, flush=True)

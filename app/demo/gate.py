@@ -1,4 +1,4 @@
-"""The door of a demo: an ASGI middleware that lets a visitor to what is the visitor's, and to nothing else.
+"""Guard a demo: an ASGI middleware that lets visitors reach their own data and nothing else.
 
 Gradio itself tells visitors apart by a session hash that the browser chooses, keeps uploads under the SHA-256 of their
 bytes, and serves them to whoever names it. Here a request needs the login, if there is one, and a token; a session
@@ -24,31 +24,34 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.demo.visitor_page import HEADER
+from app.demo.visitors import Visitors
 from app.errors import DemoFull, UnknownVisitor
-from app.tabs.visiting import HEADER
-from app.visitors import Visitors
 from store import StoreError
 
 VISITOR = "/visitor"
 API = "/gradio_api/"
-#: Tell nothing of anybody.
-OPEN = re.compile(
+#: Paths under API that tell nothing of anybody: open to all.
+PUBLIC = re.compile(
     r"(info|openapi\.json|startup-events|theme\.css|app_id|user|login_check|token|queue/status)/?|(mcp|heartbeat)/.*"
 )
-#: Work on a session.
-OWN = re.compile(r"(queue/join|queue/data|cancel|reset|component_server)/?|(call|run|api)/.+")
+#: Paths under API that work on a session: open to its owner.
+SESSION = re.compile(r"(queue/join|queue/data|cancel|reset|component_server)/?|(call|run|api)/.+")
+#: Open to nobody.
 CLOSED = re.compile(r"/monitoring.*")
-#: Tells a page that its token, and not its login, is what opens nothing.
+#: Header of a refusal: tells a page that its token is the reason, and not its login.
 UNKNOWN = {HEADER: "unknown"}
 MAX_SESSIONS = 10_000
 MAX_FILES = 20
-#: More than a page sends; texts are pasted into it.
+#: Bytes of a request that is no upload; pasted texts are the longest.
 MAX_BODY = 25_000_000
-#: Gradio's own client, through which all calls over MCP go, has one session for everybody, which keeps nothing.
+#: Owner of the one session of gradio's own client, through which all calls over MCP go; it keeps nothing.
 SHARED = "mcp"
 
 
-class Door:
+class Gate:
+    """Pass a request on to ``app``, answer it here, or refuse it; uploads are at most ``max_upload`` bytes."""
+
     def __init__(self, app: ASGIApp, visitors: Visitors, max_upload: int) -> None:
         self.app = app
         self.visitors = visitors
@@ -70,18 +73,18 @@ class Door:
             answer = JSONResponse({"detail": error.detail}, error.status_code, error.headers)
         if answer is not None:
             await answer(scope, receive, send)
-        elif request.method == "POST" and OWN.fullmatch(_path(scope).removeprefix(API)):
-            # What was read of the body is read again.
+        elif request.method == "POST" and SESSION.fullmatch(_path(scope).removeprefix(API)):
+            # The body was read here; the app reads it, too.
             await self.app(scope, _replayed(await request.body(), receive), send)
         else:
             await self.app(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response | None:
-        """An answer of the door's own; None to let the request pass. Raises HTTPException to refuse it."""
+        """Answer the request, or return None to let it pass. Raises HTTPException to refuse it."""
         path, token = _path(request.scope), request.headers.get(HEADER, "")
         if CLOSED.fullmatch(path):
             raise HTTPException(404, "There is nothing here.")
-        if path != VISITOR and (not path.startswith(API) or OPEN.fullmatch(path.removeprefix(API))):
+        if path != VISITOR and (not path.startswith(API) or PUBLIC.fullmatch(path.removeprefix(API))):
             return None
         if not _logged_in(request):
             raise HTTPException(401, "Log in first: reload the page.")
@@ -98,13 +101,13 @@ class Door:
             return JSONResponse(await self._upload(request, visitor))
         if wanted == "upload_progress":
             return PlainTextResponse('data: {"msg": "done"}\n\n', media_type="text/event-stream")
-        if not OWN.fullmatch(wanted):
+        if not SESSION.fullmatch(wanted):
             raise HTTPException(404, "There is nothing here.")
         await self._check(request, visitor)
         return None
 
     def _visitor(self, method: str, token: str) -> Response:
-        """POST: a token for somebody new, the same one for somebody known; PUT: a new one; DELETE: none any more."""
+        """Issue a token (POST; a known one comes back), replace it (PUT), or delete it with all data (DELETE)."""
         try:
             if method == "POST":
                 return JSONResponse({"token": token if self.visitors.knows(token) else self.visitors.issue()})
@@ -120,8 +123,8 @@ class Door:
         return JSONResponse({"detail": "Use POST, PUT or DELETE."}, 405)
 
     async def _check(self, request: Request, visitor: str) -> None:
-        """The session that a request names is the visitor's, and so are all files that it names."""
-        sessions = {request.query_params.get("session_hash")}
+        """Refuse a request that names a session or a file of somebody else."""
+        named = {request.query_params.get("session_hash")}
         if request.method == "POST":
             if _length(request) > MAX_BODY:
                 raise HTTPException(413, f"Send at most {MAX_BODY // 1_000_000} MB at once.")
@@ -130,17 +133,17 @@ class Door:
             except ValueError as error:
                 raise HTTPException(400, "Send JSON.") from error
             if isinstance(body, dict):
-                sessions.add(body.get("session_hash"))
+                named.add(body.get("session_hash"))
             home = self.visitors.uploads / visitor
             if not all(isinstance(path, str) and _within(path, home) for path in _paths(body)):
                 raise HTTPException(403, "Upload the file first: only files that you uploaded are taken.")
         owner = SHARED if request.headers.get("x-gradio-user") == SHARED else visitor
-        for session in sessions - {None}:
+        for session in named - {None}:
             if self._owner(str(session), owner) not in (owner, visitor, SHARED):
                 raise HTTPException(403, "This session is not yours: reload the page.")
 
     def _owner(self, session: str, claimant: str) -> str:
-        """Whose a session is: of the first who named it."""
+        """Find the owner of a session: whoever named it first."""
         owner = self._sessions.setdefault(session, claimant)
         self._sessions.move_to_end(session)
         if len(self._sessions) > MAX_SESSIONS:
@@ -148,7 +151,7 @@ class Door:
         return owner
 
     async def _upload(self, request: Request, visitor: str) -> list[str]:
-        """Paths of the files that a request carries, each in a folder of its own within the visitor's."""
+        """Save the files of a request, each in a folder of its own within the visitor's; return their paths."""
         home = self.visitors.uploads / visitor
         length, waiting = _length(request), sum(file.stat().st_size for file in home.glob("*/*"))
         if length > self.max_upload:
@@ -164,7 +167,7 @@ class Door:
 
 
 def _logged_in(request: Request) -> bool:
-    """As Gradio tells it; everybody is where no login is asked for."""
+    """Tell whether gradio knows the request's login; true where there is no login."""
     gradio = request.app
     kept = (request.cookies.get(f"access-token{kind}-{gradio.cookie_id}") for kind in ("", "-unsecure"))
     return gradio.auth is None or any(token in gradio.tokens for token in kept)
@@ -188,7 +191,7 @@ def _within(path: str, home: Path) -> bool:
 
 
 def _paths(value: Any) -> Iterator[Any]:
-    """All that gradio could take for a file: what stands under "path" or "url", at any depth."""
+    """Find all that gradio could take for a file: what stands under "path", at any depth."""
     waiting = [value]
     while waiting:
         one = waiting.pop()
@@ -212,13 +215,13 @@ def _length(request: Request) -> int:
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:
-    told = False
+    replayed = False
 
-    async def again() -> Message:
-        nonlocal told
-        if told:
+    async def receive_again() -> Message:
+        nonlocal replayed
+        if replayed:
             return await receive()
-        told = True
+        replayed = True
         return {"type": "http.request", "body": body, "more_body": False}
 
-    return again
+    return receive_again

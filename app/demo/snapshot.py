@@ -1,4 +1,4 @@
-"""The database beside a disk that lasts: put back at the start, written there every few minutes and at the end.
+"""Copy the database to a disk that lasts, every few minutes and at the end, and fetch it from there at the start.
 
 For places whose own disk is emptied at every restart and that mount a slower one, as Spaces do at /data. The live
 database stays on the local disk.
@@ -10,10 +10,9 @@ import logging
 import shutil
 import threading
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
-from app.examples import MARK
+from app.documents.examples import MARK
 from app.settings import Settings
 from app.workbench import Workbench
 from store import StoreError
@@ -24,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 def restore(settings: Settings) -> bool:
-    """Fetch the database from ``settings.snapshot`` unless there is one here; whether it did. Raises OSError."""
+    """Fetch the database from ``settings.snapshot`` unless there is one here; return whether it did. Raises OSError."""
     kept = settings.snapshot and settings.snapshot / settings.database.name
     if not kept or not kept.is_file() or settings.database.exists():
         return False
@@ -36,7 +35,7 @@ def restore(settings: Settings) -> bool:
 
 
 class Snapshots:
-    """Keeps ``settings.snapshot`` up to date for as long as it is open; does nothing without one."""
+    """Keep ``settings.snapshot`` up to date until the block ends; do nothing without one."""
 
     def __init__(self, workbench: Workbench) -> None:
         self.workbench = workbench
@@ -45,7 +44,7 @@ class Snapshots:
         self._last: object = None
 
     def save(self) -> bool:
-        """Write the database to the lasting disk; whether there was anything new. Raises StoreError, OSError."""
+        """Write the database to the lasting disk; return whether anything was new. Raises StoreError, OSError."""
         settings = self.workbench.settings
         if settings.snapshot is None:
             return False
@@ -77,9 +76,7 @@ class Snapshots:
         self._worker.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._ending.set()
         self._worker.join()
         self._try()

@@ -1,31 +1,31 @@
-"""A demo's page: every handler of it works on the workbench of the visitor who called."""
+"""Let every handler of a demo's page work on the workbench of the visitor who called."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, cast
 
 import gradio as gr
 from gradio.context import LocalContext
 
-from app.caps import Demo
+from app.demo.visitors import Visitors
 from app.errors import UnknownVisitor
-from app.plots import readable_bytes
-from app.visitors import Visitors
+from app.limits import Demo
+from app.ui.format import readable_bytes
 from app.workbench import Workbench
+from ccf_core.assets import asset
 
 #: Request header with a visitor's token; browsers, gradio_client and MCP clients all can send it.
 HEADER = "x-ccf-visitor"
-SCRIPT = Path(__file__).parents[2] / "assets" / "visitor.js"
+SCRIPT = asset("visitor.js")
 
 
-class Visiting:
-    """Stands for a ``Workbench`` in the handlers of the page, and is at each use that of the visitor whose request is
-    being served; there is none without a request, or for a token that nobody has.
+class VisitorWorkbench:
+    """A stand-in for ``Workbench``: at each use it is the workbench of the visitor whose request is being served.
 
-    While the page is being built it is the template, which holds the examples alone.
+    While the page is being built it is the template, which holds the examples alone. Raises ``gr.Error`` without a
+    request, or for a token that nobody has.
     """
 
     def __init__(self, visitors: Visitors) -> None:
@@ -44,7 +44,7 @@ class Visiting:
 
     @contextmanager
     def building(self) -> Iterator[Workbench]:
-        """Itself, for the block in which the page is built and nothing is served."""
+        """Stand in for the template within the block, in which the page is built and nothing is served."""
         self._building = True
         try:
             yield cast(Workbench, self)
@@ -53,12 +53,12 @@ class Visiting:
 
 
 def head() -> str:
-    """What the page has to do before anything else: get a token and send it along with every request."""
+    """Make the script that gets a token before anything else and sends it with every request."""
     return f"<script>{SCRIPT.read_text(encoding='utf-8')}</script>"
 
 
-def render_visitor(demo: Demo) -> None:
-    """Whose data these are and how long they stay; ``visitor.js`` shows what is true in this browser."""
+def render_notice(demo: Demo) -> None:
+    """Say whose data these are and how long they stay; ``visitor.js`` shows what is true in this browser."""
     caps, hours = demo.caps, demo.ttl_s / 3600
     gr.HTML(
         '<p class="wb-note"><b>A public demo.</b> What you add here only you can see: up to '

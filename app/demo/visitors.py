@@ -1,6 +1,6 @@
-"""The visitors of a public demo: a folder and a workbench for each, one model for all.
+"""Keep the visitors of a public demo apart: a folder and a workbench for each, one model for all.
 
-Nothing of two visitors is ever in one file: no query can forget to tell them apart, and what one of them stored makes
+Data of two visitors are never in one file: no query can forget to tell them apart, and what one visitor stored makes
 nothing faster for another. A visitor is known by a token alone, of which the folder holds the SHA-256.
 """
 
@@ -16,23 +16,22 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
-from app import heaps
-from app.caps import Demo
+from app.documents.examples import MARK, take_in
 from app.errors import DemoFull, UnknownVisitor
-from app.examples import MARK, take_in
+from app.limits import Demo
+from app.runtime import malloc
 from app.workbench import Workbench
 
 FOLDER = "visitors"
-#: File in a visitor's folder: SHA-256 of the token, in hex; its time is that of the last sign of life.
+#: File in a visitor's folder: SHA-256 of the token, in hex; its modification time is the visitor's last request.
 OWNER = "owner"
 SWEEP_EVERY_S = 60.0
-#: After which a workbench that nobody uses is closed; its folder stays.
+#: An unused workbench is closed after this time; its folder stays.
 IDLE_S = 600.0
 TOUCH_EVERY_S = 60.0
-#: After which an upload is long in the database, or nowhere.
+#: Uploads are deleted after this time: the document is in the database long before.
 UPLOADED_S = 1800.0
 
 FULL = "This demo has as many visitors as it can take: come back later, or run it yourself."
@@ -45,16 +44,16 @@ class _Visitor:
     folder: Path
     digest: str
     seen: float
-    #: When its owner file was touched.
-    noted: float
+    #: When the owner file was last touched.
+    touched: float
     workbench: Workbench | None = None
 
 
 class Visitors:
-    """Those of ``template``, whose model they share and with a copy of whose data each of them begins.
+    """The visitors of a demo. Each begins with a copy of the data of ``template``; all share its model.
 
-    May be called from any thread. ``uploads``: where a folder with each visitor's name holds what is on its way in.
-    ``clock`` tells seconds since 1970.
+    May be called from any thread. ``uploads`` has a folder for each visitor's uploads. ``clock`` tells seconds since
+    1970.
     """
 
     def __init__(self, template: Workbench, demo: Demo, uploads: Path, clock: Callable[[], float] = time.time) -> None:
@@ -67,7 +66,7 @@ class Visitors:
         self._ending = threading.Event()
         self._sweeper: threading.Thread | None = None
         self._known: dict[str, _Visitor] = {}
-        #: Visitors whose data are being copied.
+        #: How many visitors' data are being copied.
         self._arriving = 0
         self._home.mkdir(parents=True, exist_ok=True)
         for folder in self._home.iterdir():
@@ -76,7 +75,7 @@ class Visitors:
     # Tokens
 
     def issue(self) -> str:
-        """The token of a new visitor: 256 random bits, to be kept by the visitor alone.
+        """Make a token for a new visitor: 256 random bits, to be kept by the visitor alone.
 
         Raises:
             DemoFull: there are as many visitors as there may be, and all of them were here lately.
@@ -110,7 +109,7 @@ class Visitors:
             return _digest(token) in self._known
 
     def rotate(self, token: str) -> str:
-        """A new token for the same visitor; the old one is nobody's from now on. Raises UnknownVisitor."""
+        """Replace a visitor's token; the old one is nobody's from now on. Raises UnknownVisitor."""
         new = secrets.token_urlsafe(32)
         with self._lock:
             visitor = self._visitor(token)
@@ -129,14 +128,14 @@ class Visitors:
     # Their data
 
     def name(self, token: str) -> str:
-        """Of the visitor's folder: says which visitor it is without telling the token. Raises UnknownVisitor.
+        """Name the visitor's folder, which identifies the visitor without the token. Raises UnknownVisitor.
 
         Waits for no lock: every request asks for it, in the one thread that serves them all.
         """
         return self._visitor(token).folder.name
 
     def workbench(self, token: str) -> Workbench:
-        """The visitor's own, its queue being worked off; a sign of life. Raises UnknownVisitor."""
+        """Open the visitor's workbench, start its queue, and note the visit. Raises UnknownVisitor."""
         with self._lock:
             visitor = self._visitor(token)
             self._touch(visitor)
@@ -146,20 +145,21 @@ class Visitors:
                     settings, data_dir=visitor.folder, demo=None, caps=self.demo.caps, login=(), snapshot=None
                 )
                 visitor.workbench = self.template.beside(own)
-                visitor.workbench.jobs.start()
+                visitor.workbench.queue.start()
                 # What the template did not have yet; nothing, unless this is the first minute of the demo.
-                threading.Thread(target=take_in, args=(visitor.workbench,), daemon=True).start()
+                intake = visitor.workbench.intake
+                threading.Thread(target=take_in, args=(intake, visitor.folder), daemon=True).start()
             return visitor.workbench
 
     # Their end
 
     def start(self) -> None:
-        """Sweep every minute, on a thread of its own; memory that is free then goes back to the system."""
+        """Sweep every minute, on a thread of its own; free memory then goes back to the system."""
         self._sweeper = threading.Thread(target=self._sweep_on, daemon=True)
         self._sweeper.start()
 
     def sweep(self) -> None:
-        """Delete those whose time is over; close the workbenches that nobody uses and that have nothing to do."""
+        """Delete visitors whose time is over; close workbenches that nobody uses and that have nothing to do."""
         now = self._clock()
         with self._lock:
             over = [v for v in self._known.values() if now - v.seen > self.demo.ttl_s]
@@ -193,9 +193,7 @@ class Visitors:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _visitor(self, token: str) -> _Visitor:
@@ -205,7 +203,7 @@ class Visitors:
         return visitor
 
     def _find(self, folder: Path) -> None:
-        """Take note of a visitor's folder, and delete one that is not whole."""
+        """Register a visitor's folder, or delete it if it is not whole."""
         owner = folder / OWNER
         if not owner.is_file():
             shutil.rmtree(folder, ignore_errors=True)
@@ -216,9 +214,9 @@ class Visitors:
 
     def _touch(self, visitor: _Visitor) -> None:
         visitor.seen = self._clock()
-        if visitor.seen - visitor.noted > TOUCH_EVERY_S:
+        if visitor.seen - visitor.touched > TOUCH_EVERY_S:
             os.utime(visitor.folder / OWNER, (visitor.seen, visitor.seen))
-            visitor.noted = visitor.seen
+            visitor.touched = visitor.seen
 
     def _make_room(self) -> None:
         if len(self._known) + self._arriving < self.demo.visitors:
@@ -243,7 +241,7 @@ class Visitors:
                 self.sweep()
             except Exception:  # a full or failing disk: another try in a minute
                 logger.exception("Visitors could not be swept")
-            heaps.give_back()
+            malloc.give_back()
 
 
 def _digest(token: str) -> str:
@@ -257,4 +255,4 @@ def _write(folder: Path, digest: str) -> None:
 
 
 def _busy(workbench: Workbench) -> bool:
-    return any(job.state in ("queued", "running") for job in workbench.jobs.list())
+    return any(job.state in ("queued", "running") for job in workbench.queue.list())

@@ -1,4 +1,4 @@
-"""A folder of documents comes in, spread over the processes of one launch.
+"""Ingest a folder of documents, spread over the processes of one launch.
 
 The main process alone reads files and writes to the database. Segments that are missing, of many documents together,
 are sorted by length and dealt out in shares of one batch's tokens, so that batches are full and need no padding; what
@@ -15,19 +15,22 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby, islice
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+from app.documents.ingest import Intake
+from app.documents.memory_cache import packed
 from app.errors import NothingIngested, WorkbenchError
-from app.ingest import Intake
-from app.memories import packed
-from app.model import Model
-from app.processes import Processes
-from app.readers import Limits, ReadDocument, ReadError
+from app.parsers import Limits, ReadDocument, ReadError
+from app.runtime.distributed import Processes
+from app.runtime.model import Model
 from app.settings import Settings
-from app.views import FolderProgress
-from ccf_core import CCF, NothingToCompress
-from ccf_core.segment import Segmented
+from app.types import FolderProgress
+from ccf_core import NothingToCompress
+from ccf_core.memory.segments import Segmented
 from store import DocumentNotFound, InvalidText
+
+if TYPE_CHECKING:
+    from ccf_core import CCF
 
 #: Tokens of documents whose segments are dealt out together: many enough for full batches of tails too.
 TOGETHER = 2_000_000
@@ -51,7 +54,7 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Waiting:
+class PendingFile:
     """A file whose text is stored, and its segments that are not."""
 
     file: str
@@ -60,7 +63,7 @@ class Waiting:
 
 
 @dataclass
-class Taken:
+class FolderResult:
     """What came of a folder; ``cached`` counts files of which nothing had to be encoded, ``failed`` is file: reason."""
 
     documents: set[str] = field(default_factory=set)
@@ -78,7 +81,7 @@ class Folders:
         self.store = intake.store
         self.memories = intake.memories
 
-    def ingest(self, folder: Path, processes: Processes, progress: FolderProgress) -> Taken:
+    def ingest(self, folder: Path, processes: Processes, progress: FolderProgress) -> FolderResult:
         """Take in every file below ``folder``; called by the main process while the others ``assist``.
 
         A file that cannot be taken is told in the outcome, and the others go on. ``progress`` is told what is at
@@ -92,7 +95,7 @@ class Folders:
         files = _files(folder)
         ccf = self.memories.model.load(lambda _, message: progress(message, 0, 0))
         processes.agree(partial(self.memories.model.key_of, ccf))
-        taken, seen, waiting = Taken(), set[str](), list[Waiting]()
+        taken, seen, waiting = FolderResult(), set[str](), list[PendingFile]()
         for number, (path, reading) in enumerate(ahead(self._read, files), 1):
             name = os.fsencode(path.relative_to(folder)).decode("utf-8", "replace")
             progress(f"{number}/{len(files)} {name}", 0, 0)
@@ -116,17 +119,22 @@ class Folders:
         data = path.read_bytes()
         return self.intake.read(data, path.name), len(data)
 
-    def _receive(self, name: str, read: ReadDocument, source_bytes: int, ccf: CCF, seen: set[str]) -> Waiting:
-        with self.intake.received(read, source_bytes) as stored:
+    def _receive(self, name: str, read: ReadDocument, source_bytes: int, ccf: CCF, seen: set[str]) -> PendingFile:
+        with self.intake.stored_text(read, source_bytes) as stored:
             document = self.memories.segmented(stored.sha256, ccf=ccf)
         # A second file of the same text waits for what the first one brings.
         known = document.sha256 in seen
         seen.add(document.sha256)
         missing = [] if known else self.memories.missing(document.sha256, len(document.spans), ccf)
-        return Waiting(name, document, missing)
+        return PendingFile(name, document, missing)
 
     def _complete(
-        self, waiting: Sequence[Waiting], ccf: CCF, processes: Processes, progress: FolderProgress, taken: Taken
+        self,
+        waiting: Sequence[PendingFile],
+        ccf: CCF,
+        processes: Processes,
+        progress: FolderProgress,
+        taken: FolderResult,
     ) -> None:
         pieces = [Piece(one.document, index) for one in waiting for index in one.missing]
         total, done = sum(map(len, pieces)), 0
@@ -171,7 +179,7 @@ class Folders:
 
 
 def assist(settings: Settings, processes: Processes) -> None:
-    """What the processes besides the main one do: load the model, encode what is dealt to them. No database.
+    """Load the model and encode what the main process deals out; for the other processes, which open no database.
 
     Raises ProcessFailed when the main process is gone.
     """
@@ -181,36 +189,36 @@ def assist(settings: Settings, processes: Processes) -> None:
 
 
 def encode(model: Model, batches: Sequence[Sequence[Sequence[int]]]) -> list[Parts]:
-    """What is stored of every segment of every batch; token ids in, one length a batch."""
+    """Encode batches of segments of one length each: token ids in, out what is stored of every segment."""
     ccf = model.load()
     encoded: list[Parts] = []
     for batch in batches:
-        with model.turn():
+        with model.hold():
             dtype = model.settings.memory_dtype
             encoded += [packed(blocks, dtype) for blocks in ccf.encoder.encode(batch, ccf.config.finest, dtype)]
     return encoded
 
 
 def shares(pieces: Sequence[Piece], batch_size: int, segment_length: int) -> Iterator[list[list[Piece]]]:
-    """Batches of pieces of equal length, longest first, as many together as hold the tokens of one full batch.
+    """Yield batches of pieces of equal length, longest first, as many together as hold the tokens of one full batch.
 
     They do not depend on how many processes there are: alike devices give alike memories, however many.
     """
     share: list[list[Piece]] = []
-    room = batch_size * segment_length
+    capacity = free = batch_size * segment_length
     for length, alike in groupby(sorted(pieces, key=len, reverse=True), key=len):
         while batch := list(islice(alike, batch_size)):
-            if share and len(batch) * length > room:
+            if share and len(batch) * length > free:
                 yield share
-                share, room = [], batch_size * segment_length
+                share, free = [], capacity
             share.append(batch)
-            room -= len(batch) * length
+            free -= len(batch) * length
     if share:
         yield share
 
 
 def ahead(work: Callable[[T], R], items: Sequence[T]) -> Iterator[tuple[T, Future[R]]]:
-    """Items in order, each with its result or failure, as many at work together as there are cores."""
+    """Yield the items in order, each with its result or failure, while as many are worked on as there are cores."""
     count = os.cpu_count() or 1
     with ThreadPoolExecutor(count) as pool:
         coming = deque(pool.submit(work, item) for item in items[:count])
@@ -224,7 +232,7 @@ def _token_ids(share: Sequence[Sequence[Piece]]) -> list[list[tuple[int, ...]]]:
 
 
 def _files(folder: Path) -> list[Path]:
-    """Files below ``folder`` by name, without hidden ones and those in hidden folders."""
+    """List the files below ``folder`` by name, without hidden ones and those in hidden folders."""
     if not folder.is_dir():
         raise NothingIngested(f"{folder} is no folder; name one that holds documents.")
     found = sorted(

@@ -1,4 +1,4 @@
-"""The documents that are there from the first start, and questions to try on them."""
+"""Take in the documents that are there from the first start, and suggest questions to them."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from app.turns import BACKGROUND
-from app.workbench import Workbench
+from app.documents.ingest import Intake
+from app.runtime.locks import BACKGROUND
+from ccf_core.assets import asset
 
-FOLDER = Path(__file__).parent.parent / "assets" / "examples"
+FOLDER = asset("examples")
 #: File in the data folder with the names of the examples taken in so far: what was deleted stays deleted.
 MARK = "examples-taken-in"
 
@@ -28,21 +29,21 @@ LABELS = {"abstains": "the text does not say", "wrong": "it gets this wrong", "p
 
 
 def suggestions_for(title: str) -> list[tuple[str, str]]:
-    """Suggested questions of an example, each with its label or ""; none for another document."""
+    """Return the suggested questions of an example, each with its label or ""; none for another document."""
     found = [q for e in examples() if e["title"] == title for q in e["questions"]]
     return [(q["question"], LABELS.get(q["at_4x"], "")) for q in found]
 
 
-def take_in(workbench: Workbench) -> None:
+def take_in(intake: Intake, data_dir: Path) -> None:
     """Load the model and compress the examples, once for a data folder; meant for a thread of its own."""
     BACKGROUND.set(True)
     try:
-        workbench.load_model()
-        mark = workbench.settings.data_dir / MARK
+        intake.memories.model.load()
+        mark = data_dir / MARK
         taken = mark.read_text(encoding="utf-8").splitlines() if mark.exists() else []
         for name in (example["file"] for example in examples()):
             if name not in taken:
-                workbench.ingest_file(FOLDER / name)
+                intake.ingest_file(FOLDER / name)
                 taken.append(name)
                 mark.write_text("\n".join(taken), encoding="utf-8")
     except Exception:  # a thread's last chance to say so; the page shows the model's own failures

@@ -1,4 +1,4 @@
-"""Answers and memories on their way out: to JSON and back, to Markdown, to files."""
+"""Export answers to JSON (and back) and Markdown, and memories to files."""
 
 from __future__ import annotations
 
@@ -9,35 +9,41 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from safetensors import SafetensorError
 
+import ccf_core
+from app.documents.memory_cache import Memories
 from app.errors import CannotExport
-from app.views import AnswerView, EvidenceView, TimingsView
-from ccf_core import KVMemory
+from app.types import AnswerView, EvidenceView
+from ccf_core import Timings
+from store import Store
+
+if TYPE_CHECKING:
+    from ccf_core import KVMemory
 
 
 def answer_to_dict(answer: AnswerView) -> dict[str, Any]:
-    """JSON values alone, with the fields of AnswerView as keys."""
+    """Convert an answer to JSON values, with the fields of AnswerView as keys."""
     return json.loads(json.dumps(asdict(answer)))
 
 
 def answer_from_dict(stored: Mapping[str, Any]) -> AnswerView:
-    """What ``answer_to_dict`` made, perhaps with fewer pieces of evidence, or by an earlier version."""
+    """Restore what ``answer_to_dict`` made, perhaps with fewer pieces of evidence, or in an earlier version."""
     return AnswerView(
         **{
             **stored,
             "documents": tuple(stored["documents"]),
             "evidence": tuple(EvidenceView(**item) for item in stored["evidence"]),
-            "timings": TimingsView(**stored["timings"]),
+            "timings": Timings(**stored["timings"]),
             "notes": tuple(stored["notes"]),
         }
     )
 
 
 def export_answer(answer: AnswerView, form: Literal["markdown", "json"] = "markdown") -> str:
-    """An answer with settings, costs and evidence as one text."""
+    """Write an answer with settings, costs and evidence as one text."""
     if form == "json":
         return json.dumps(answer_to_dict(answer), indent=2, ensure_ascii=False) + "\n"
     lines = ["# " + _literal(answer.question), "", _literal(answer.text) or "(no answer)", ""]
@@ -59,20 +65,35 @@ def export_answer(answer: AnswerView, form: Literal["markdown", "json"] = "markd
 
 
 def export_conversation(title: str, answers: Sequence[AnswerView], form: Literal["markdown", "json"]) -> str:
-    """See ``Conversations.export``."""
+    """Write the answers of a conversation as one text."""
     if form == "json":
         data = {"title": title, "answers": [answer_to_dict(answer) for answer in answers]}
         return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
     return "\n".join(export_answer(answer, "markdown") for answer in answers)
 
 
-def export_memory(memory: KVMemory, title: str, out: Path) -> Path:
-    """See ``Workbench.export_memory``."""
+class Exports:
+    """Files for use elsewhere."""
+
+    def __init__(self, store: Store, memories: Memories) -> None:
+        self.store = store
+        self.memories = memories
+
+    def memory(self, sha256: str, ratio: int, out: Path) -> Path:
+        """Write the memory file; in a folder ``out`` it is named after the document. Returns its path.
+
+        Raises DocumentNotFound, NotAnswerable (no such ratio), CannotExport.
+        """
+        memory = self.memories.recall(sha256, ratio).memory
+        return _write_memory(memory, self.store.documents.get(sha256).title, out)
+
+
+def _write_memory(memory: KVMemory, title: str, out: Path) -> Path:
     path = out / f"{_file_name(title)}-{memory.ratio}x.safetensors" if out.is_dir() else out
     # A reader of the folder never sees half a file.
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
-        memory.save(partial)
+        ccf_core.save_memory(memory, partial)
         partial.replace(path)
     except (OSError, SafetensorError) as error:
         raise CannotExport(f"{path} cannot be written ({error}); choose another folder or name.") from error
@@ -82,7 +103,7 @@ def export_memory(memory: KVMemory, title: str, out: Path) -> Path:
 
 
 def _literal(text: str) -> str:
-    """Text that Markdown shows as it is: no markup, no HTML, no links that load something."""
+    """Escape text so that Markdown shows it as it is: no markup, no HTML, no links that load something."""
     return re.sub(r"([\\`*_{}\[\]<>()#+!|~&-])", r"\\\1", text)
 
 

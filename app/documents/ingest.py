@@ -1,25 +1,25 @@
-"""A document comes in: bytes -> text -> segments -> memory, each stored as soon as it is there."""
+"""Ingest documents: bytes -> text -> segments -> memory, each stored as soon as it is there."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from app.caps import Caps
+from app.documents.library import Library
+from app.documents.memory_cache import Memories
 from app.errors import DocumentTooLong
-from app.library import Library, one_line
-from app.memories import Memories
-from app.readers import Limits, Page, ReadDocument, read_apart
-from app.views import Cancelled, Ingested, IngestProgress, Progress, never
-from ccf_core import Cancelled as WasCancelled
-from ccf_core.segment import Span, text_sha256
+from app.limits import Caps
+from app.parsers import Limits, Page, ReadDocument, read_in_sandbox
+from app.parsers.normalise import one_line
+from app.types import CancelCheck, Ingested, IngestProgress, Progress, never, silent
+from ccf_core import Cancelled
+from ccf_core.memory.segments import text_sha256
 from store import Document, Store
 
 PASTED_TITLE = 60
-Admitted = Callable[[str | None], object]
 
 
 class Intake:
@@ -29,68 +29,80 @@ class Intake:
         self.library = library
         self.caps = caps
 
-    def ingest_file(self, path: Path, progress: Progress, cancelled: Cancelled) -> Ingested:
-        """See ``Workbench.ingest_file``."""
+    def ingest_file(self, path: Path, progress: Progress = silent, cancelled: CancelCheck = never) -> Ingested:
+        """Ingest a file, which is refused by its size before it is read. Raises what ``ingest`` raises, and OSError."""
         Limits().check_size(path.stat().st_size)
         return self.ingest(path.read_bytes(), path.name, progress, cancelled)
 
-    def ingest_text(self, text: str, title: str, progress: Progress, cancelled: Cancelled) -> Ingested:
-        """See ``Workbench.ingest_text``."""
+    def ingest_text(
+        self, text: str, title: str = "", progress: Progress = silent, cancelled: CancelCheck = never
+    ) -> Ingested:
+        """Ingest pasted text; without a title the beginning of the text is one. Raises what ``ingest`` raises."""
         # Lone surrogates are passed on: the reader has the sentence for them.
         return self.ingest(
             text.encode("utf-8", "surrogatepass"), "pasted.txt", progress, cancelled, self.title_of(text, title)
         )
 
     def title_of(self, text: str, title: str = "") -> str:
-        """The title given to pasted text, or its beginning."""
+        """Return the title given to pasted text, or its beginning."""
         return one_line(title) or one_line(text[:300])[:PASTED_TITLE]
 
     def ingest(
         self,
         data: bytes,
         filename: str,
-        progress: Progress,
-        cancelled: Cancelled,
+        progress: Progress = silent,
+        cancelled: CancelCheck = never,
         title: str = "",
-        admitted: Admitted | None = None,
+        job: int | None = None,
     ) -> Ingested:
-        """See ``Workbench.ingest``; for ``admitted`` see ``received``."""
+        """Read, segment and encode the bytes of a file; for ``job`` see ``stored_text``.
+
+        Every encoded segment is stored at once, so an interrupted ingest goes on where it stopped, and what
+        is stored under the model in use is never encoded again.
+
+        Raises:
+            ReadError: the file cannot be read (app.parsers).
+            DocumentTooLong: nothing was stored.
+            Cancelled: of ccf_core; text and segments finished so far are kept.
+        """
         started = time.perf_counter()
         progress(IngestProgress("received"))
         progress(IngestProgress("text"))
         document = self.read(data, filename, cancelled)
-        with self.received(document, len(data), title, admitted) as stored:
+        with self.stored_text(document, len(data), title, job) as stored:
             reading = time.perf_counter() - started
             done = self.compress(stored.sha256, progress, cancelled)
         return replace(done, seconds=done.seconds + reading, notes=document.notes)
 
-    def read(self, data: bytes, filename: str, cancelled: Cancelled = never) -> ReadDocument:
-        """The text of a file. Raises ReadError, Cancelled."""
+    def read(self, data: bytes, filename: str, cancelled: CancelCheck = never) -> ReadDocument:
+        """Read the text of a file. Raises ReadError, Cancelled."""
 
         def watch() -> None:
             if cancelled():
-                raise WasCancelled("Reading was cancelled; nothing was changed.")
+                raise Cancelled("Reading was cancelled; nothing was changed.")
 
-        return read_apart(data, filename, watch=watch)
+        return read_in_sandbox(data, filename, watch=watch)
 
-    def check_room(self, nbytes: int) -> None:
-        """Whether a further document may come in. Raises LibraryFull."""
+    def check_caps(self, nbytes: int) -> None:
+        """Check that a further document of so many bytes may come in. Raises LibraryFull."""
         if self.caps is not None:
-            self.caps.check(self.store, nbytes)
+            used = self.store.usage()
+            self.caps.check(used.documents, used.nbytes, nbytes)
 
     @contextmanager
-    def received(
-        self, document: ReadDocument, source_bytes: int, title: str = "", admitted: Admitted | None = None
+    def stored_text(
+        self, document: ReadDocument, source_bytes: int, title: str = "", job: int | None = None
     ) -> Iterator[Document]:
-        """A text, stored; one that the block finds too long goes again, unless it was there before.
+        """Store the text and yield it; if the block raises DocumentTooLong, delete it unless it was there before.
 
-        A file that was let in when it was queued needs no room any more: ``admitted`` is told its document in the
-        transaction that stores it, so that it is never counted twice; None if it goes again.
+        The caps were checked when a ``job`` was queued. Its file gives way to the text in the same transaction, so that
+        a document is never counted twice.
         """
         with self.store.transaction():
             known = self.store.documents.find(text_sha256(document.text)) is not None
-            if not known and admitted is None:
-                self.check_room(len(document.text.encode()))
+            if not known and job is None:
+                self.check_caps(len(document.text.encode()))
             stored = self.store.documents.add(
                 document.text,
                 title=title or document.title,
@@ -98,19 +110,21 @@ class Intake:
                 pages=_every_page(document.pages),
                 source_bytes=source_bytes,
             )
-            if admitted is not None:
-                admitted(stored.sha256)
+            if job is not None:
+                self.store.jobs.read(job, stored.sha256)
         try:
             yield stored
         except DocumentTooLong:
             if not known:
-                if admitted is not None:
-                    admitted(None)  # or the job would go with its document, and nobody learn why
+                if job is not None:
+                    self.store.jobs.read(job, None)  # or it would go with its document, and nobody learn why
                 self.library.delete(stored.sha256)
             raise
 
-    def compress(self, sha256: str, progress: Progress, cancelled: Cancelled, *, anew: bool = False) -> Ingested:
-        """See ``Workbench.compress``."""
+    def compress(
+        self, sha256: str, progress: Progress = silent, cancelled: CancelCheck = never, *, anew: bool = False
+    ) -> Ingested:
+        """Compress what is missing of a stored document; with ``anew`` all of it. Raises DocumentNotFound."""
         self.store.documents.get(sha256)
         progress(IngestProgress("segments", document=sha256))
         ccf = self.memories.model.load(
@@ -128,7 +142,7 @@ class Intake:
             tokens=tokens,
             segments=len(document.spans),
             encoded_segments=len(encoded),
-            slots={ratio: document_slots(document.spans, ratio) for ratio in ccf.config.ratios},
+            slots={ratio: document.slots(ratio) for ratio in ccf.config.ratios},
             seconds=ended - started,
             tokens_per_s=sum(len(document.spans[i]) for i in encoded) / (ended - encoding) if encoded else 0.0,
             stored_bytes=self.store.memories.nbytes(sha256, self.memories.model.key_of(ccf)),
@@ -136,13 +150,8 @@ class Intake:
         )
 
 
-def document_slots(spans: Sequence[Span], ratio: int) -> int:
-    """Slots of a document at a ratio: ceil(tokens / ratio) for each of its segments."""
-    return sum(-(-len(span) // ratio) for span in spans)
-
-
 def _every_page(pages: Sequence[Page]) -> list[tuple[int, int]]:
-    """Offsets of pages 1, 2, 3, …: those without text, which readers leave out, are empty ranges."""
+    """Return the offsets of pages 1, 2, 3, …; pages without text, which parsers leave out, are empty ranges."""
     ranges: list[tuple[int, int]] = []
     for page in pages:
         end = ranges[-1][1] if ranges else 0

@@ -1,4 +1,4 @@
-"""The documents on the shelf: what they are, in what state, on which page something stands."""
+"""Look up the stored documents: what they are, in what state, on which page something stands."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from app.memories import Memories
-from app.views import DocumentState, DocumentView, SearchHit
-from store import Document, DocumentNotFound, Store
+from app.documents.memory_cache import Memories
+from app.parsers.normalise import one_line
+from app.types import DocumentState, DocumentView, SearchHit, SegmentView
+from store import Document, DocumentNotFound, Store, StoreStats
 
-MAX_TITLE = 120
 MAX_COLLECTIONS = 20
+#: Characters of a segment by which it is known in a list.
+PREVIEW = 160
 #: Characters of a text that are shown on each side of a place in it.
 AROUND = 20_000
 
@@ -42,7 +44,7 @@ class Library:
         self.memories = memories
 
     def documents(self) -> list[DocumentView]:
-        """See ``Workbench.documents``."""
+        """List the documents, newest first. Never waits for the model."""
         views = []
         for document in self.store.documents.list():
             with suppress(DocumentNotFound):  # deleted in the meantime
@@ -50,23 +52,44 @@ class Library:
         return views
 
     def document(self, sha256: str) -> DocumentView:
-        """Raises DocumentNotFound."""
+        """Look up a document. Raises DocumentNotFound."""
         return self._view(self.store.documents.get(sha256))
 
+    def text(self, sha256: str) -> str:
+        """Return the whole text of a document. Raises DocumentNotFound."""
+        return self.store.documents.text(sha256)
+
+    def segments(self, sha256: str) -> list[SegmentView]:
+        """List the segments of a document in the order of its text; waits for the model. Raises DocumentNotFound."""
+        document = self.store.documents.get(sha256)
+        text = self.store.documents.text(sha256)
+        return [
+            SegmentView(
+                index=span.index,
+                token_start=span.start,
+                token_end=span.end,
+                start=span.char_start,
+                end=span.char_end,
+                page=page_at(document, span.char_start),
+                preview=" ".join(text[span.char_start : min(span.char_end, span.char_start + PREVIEW)].split()),
+            )
+            for span in self.memories.segmented(sha256).spans
+        ]
+
     def rename(self, sha256: str, title: str) -> DocumentView:
-        """Raises DocumentNotFound. A blank title leaves the old one."""
+        """Give a document another title; a blank one leaves the old. Raises DocumentNotFound."""
         line = one_line(title)
         documents = self.store.documents
         return self._view(documents.rename(sha256, line) if line else documents.get(sha256))
 
     def delete(self, sha256: str) -> None:
-        """See ``Workbench.delete``."""
+        """Delete text, memories and what chats quote of it, from the file too. Raises DocumentNotFound."""
         self.store.documents.delete(sha256)
         self.memories.forget(sha256)
         self.store.wipe()
 
-    def search(self, query: str, limit: int) -> list[SearchHit]:
-        """See ``Workbench.search``."""
+    def search(self, query: str, limit: int = 20) -> list[SearchHit]:
+        """Find the documents that hold all words of the query, the best first."""
         return [
             SearchHit(self._view(hit.document), hit.snippet, hit.start, hit.marks, page_at(hit.document, place))
             for hit in self.store.documents.search(query, limit)
@@ -74,7 +97,7 @@ class Library:
         ]
 
     def passage(self, sha256: str, start: int, end: int, around: int = AROUND) -> Passage:
-        """A place in a document's text with what stands around it. Raises DocumentNotFound."""
+        """Return a place in a document's text with ``around`` characters on each side. Raises DocumentNotFound."""
         document = self.store.documents.get(sha256)
         text = self.store.documents.text(sha256)
         start = min(max(start, 0), len(text))
@@ -95,13 +118,17 @@ class Library:
         )
 
     def collections(self) -> dict[str, tuple[str, ...]]:
-        """Documents by collection, by name."""
+        """Return the documents of every collection, by its name."""
         return {collection.name: collection.documents for collection in self.store.collections.list()}
 
     def collect(self, sha256: str, names: Sequence[str]) -> None:
         """Put a document into exactly these collections. Raises DocumentNotFound."""
         cleaned = [line for name in names if (line := one_line(name))]
         self.store.collections.set(sha256, cleaned[:MAX_COLLECTIONS])
+
+    def stats(self) -> StoreStats:
+        """Return sizes in bytes, and counts, of the whole database."""
+        return self.store.stats()
 
     def _view(self, document: Document) -> DocumentView:
         state, compressed = self._state(document)
@@ -133,12 +160,7 @@ class Library:
         return ("ready" if compressed == segments else "partial"), compressed
 
 
-def one_line(title: str) -> str:
-    """At most 120 visible characters on one line, without control or bidirectional ones; not escaped."""
-    return " ".join("".join(c if c.isprintable() else " " for c in title).split())[:MAX_TITLE]
-
-
 def page_at(document: Document, offset: int) -> int | None:
-    """Number, from 1, of the page on which the character at ``offset`` stands; None without pages."""
+    """Return the number, from 1, of the page on which the character at ``offset`` stands; None without pages."""
     numbers = [number for number, (start, end) in enumerate(document.pages, 1) if start <= offset and start < end]
     return numbers[-1] if numbers else None

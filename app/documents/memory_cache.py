@@ -1,6 +1,6 @@
-"""Documents to stored memories and back.
+"""Encode documents into stored memories, and read them back.
 
-What is stored is never encoded again, what is damaged is never served.
+What is stored is never encoded again, and what is damaged is never served.
 """
 
 from __future__ import annotations
@@ -8,23 +8,28 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+import ccf_core
 from app.errors import DocumentTooLong, NoSegment, NotAnswerable
-from app.model import Model, model_key
-from app.turns import KeyedTurns
-from app.views import Cancelled, IngestProgress, Progress, Recalled, never, silent
-from ccf_core import CCF, Block, DamagedMemory, KVMemory
-from ccf_core import Cancelled as WasCancelled
+from app.runtime.locks import KeyedLock
+from app.runtime.lru import LruCache
+from app.runtime.model import Model, model_key
+from app.types import CancelCheck, IngestProgress, Progress, Recalled, never, silent
+from ccf_core import Cancelled, DamagedMemory
 from ccf_core.device import enough_memory
-from ccf_core.memory import MEMORY_DTYPES, MemoryDtype
-from ccf_core.memory_file import block_from_bytes, block_to_bytes
-from ccf_core.segment import Segmented
+from ccf_core.memory.dtypes import MEMORY_DTYPES, MemoryDtype
+from ccf_core.memory.segments import Segmented
 from store import Store
 
-#: Documents whose tokens are remembered.
-REMEMBERED = 16
+if TYPE_CHECKING:
+    from ccf_core import CCF, Block
 
-Blocks = dict[tuple[int, int], Block]
+#: Documents whose tokens are cached.
+CACHED_DOCUMENTS = 16
+
+#: The blocks of a document by (segment, level).
+Blocks: TypeAlias = "dict[tuple[int, int], Block]"
 
 
 class Memories:
@@ -34,18 +39,19 @@ class Memories:
         self.store = store
         self.model = model
         self.max_tokens = max_tokens
-        self._making = KeyedTurns()
-        self._segmented: dict[tuple[str, str, int], Segmented] = {}
+        self._encoding = KeyedLock()
+        self._caches: list[LruCache[Any]] = []
+        self._segmented: LruCache[Segmented] = self.cache(CACHED_DOCUMENTS)
 
     @property
     def dtype(self) -> MemoryDtype:
-        """In which memories are stored, and read."""
+        """The dtype in which memories are stored, and read."""
         return self.model.settings.memory_dtype
 
-    def segmented(self, sha256: str, cancelled: Cancelled = never, ccf: CCF | None = None) -> Segmented:
-        """A stored document's tokens and segments; the last few documents are remembered.
+    def segmented(self, sha256: str, cancelled: CancelCheck = never, ccf: CCF | None = None) -> Segmented:
+        """Tokenize a stored document and cut it into segments, or take the cached result.
 
-        Without ``ccf`` the model in use; whoever passes one goes on with it though another adapter be chosen meanwhile.
+        Without ``ccf`` the model in use does it; a caller that passes one goes on with it if another is chosen.
 
         Raises DocumentNotFound, DocumentTooLong.
         """
@@ -55,11 +61,9 @@ class Memories:
         document = self._segmented.get(key)
         if document is None:
             text = self.store.documents.text(sha256)
-            with self.model.turn(cancelled, short=True):
+            with self.model.hold(cancelled, short=True):
                 document = ccf.segment(text)
-                if len(self._segmented) >= REMEMBERED:
-                    self._segmented.pop(next(iter(self._segmented)), None)
-                self._segmented[key] = document
+                self._segmented.put(key, document)
         if (stored.tokens, stored.segments) != (len(document.input_ids), len(document.spans)):
             self.store.documents.set_tokens(sha256, len(document.input_ids), len(document.spans))
         if len(document.input_ids) > self.max_tokens:
@@ -69,17 +73,27 @@ class Memories:
             )
         return document
 
+    def cache(self, size: int) -> LruCache[Any]:
+        """Make a cache for what is computed from documents, from which ``forget`` drops those that are deleted."""
+        self._caches.append(LruCache(size))
+        return self._caches[-1]
+
     def forget(self, sha256: str) -> None:
-        """Keep nothing of a deleted document in the process."""
-        for key in [key for key in self._segmented if key[0] == sha256]:
-            self._segmented.pop(key, None)
+        """Drop all that this process holds of a deleted document."""
+        for cache in self._caches:
+            cache.forget(sha256)
+
+    def shape(self) -> tuple[int, int]:
+        """Return (layers, key-value heads) of a memory. Waits for the model."""
+        header = self.model.load().header
+        return header.layers, header.kv_heads
 
     def busy(self, sha256: str) -> bool:
-        """Whether the document is being compressed in this process."""
-        return self._making.busy(sha256)
+        """Tell whether the document is being compressed in this process."""
+        return self._encoding.busy(sha256)
 
     def missing(self, sha256: str, segments: int, ccf: CCF | None = None) -> list[int]:
-        """Segments that lack a level under ``ccf``, or under the model in use, which must be loaded.
+        """List the segments that lack a level under ``ccf``, or under the model in use, which must be loaded.
 
         One that is stored in a more exact dtype than the one in use is not missing: see ``migrate``.
         """
@@ -96,12 +110,12 @@ class Memories:
     def _more_exact(self) -> tuple[MemoryDtype, ...]:
         return MEMORY_DTYPES[: MEMORY_DTYPES.index(self.dtype)]
 
-    def migrate(self, document: Segmented, ccf: CCF, cancelled: Cancelled = never) -> None:
-        """What the database holds of a document in a more exact dtype becomes the one in use, without encoding.
+    def migrate(self, document: Segmented, ccf: CCF, cancelled: CancelCheck = never) -> None:
+        """Convert what the database holds of a document in a more exact dtype to the one in use, without encoding.
 
         The larger memory is deleted once nothing is left to take from it. Raises Cancelled while waiting for others.
         """
-        with self._making.turn(document.sha256, cancelled):
+        with self._encoding.hold(document.sha256, cancelled):
             self._migrate(document, ccf)
 
     def _migrate(self, document: Segmented, ccf: CCF) -> None:
@@ -117,7 +131,7 @@ class Memories:
             self.store.memories.delete(sha256, model_key(ccf, dtype))
 
     def levels(self, ratio: int) -> tuple[int, ...]:
-        """Levels of a memory at ``ratio``, coarse to fine. Raises NotAnswerable for an unknown ratio."""
+        """List the levels of a memory at ``ratio``, coarse to fine. Raises NotAnswerable for an unknown ratio."""
         config = self.model.load().config
         if ratio not in config.ratios:
             raise NotAnswerable(f"The ratio must be one of {', '.join(map(str, config.ratios))}, not {ratio}.")
@@ -127,7 +141,7 @@ class Memories:
         self,
         document: Segmented,
         progress: Progress,
-        cancelled: Cancelled,
+        cancelled: CancelCheck,
         *,
         anew: bool = False,
         ccf: CCF | None = None,
@@ -137,7 +151,7 @@ class Memories:
         If another thread is at it, waits for that one. Raises Cancelled; what was stored until then is kept.
         """
         ccf = ccf or self.model.load()
-        with self._making.turn(document.sha256, cancelled):
+        with self._encoding.hold(document.sha256, cancelled):
             for dtype in MEMORY_DTYPES if anew else ():
                 self.store.memories.delete(document.sha256, model_key(ccf, dtype))
             self._migrate(document, ccf)
@@ -146,7 +160,7 @@ class Memories:
             return missing
 
     def _encode(
-        self, ccf: CCF, document: Segmented, segments: Sequence[int], progress: Progress, cancelled: Cancelled
+        self, ccf: CCF, document: Segmented, segments: Sequence[int], progress: Progress, cancelled: CancelCheck
     ) -> None:
         key = self.model.key_of(ccf)
         total = len(document.input_ids)
@@ -158,7 +172,7 @@ class Memories:
             self.model.compute(ccf, encoded, document, segments, self.dtype, tokens=tokens, cancelled=cancelled)
         ) as pieces:
             for _ in segments:
-                with self.model.turn(cancelled):
+                with self.model.hold(cancelled):
                     index, levels = next(pieces)
                 self.store.memories.put_many(document.sha256, key, [(index, level, data) for level, data in levels])
                 done += len(document.spans[index])
@@ -171,21 +185,28 @@ class Memories:
         ratio: int,
         segments: Sequence[int] | None = None,
         progress: Progress = silent,
-        cancelled: Cancelled = never,
+        cancelled: CancelCheck = never,
         ccf: CCF | None = None,
     ) -> Recalled:
-        """See ``Workbench.recall``."""
+        """Read the stored memory at ``ratio``, of all or of some segments; no level finer than ``ratio`` is read.
+
+        Parts that are missing, or that the database holds damaged, are compressed again from the text and
+        noted; only then is ``progress`` called.
+
+        Raises:
+            DocumentNotFound, Cancelled: of store, of ccf_core.
+            NotAnswerable, NoSegment: there is no such ratio, no such segment.
+        """
         ccf = ccf or self.model.load(cancelled=cancelled)
         document = self.segmented(sha256, cancelled, ccf)
         wanted = list(range(len(document.spans)) if segments is None else segments)
         for index in wanted:
-            if index not in range(len(document.spans)):
-                raise NoSegment(f"The document has no segment {index}; choose one from 0 to {len(document.spans) - 1}.")
+            check_segment(document, index)
         levels = self.levels(ratio)
         blocks, damaged = self._read(ccf, document, wanted, levels)
         absent = _absent(blocks, wanted, levels)
         if absent:
-            with self._making.turn(sha256, cancelled):
+            with self._encoding.hold(sha256, cancelled):
                 # Whoever held the turn before may have made them.
                 self._migrate(document, ccf)
                 blocks, more = self._read(ccf, document, wanted, levels)
@@ -195,7 +216,7 @@ class Memories:
             blocks |= self._read(ccf, document, absent, levels)[0]
             if _absent(blocks, wanted, levels):
                 raise DamagedMemory("The database does not keep what is written to it: check its disk.")
-        memory = KVMemory(
+        memory = ccf_core.KVMemory(
             ccf.header,
             tuple(document.spans[i] for i in wanted),
             tuple({level: blocks[i, level] for level in levels} for i in wanted),
@@ -211,7 +232,7 @@ class Memories:
         levels: Sequence[int],
         dtype: MemoryDtype | None = None,
     ) -> tuple[Blocks, set[int]]:
-        """Sound blocks by (segment, level), and the segments that had an unsound one; as in use, or as ``dtype``."""
+        """Read the sound blocks by (segment, level), and the segments that had an unsound one."""
         header = ccf.header
         key = model_key(ccf, dtype or self.dtype)
         blocks: Blocks = {}
@@ -220,7 +241,9 @@ class Memories:
             damaged = {segment for segment, _ in parts.corrupted}
             for (segment, level), data in parts.items():
                 try:
-                    blocks[segment, level] = block_from_bytes(data, header, len(document.spans[segment]), level)
+                    blocks[segment, level] = ccf_core.block_from_bytes(
+                        data, header, len(document.spans[segment]), level
+                    )
                 except DamagedMemory:
                     damaged.add(segment)
         return blocks, damaged
@@ -241,21 +264,27 @@ class Memories:
         return tuple(notes)
 
 
+def check_segment(document: Segmented, index: int) -> None:
+    """Check that the document has a segment of this number. Raises NoSegment."""
+    if index not in range(len(document.spans)):
+        raise NoSegment(f"The document has no segment {index}; choose one from 0 to {len(document.spans) - 1}.")
+
+
 def encoded(
-    ccf: CCF, document: Segmented, segments: Sequence[int], dtype: MemoryDtype, cancelled: Cancelled
+    ccf: CCF, document: Segmented, segments: Sequence[int], dtype: MemoryDtype, cancelled: CancelCheck
 ) -> Iterator[tuple[int, list[tuple[int, bytes]]]]:
-    """(segment, ``packed`` levels), as they get ready. Raises Cancelled, of ccf_core."""
+    """Yield (segment, ``packed`` levels) as they get ready. Raises Cancelled, of ccf_core."""
     pieces = ccf.encode(document, segments, dtype=dtype)
     for _ in segments:
         if cancelled():
-            raise WasCancelled("Compression was cancelled; the segments that were finished are kept.")
+            raise Cancelled("Compression was cancelled; the segments that were finished are kept.")
         index, blocks = next(pieces)
         yield index, packed(blocks, dtype)
 
 
 def packed(blocks: Mapping[int, Block], dtype: MemoryDtype) -> list[tuple[int, bytes]]:
-    """(level, bytes as they are stored in ``dtype``) of one encoded segment."""
-    return [(level, block_to_bytes(block.quantize(dtype))) for level, block in blocks.items()]
+    """Pack one encoded segment into (level, bytes as they are stored in ``dtype``)."""
+    return [(level, ccf_core.block_to_bytes(block.quantize(dtype))) for level, block in blocks.items()]
 
 
 def _absent(blocks: Blocks, segments: Sequence[int], levels: Sequence[int]) -> list[int]:

@@ -1,4 +1,4 @@
-"""The queue of what is to be compressed: kept in the store, worked off by one thread, whoever watches.
+"""Queue documents to be compressed: the queue is kept in the store and worked off by one thread.
 
 A page may be reloaded and the program restarted at any moment: what was queued stays queued, and what was half
 compressed goes on with the next segment.
@@ -9,17 +9,16 @@ from __future__ import annotations
 import logging
 import threading
 from contextvars import Context, copy_context
-from dataclasses import asdict, dataclass
-from functools import partial
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Literal
 
+from app.documents.ingest import Intake
 from app.errors import WorkbenchError
-from app.ingest import Intake
-from app.library import one_line
-from app.readers import Limits, ReadError
-from app.turns import BACKGROUND
-from app.views import IngestProgress
+from app.parsers import Limits, ReadError
+from app.parsers.normalise import one_line
+from app.runtime.locks import BACKGROUND
+from app.types import Ingested, IngestProgress
 from ccf_core import Cancelled, CCFError
 from store import Job, JobNotFound, Store, StoreError, StoreUnavailable
 
@@ -31,8 +30,8 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What one job came to; as in ``Ingested``."""
+class JobResult:
+    """What the queue keeps of what one job came to; the fields are those of ``Ingested``."""
 
     title: str
     tokens: int
@@ -42,6 +41,11 @@ class Outcome:
     tokens_per_s: float
     from_cache: bool
     notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, done: Ingested) -> JobResult:
+        kept = {field.name: getattr(done, field.name) for field in fields(cls) if field.name != "title"}
+        return cls(title=done.document.title, **kept)
 
 
 @dataclass(frozen=True)
@@ -58,10 +62,10 @@ class JobView:
     document: str | None
     reason: str
     step: IngestProgress | None
-    outcome: Outcome | None
+    outcome: JobResult | None
 
 
-class Jobs:
+class Queue:
     def __init__(self, store: Store, intake: Intake) -> None:
         self.store = store
         self.intake = intake
@@ -81,7 +85,7 @@ class Jobs:
         return self._add_data(one_line(path.name), path.read_bytes())
 
     def refuse(self, path: Path, reason: str) -> JobView:
-        """Note a file that cannot even be queued, with the reason."""
+        """List a file that cannot even be queued as failed, with the reason."""
         job = self.store.jobs.add(one_line(path.name))
         self.store.jobs.fail(job.id, reason)
         return self._view(self.store.jobs.get(job.id))
@@ -99,7 +103,7 @@ class Jobs:
     # What is in it
 
     def list(self) -> list[JobView]:
-        """Oldest first. Never waits."""
+        """List the jobs, oldest first. Never waits."""
         return [self._view(job) for job in self.store.jobs.list()]
 
     def retry(self, job: int) -> None:
@@ -110,7 +114,7 @@ class Jobs:
         self._added.set()
 
     def dismiss(self, job: int) -> None:
-        """Take a job away; one that runs is stopped first, and then says so. Raises JobNotFound."""
+        """Delete a job; one that runs is stopped first and is then listed as failed. Raises JobNotFound."""
         if self.store.jobs.get(job).state == "running" and self._worker is not None:
             self._cancelled.add(job)
         else:
@@ -118,7 +122,7 @@ class Jobs:
             self.store.jobs.delete(job)
 
     def clear(self) -> None:
-        """Take away the jobs that are stored."""
+        """Delete the jobs that are stored."""
         self.store.jobs.clear()
 
     # Working it off
@@ -131,14 +135,14 @@ class Jobs:
             self._worker.start()
 
     def stop(self) -> None:
-        """Let go: the running job waits for the next start with what is finished of it."""
+        """Stop working; the running job waits for the next start, and what is finished of it is kept."""
         self._ending.set()
         self._added.set()
         if self._worker is not None:
             self._worker.join()
 
     def work(self) -> bool:
-        """Do the job that waits longest, to its outcome; whether there was one."""
+        """Do the job that waits longest, to its end; returns whether there was one."""
         job = self.store.jobs.take()
         if job is None:
             return False
@@ -161,18 +165,18 @@ class Jobs:
         return True
 
     def _run(self) -> None:
-        unsaid = False
+        unwritten = False
         while not self._ending.is_set():
             self._added.clear()
             try:
-                if unsaid:  # the outcome of a job could not be written, and nobody else works on it
+                if unwritten:  # the outcome of a job could not be written, and nobody else works on it
                     self.store.jobs.requeue()
-                    unsaid = False
+                    unwritten = False
                 if self.work():
                     continue
             except StoreUnavailable:  # a busy or full disk: another look later
                 logger.exception("The queue cannot be used")
-                unsaid = True
+                unwritten = True
             self._added.wait(LOOK_EVERY_S)
 
     def _do(self, job: Job) -> None:
@@ -192,17 +196,13 @@ class Jobs:
             data = self.store.jobs.data(job.id)
             if data is None:
                 raise JobNotFound(job.id)
-            name, admitted = "pasted.txt" if job.title else job.name, partial(self.store.jobs.read, job.id)
-            done = self.intake.ingest(data, name, note, cancelled, job.title, admitted)
-        outcome = Outcome(
-            done.document.title, done.tokens, done.segments, done.stored_bytes, done.seconds, done.tokens_per_s,
-            done.from_cache, done.notes,
-        )  # fmt: skip
-        self.store.jobs.finish(job.id, asdict(outcome))
+            name = "pasted.txt" if job.title else job.name
+            done = self.intake.ingest(data, name, note, cancelled, job.title, job.id)
+        self.store.jobs.finish(job.id, asdict(JobResult.of(done)))
 
     def _add_data(self, name: str, data: bytes, title: str = "") -> JobView:
         with self.store.transaction():
-            self.intake.check_room(len(data))
+            self.intake.check_caps(len(data))
             job = self.store.jobs.add(name, data, title=title)
         return self._add(job)
 
@@ -212,6 +212,6 @@ class Jobs:
         return self._view(job)
 
     def _view(self, job: Job) -> JobView:
-        outcome = Outcome(**job.outcome | {"notes": tuple(job.outcome["notes"])}) if job.outcome else None
+        outcome = JobResult(**job.outcome | {"notes": tuple(job.outcome["notes"])}) if job.outcome else None
         step = self._steps.get(job.id) if job.state == "running" else None
         return JobView(job.id, job.name, job.state, job.document, job.reason, step, outcome)

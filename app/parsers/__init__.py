@@ -1,16 +1,15 @@
-"""Bytes of a document in, plain text with offsets and pages out.
+"""Turn the bytes of a document into plain text with offsets and pages.
 
-`read_apart` is the door for files of which nothing is known, `read` does the same in this process. They know
+`read_in_sandbox` is the door for files of which nothing is known, `read` does the same in this process. They know
 nothing of segments, tokens or storage, run nothing that a document holds (no scripts, no macros) and open nothing
 that a document points to.
 """
 
 from importlib import import_module
 
-from .apart import read_apart
-from .assemble import assemble
-from .document import DEFAULT_LIMITS, Limits, Page, ReadDocument
-from .errors import (
+from app.parsers.assemble import assemble
+from app.parsers.detect import sniff
+from app.parsers.errors import (
     DamagedDocument,
     DocumentTooLarge,
     EmptyDocument,
@@ -21,7 +20,8 @@ from .errors import (
     UndecodableText,
     UnsupportedDocument,
 )
-from .sniff import sniff
+from app.parsers.sandbox import read_in_sandbox
+from app.parsers.types import DEFAULT_LIMITS, Limits, Page, ReadDocument
 
 __all__ = [
     "MEDIA_TYPES",
@@ -38,7 +38,7 @@ __all__ = [
     "UndecodableText",
     "UnsupportedDocument",
     "read",
-    "read_apart",
+    "read_in_sandbox",
 ]
 
 MEDIA_TYPES = {
@@ -52,7 +52,7 @@ MEDIA_TYPES = {
 
 
 def read(data: bytes, filename: str, limits: Limits = DEFAULT_LIMITS) -> ReadDocument:
-    """Plain text of one document.
+    """Read the plain text of one document.
 
     The content decides how it is read; `filename` chooses among kinds of text and is the last resort for a
     title. It is never opened.

@@ -1,15 +1,18 @@
-"""One `ReadDocument` from a reader's draft: pages joined, characters normalised, offsets counted."""
+"""Make a `ReadDocument` of a parser's draft: pages joined, characters normalised, offsets counted."""
 
 import re
 
-from .document import Draft, Limits, Page, ReadDocument
-from .errors import EmptyDocument
-from .normalise import characters, tidy, title
-from .sniff import BINARY_SUFFIXES, KIND_NAMES, suffix
+from app.parsers.detect import BINARY_SUFFIXES, KIND_NAMES, suffix
+from app.parsers.errors import EmptyDocument
+from app.parsers.normalise import characters, tidy, title
+from app.parsers.types import Draft, Limits, Page, ReadDocument
 
 
 def assemble(draft: Draft, kind: str, media_type: str, filename: str, limits: Limits) -> ReadDocument:
-    """Raises `EmptyDocument` if no visible character is left, `DocumentTooLarge` if too many are."""
+    """Join and normalise a draft.
+
+    Raises `EmptyDocument` if no visible character is left, `DocumentTooLarge` if too many are.
+    """
     parts: list[str] = []
     pages: list[Page] = []
     length = 0
@@ -39,7 +42,7 @@ def assemble(draft: Draft, kind: str, media_type: str, filename: str, limits: Li
 
 
 def _seam(before: str, after: str) -> tuple[str, str]:
-    """The earlier page without a dividing hyphen, and what joins it to the next: sentences run across."""
+    """Cut a dividing hyphen from the earlier page, and choose what joins it to the next: sentences run across."""
     if not after[0].islower():
         return before, "\n\n"
     if re.search(r"[^\W\d_]{2}-\Z", before):

@@ -1,11 +1,11 @@
-"""Which reader a file needs. Its content decides; its name only chooses among kinds of text."""
+"""Detect which parser a file needs. Its content decides; its name only chooses among kinds of text."""
 
 import io
 import re
 import zipfile
 from pathlib import PurePath
 
-from .errors import DamagedDocument, EncryptedDocument, UnsupportedDocument
+from app.parsers.errors import DamagedDocument, EncryptedDocument, UnsupportedDocument
 
 HTML_SUFFIXES = {".html", ".htm", ".xhtml", ".xht"}
 MARKDOWN_SUFFIXES = {".md", ".markdown", ".mdown", ".mkd"}
@@ -54,7 +54,7 @@ _BINARY_BYTES = bytes(set(range(32)) - set(b"\t\n\v\f\r\b\x1b")) + b"\x7f"
 
 
 def sniff(data: bytes, filename: str) -> str:
-    """The kind of `data`: "pdf", "docx", "html", "markdown" or "text".
+    """Detect the kind of `data`: "pdf", "docx", "html", "markdown" or "text".
 
     Raises:
         UnsupportedDocument: binary content that is neither PDF nor docx.
@@ -79,7 +79,7 @@ def sniff(data: bytes, filename: str) -> str:
 
 
 def suffix(filename: str) -> str:
-    """The file name's last suffix in lower case, with its dot, or ""."""
+    """Return the file name's last suffix in lower case, with its dot, or ""."""
     return PurePath(re.split(r"[\\/]", filename)[-1]).suffix.lower()
 
 

@@ -1,4 +1,4 @@
-"""Word documents (docx): body text in reading order, with tables, text boxes and notes."""
+"""Parse Word documents (docx): body text in reading order, with tables, text boxes and notes."""
 
 import io
 import re
@@ -11,8 +11,8 @@ from docx.opc.constants import RELATIONSHIP_TYPE
 from docx.oxml.ns import qn
 from lxml import etree
 
-from .document import Draft, Limits
-from .errors import DamagedDocument, NoTextInDocument, UnsupportedDocument
+from app.parsers.errors import DamagedDocument, NoTextInDocument, UnsupportedDocument
+from app.parsers.types import Draft, Limits
 
 _PARAGRAPH, _TABLE, _ROW, _CELL = qn("w:p"), qn("w:tbl"), qn("w:tr"), qn("w:tc")
 # Properties hold no text; deleted and moved-away text is not part of the document; a fallback repeats its
@@ -30,7 +30,7 @@ _NOTE_PARTS = (RELATIONSHIP_TYPE.FOOTNOTES, RELATIONSHIP_TYPE.ENDNOTES)
 
 
 def read(data: bytes, limits: Limits) -> Draft:
-    """Walks the XML itself: python-docx's own paragraphs leave out content controls and tracked insertions.
+    """Read the text by walking the XML: python-docx's own paragraphs lack content controls and tracked insertions.
 
     Raises:
         DocumentTooLarge: a zip bomb, by the sizes that the container declares (and that unpacking enforces).
@@ -80,7 +80,7 @@ def _titles(document: Document, text: str) -> tuple[str, ...]:
 
 
 def _blocks(parent: etree._Element) -> Iterator[str]:
-    """Paragraphs and tables below `parent`, each with the newlines that end it."""
+    """Yield the paragraphs and tables below `parent`, each with the newlines that end it."""
     for element in parent:
         if element.tag == _PARAGRAPH:
             text = "".join(_runs(element))
@@ -94,7 +94,7 @@ def _blocks(parent: etree._Element) -> Iterator[str]:
 
 
 def _is_list_item(paragraph: etree._Element) -> bool:
-    """Word writes the numbering into the paragraph, others leave it to the style; the numbers are nowhere."""
+    """Tell a list item: Word writes the numbering into the paragraph, others leave it to the style."""
     if paragraph.find(f"{qn('w:pPr')}/{qn('w:numPr')}") is not None:
         return True
     style = paragraph.find(f"{qn('w:pPr')}/{qn('w:pStyle')}")
@@ -111,7 +111,7 @@ def _nearest_table(element: etree._Element) -> etree._Element | None:
 
 
 def _runs(element: etree._Element) -> Iterator[str]:
-    """Text inside a paragraph; a text box anchored in it follows on lines of its own."""
+    """Read the text of a paragraph; a text box anchored there follows on lines of its own."""
     for child in element:
         if child.tag == qn("w:t"):
             yield child.text or ""

@@ -14,7 +14,7 @@ class EmptyDocument(ReadError):
 
 
 class UnsupportedDocument(ReadError):
-    """The content is of a kind that no reader takes, whatever the file's name says."""
+    """The content is of a kind that no parser takes, whatever the file's name says."""
 
 
 class UndecodableText(ReadError):
@@ -30,7 +30,7 @@ class NoTextInDocument(ReadError):
 
 
 class DamagedDocument(ReadError):
-    """The document is cut off or broken beyond what its reader can repair."""
+    """The document is cut off or broken beyond what its parser can repair."""
 
 
 class DocumentTooLarge(ReadError):

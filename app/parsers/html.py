@@ -1,21 +1,14 @@
-"""HTML: the text that a reader of the page sees."""
+"""Parse HTML: the text that a reader of the page sees."""
 
 import re
 import warnings
 
-from bs4 import (
-    BeautifulSoup,
-    MarkupResemblesLocatorWarning,
-    NavigableString,
-    PageElement,
-    Tag,
-    XMLParsedAsHTMLWarning,
-)
+from bs4 import BeautifulSoup, MarkupResemblesLocatorWarning, NavigableString, PageElement, Tag, XMLParsedAsHTMLWarning
 from bs4.element import PreformattedString
 
-from .document import Draft, Limits
-from .errors import UndecodableText
-from .text import decode
+from app.parsers.errors import UndecodableText
+from app.parsers.text import decode
+from app.parsers.types import Draft, Limits
 
 _INVISIBLE = {
     *("head", "script", "style", "template", "noscript", "svg", "canvas", "object", "iframe"),
@@ -47,12 +40,12 @@ def read(data: bytes, limits: Limits) -> Draft:
 
 
 def visible_text(source: str) -> str:
-    """Text of an HTML fragment, without scripts, styles and hidden elements, a line for each block."""
+    """Return the text of an HTML fragment, without scripts, styles and hidden elements, a line for each block."""
     return _visible(_parse(source))
 
 
 def _decode(data: bytes) -> str:
-    """UTF-8 first; a page that is not may say what it is, and a decoder of that name cannot do harm."""
+    """Decode UTF-8, or else what the page says it is: a decoder of that name cannot do harm."""
     try:
         return decode(data)
     except UndecodableText:
@@ -74,7 +67,7 @@ def _parse(source: str) -> BeautifulSoup:
 
 
 def _visible(root: Tag) -> str:
-    """Walks with a stack of its own, since a page may be nested deeper than Python's stack."""
+    """Walk with a stack, since a page may be nested deeper than Python's own."""
     pieces: list[str] = []
     stack: list[tuple[PageElement | str, bool]] = [(root, False)]
     while stack:
@@ -100,7 +93,7 @@ def _is_hidden(node: Tag) -> bool:
 
 
 def _marks(node: Tag) -> tuple[str, str]:
-    """What stands before and after an element's text."""
+    """Choose what stands before and after an element's text."""
     if node.name == "br":
         return _LINE_BREAK, ""
     if node.name == "table":
@@ -125,7 +118,7 @@ def _text(node: str, preformatted: bool) -> str:
 
 
 def _lay_out(text: str) -> str:
-    """Marks to newlines: the stronger of two breaks wins, and blocks that fill a cell stay in its row.
+    """Turn marks into newlines: the stronger of two breaks wins, and blocks that fill a cell stay in its row.
 
     The lookbehinds keep long runs of marks linear: a match may begin only where a run begins.
     """

@@ -1,4 +1,4 @@
-"""Markdown: the words without the markup, still laid out as headings, lists and tables."""
+"""Parse Markdown: the words without the markup, still laid out as headings, lists and tables."""
 
 import re
 from collections.abc import Iterable
@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from .document import Draft, Limits
-from .html import visible_text
-from .text import decode
+from app.parsers.html import visible_text
+from app.parsers.text import decode
+from app.parsers.types import Draft, Limits
 
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.{0,20000}?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.S)
 _FRONT_TITLE = re.compile(r"^title[ \t]*:[ \t]*(.+)$", re.M | re.I)
@@ -33,7 +33,7 @@ def read(data: bytes, limits: Limits) -> Draft:
 
 
 def _pieces(tokens: Iterable[Token]) -> Iterable[str]:
-    """Text and breaks, block by block; more than one blank line is mended when the document is assembled."""
+    """Yield text and breaks, block by block; more than one blank line is mended when the document is assembled."""
     lists: list[int | None] = []  # the next number of each open list, None for bullets
     marker = ""
     tight = first_cell = False
@@ -72,7 +72,7 @@ def _pieces(tokens: Iterable[Token]) -> Iterable[str]:
 
 
 def _inline(token: Token) -> str:
-    """Text of an inline token: soft line ends as spaces, images as their description, links as their text."""
+    """Read an inline token: soft line ends as spaces, images as their description, links as their text."""
     pieces = []
     for child in token.children or []:
         if child.type in ("text", "code_inline", "text_special"):

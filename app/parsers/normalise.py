@@ -1,7 +1,8 @@
-"""Characters, blank lines and titles: what all kinds of text have in common."""
+"""Normalise what all kinds of text have in common: characters, blank lines, titles, ranges of numbers."""
 
 import re
 import unicodedata
+from collections.abc import Iterable
 
 TITLE_LENGTH = 120
 
@@ -14,7 +15,7 @@ _FILE_SUFFIX = re.compile(r"\.(docx?|odt|rtf|tex|dvi|indd|qxd|pdf|pages|html?|xm
 
 
 def characters(text: str) -> str:
-    """Text in NFC, "\\n" for every kind of line end, without control characters but "\\n" and "\\t".
+    """Bring text into NFC, "\\n" for every kind of line end, without control characters but "\\n" and "\\t".
 
     No-break spaces become spaces; soft hyphens and byte-order marks go; a lone surrogate, which no encoding
     can store, becomes U+FFFD.
@@ -25,28 +26,44 @@ def characters(text: str) -> str:
 
 
 def tidy(text: str) -> str:
-    """No white space at line ends, no run of more than two newlines, no blank lines around the text."""
+    """Remove white space at line ends, newlines beyond two in a row, and blank lines around the text."""
     text = "\n".join(line.rstrip() for line in text.split("\n"))
     return re.sub(r"\n{3,}", "\n\n", text).strip("\n")
 
 
 def title(candidates: tuple[str, ...], filename: str) -> str:
-    """The first candidate that says something, else the file's name without its suffix.
+    """Choose the first candidate that says something, else the file's name without its suffix.
 
     At most 120 characters on one line, without control, bidirectional or other invisible ones; not escaped.
     """
     stem = re.split(r"[\\/]", filename)[-1]
     stem = re.sub(r"(?<=.)\.\w{1,10}$", "", stem)
     for candidate in (*candidates, stem.replace("_", " "), stem):
-        line = _one_line(candidate)
+        line = _shortened(candidate)
         line = re.sub(r"^Microsoft Word - ", "", line)
         named_after_file = _FILE_SUFFIX.search(line) is not None
         if any(c.isalnum() for c in line) and not named_after_file and not _PLACEHOLDER.fullmatch(line):
             return line
-    return _one_line(stem) or "Untitled"
+    return _shortened(stem) or "Untitled"
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
+    """Cut a text to 120 visible characters on one line, without control or bidirectional ones; not escaped."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:TITLE_LENGTH]
+
+
+def ranges(numbers: Iterable[int], to: str = "-") -> str:
+    """Join numbers into ranges: {0, 1, 2, 3, 7} -> ``"0-3, 7"``."""
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(f"{run[0]}{to}{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
+
+
+def _shortened(text: str) -> str:
     line = " ".join(_FORMAT.sub("", characters(text[: 20 * TITLE_LENGTH])).split())
     if len(line) <= TITLE_LENGTH:
         return line

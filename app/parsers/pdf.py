@@ -1,4 +1,4 @@
-"""PDF: the text layer, page by page."""
+"""Parse PDF: the text layer, page by page."""
 
 import io
 import logging
@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pypdf import PdfReader
 from pypdf.errors import DependencyError, FileNotDecryptedError
 
-from .document import Draft, Limits
-from .errors import DamagedDocument, EncryptedDocument, NoTextInDocument, UnsupportedDocument
-from .normalise import characters
-from .paragraphs import drop_running_lines, unwrap
+from app.parsers.errors import DamagedDocument, EncryptedDocument, NoTextInDocument, UnsupportedDocument
+from app.parsers.normalise import characters, ranges
+from app.parsers.pdf_paragraphs import drop_running_lines, unwrap
+from app.parsers.types import Draft, Limits
 
 # pypdf logs every oddity that it repairs; what matters to a user is in the notes.
 logging.getLogger("pypdf").setLevel(logging.CRITICAL)
@@ -33,7 +33,7 @@ _GLYPHS = str.maketrans(
 
 
 def read(data: bytes, limits: Limits) -> Draft:
-    """The text of every page that has any, with paragraphs unwrapped.
+    """Read the text of every page that has any, with paragraphs unwrapped.
 
     Raises:
         EncryptedDocument, UnsupportedDocument, DamagedDocument, DocumentTooLarge, NoTextInDocument.
@@ -91,7 +91,7 @@ def _open(data: bytes) -> PdfReader:
 
 
 def _extract(reader: PdfReader, count: int, limits: Limits) -> tuple[dict[int, str], list[int]]:
-    """Text by page number, and the numbers of the pages that could not be read."""
+    """Extract text by page number, and list the pages that could not be read."""
     texts: dict[int, str] = {}
     unread: list[int] = []
     length = 0
@@ -129,15 +129,8 @@ def _unmapped(pages: Sequence[str]) -> bool:
 
 
 def _pages(numbers: Sequence[int]) -> str:
-    """As in “Page 3” or “Pages 2, 5 to 7”."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
-    spans = ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs)
-    return f"{'Page' if len(numbers) == 1 else 'Pages'} {spans}"
+    """Write “Page 3” or “Pages 2, 5 to 7”."""
+    return f"{'Page' if len(numbers) == 1 else 'Pages'} {ranges(numbers, ' to ')}"
 
 
 def _damaged() -> DamagedDocument:

@@ -16,7 +16,7 @@ _PAGE_NUMBER = re.compile(r"\W*(?:page|p\.|seite)?\s*\d{1,4}(?:\s*(?:/|of|von)\s
 
 
 def unwrap(pages: Sequence[str]) -> list[str]:
-    """Each page with its paragraphs on one line each and divided words joined.
+    """Put each paragraph of each page on one line and join divided words.
 
     A hyphen at a line end stays where the document writes that compound with a hyphen elsewhere, or where the
     line goes on with a capital or a digit.
@@ -44,7 +44,7 @@ def _unwrap_page(page: str, words: Counter[str]) -> str:
 
 
 def _continues(line: str, following: str, width: int) -> bool:
-    """Whether `following` belongs to the paragraph that `line` is part of."""
+    """Tell whether `following` belongs to the paragraph that `line` is part of."""
     if _LIST_ITEM.match(following):
         return False
     if following[0].islower():
@@ -64,7 +64,7 @@ def _join(before: str, after: str, words: Counter[str]) -> str:
 
 
 def drop_running_lines(pages: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Pages without page numbers, headers and footers, and what was dropped (each line once).
+    """Drop page numbers, headers and footers; return the pages, and what was dropped (each line once).
 
     A first or last line goes if, digits aside, it stands in the same place on more than half of at least
     three pages, or if it is a page number that grows with the pages.
@@ -85,7 +85,7 @@ def drop_running_lines(pages: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _counting(lines: dict[int, str]) -> set[int]:
-    """Indices of the lines that are page numbers: a number at a constant distance from the index."""
+    """Find the lines that are page numbers: a number at a constant distance from the index."""
     numbers = {
         i: int(re.findall(r"\d+", line)[0]) for i, line in lines.items() if len(line) < 40 and _PAGE_NUMBER.match(line)
     }

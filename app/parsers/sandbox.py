@@ -1,4 +1,4 @@
-"""Reading in a process of its own, which ends when its time or memory is used up, whatever the file does to it.
+"""Read a file in a process of its own, which ends when its time or memory is used up, whatever the file does to it.
 
 The process is handed the file's bytes and hands back JSON: nothing that a file brings about in there runs out here.
 """
@@ -12,20 +12,20 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 
-from . import errors
-from .document import DEFAULT_LIMITS, Limits, Page, ReadDocument
+from app.parsers import errors
+from app.parsers.types import DEFAULT_LIMITS, Limits, Page, ReadDocument
 
 LOOK_EVERY_S = 0.1
 # The packages of this process by its own path: without Python's site module the other one starts sooner.
-_START = "import sys; sys.path[:] = sys.argv[1:]; from app.readers.worker import main; main()"
+_START = "import sys; sys.path[:] = sys.argv[1:]; from app.parsers.sandbox_worker import main; main()"
 
 logger = logging.getLogger(__name__)
 
 
-def read_apart(
+def read_in_sandbox(
     data: bytes, filename: str, limits: Limits = DEFAULT_LIMITS, watch: Callable[[], object] = lambda: None
 ) -> ReadDocument:
-    """`read` in a process of its own, for files of which nothing is known.
+    """Run `read` in a process of its own, for files of which nothing is known.
 
     `watch` is called several times a second; what it raises ends the process and is raised here. The process never
     outlives this call, nor for long the one that it was started by.
@@ -37,8 +37,8 @@ def read_apart(
     limits.check_size(len(data))
     request = json.dumps({"filename": filename, "limits": asdict(limits)}).encode() + b"\n" + data
     command = [sys.executable, "-I", "-S", "-c", _START, *sys.path]
-    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    with subprocess.Popen(command, **pipes) as process, ThreadPoolExecutor(1) as pool:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as process, ThreadPoolExecutor(1) as pool:
         # On a thread: given a timeout, communicate forgets what it has not sent yet.
         conversation = pool.submit(process.communicate, request)
         try:
@@ -46,7 +46,7 @@ def read_apart(
         finally:
             process.kill()
     if process.returncode != 0:
-        logger.warning("A reader ended with %s: %s", process.returncode, complaint.decode(errors="replace")[-2000:])
+        logger.warning("A parser ended with %s: %s", process.returncode, complaint.decode(errors="replace")[-2000:])
         raise errors.ReadingStopped(
             "The document brought its reader down; save its text alone, as plain text, and try again."
         )
@@ -56,7 +56,7 @@ def read_apart(
 def _outcome(
     conversation: Future[tuple[bytes, bytes]], limits: Limits, watch: Callable[[], object]
 ) -> tuple[bytes, bytes]:
-    """What the process wrote to its output and its error output."""
+    """Wait for what the process writes to its output and its error output."""
     deadline = time.monotonic() + limits.seconds
     while True:
         try:

@@ -1,4 +1,4 @@
-"""The other end of `read_apart`: a file comes in, its text or the reason why there is none goes out, as JSON."""
+"""The other end of `read_in_sandbox`: a file comes in, its text or the reason why there is none goes out, as JSON."""
 
 import contextlib
 import faulthandler
@@ -6,16 +6,16 @@ import json
 import sys
 from dataclasses import astuple
 
-from . import read
-from .document import Limits, ReadDocument
-from .errors import ReadError
+from app.parsers import read
+from app.parsers.errors import ReadError
+from app.parsers.types import Limits, ReadDocument
 
 #: Beyond the time that whoever waits gives: it has the sentence to say.
 GRACE_S = 5
 
 
 def main() -> None:
-    """Anything but a `ReadError` and want of memory ends the process with a traceback."""
+    """Read one file from stdin; anything but a `ReadError` and want of memory ends the process with a traceback."""
     request = json.loads(sys.stdin.buffer.readline())
     limits = Limits(**request["limits"])
     confine(limits)
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def confine(limits: Limits) -> None:
-    """Bounds this process's time, even if whoever started it is gone, and, where the platform can, its memory."""
+    """Bound this process's time, even if whoever started it is gone, and, where the platform can, its memory."""
     # A thread of C, which needs no turn from a library that keeps the interpreter's lock.
     faulthandler.dump_traceback_later(limits.seconds + GRACE_S, exit=True)
     try:

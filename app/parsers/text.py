@@ -1,15 +1,15 @@
-"""Plain text and source code."""
+"""Parse plain text and source code."""
 
 import re
 
-from .document import Draft, Limits
-from .errors import UndecodableText, UnsupportedDocument
-from .normalise import TITLE_LENGTH
-from .sniff import BYTE_ORDER_MARKS
+from app.parsers.detect import BYTE_ORDER_MARKS
+from app.parsers.errors import UndecodableText, UnsupportedDocument
+from app.parsers.normalise import TITLE_LENGTH
+from app.parsers.types import Draft, Limits
 
 
 def read(data: bytes, limits: Limits) -> Draft:
-    """Text as it stands: lines are not unwrapped, since they may be code, verse or a table."""
+    """Read text as it stands: lines are not unwrapped, since they may be code, verse or a table."""
     text = decode(data)
     limits.check_characters(len(text))
     heading = _heading(text)
@@ -17,7 +17,7 @@ def read(data: bytes, limits: Limits) -> Draft:
 
 
 def decode(data: bytes) -> str:
-    """Text of `data` in UTF-8, or in UTF-16 or UTF-32 where a byte-order mark says so.
+    """Decode `data` as UTF-8, or in UTF-16 or UTF-32 where a byte-order mark says so.
 
     Raises:
         UndecodableText: invalid in that encoding.
@@ -38,7 +38,7 @@ def decode(data: bytes) -> str:
 
 
 def _heading(text: str) -> str:
-    """The first line, if it stands alone: the first line of a paragraph or of a program is no title."""
+    """Take the first line, if it stands alone: that of a paragraph or of a program is no title."""
     lines = [line.strip() for line in re.split(r"\r\n|\r|\n", text[:10_000].strip(), maxsplit=2)]
     alone = len(lines) == 1 or lines[1] == ""
     return lines[0] if alone and len(lines[0]) <= TITLE_LENGTH else ""

@@ -1,8 +1,8 @@
-"""What goes through the readers: limits in, drafts between, a `ReadDocument` out."""
+"""Types that go through the parsers: limits in, drafts between, a `ReadDocument` out."""
 
 from dataclasses import dataclass
 
-from .errors import DocumentTooLarge
+from app.parsers.errors import DocumentTooLarge
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,6 @@ class ReadDocument:
     pages: tuple[Page, ...]
     notes: tuple[str, ...]
 
-    def page_at(self, offset: int) -> int | None:
-        """Number of the page on which the character at `offset` stands, None if the kind has no pages."""
-        return next((page.number for page in reversed(self.pages) if page.start <= offset), None)
-
 
 @dataclass(frozen=True)
 class Limits:
@@ -53,9 +49,9 @@ class Limits:
     zip_ratio: int = 300
     """Unpacked over packed bytes of one entry of more than a megabyte."""
     seconds: float = 120.0
-    """By the clock; `read_apart` alone keeps it."""
+    """By the clock; `read_in_sandbox` alone keeps it."""
     memory: int = 1_500_000_000
-    """Bytes of address space; `read_apart` alone keeps it, and only where the system can."""
+    """Bytes of address space; `read_in_sandbox` alone keeps it, and only where the system can."""
 
     def check_size(self, size: int) -> None:
         if size > self.size:
@@ -76,7 +72,7 @@ class Limits:
             )
 
     def check_zip(self, sizes: list[tuple[int, int]]) -> None:
-        """`sizes` holds (packed, unpacked) bytes of each entry, as the container declares them."""
+        """Refuse a bomb by `sizes`: (packed, unpacked) bytes of each entry, as the container declares them."""
         unpacked = sum(size for _, size in sizes)
         bomb = any(size > 1_000_000 and size > self.zip_ratio * max(packed, 1) for packed, size in sizes)
         if bomb or len(sizes) > self.zip_entries or unpacked > self.zip_size:
@@ -91,7 +87,7 @@ DEFAULT_LIMITS = Limits()
 
 @dataclass(frozen=True)
 class Draft:
-    """What a reader hands to `assemble`: raw text by page, not yet normalised.
+    """What a parser hands to `assemble`: raw text by page, not yet normalised.
 
     `pages` pairs page numbers with text; a kind without pages gives one pair numbered 0. `titles` are
     candidates for the title, the best first.

@@ -1,4 +1,4 @@
-"""The processes that ``accelerate launch`` started, and how work is dealt out among them.
+"""Deal work out among the processes that ``accelerate launch`` started.
 
 The first one, the main process, deals shares out and takes the results in; the others work on what they are
 given. Everything goes in rounds of one share a process, as bytes over gloo, so that GPUs need no link to one another.
@@ -17,9 +17,6 @@ from itertools import islice
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-import torch.distributed as dist
-from accelerate import PartialState
-
 from app.errors import ProcessFailed
 from ccf_core.device import choose_device
 from ccf_core.errors import CCFError
@@ -34,7 +31,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Failed:
-    """What a process sends in place of its result."""
+    """What a process sends instead of its result."""
 
     reason: str
 
@@ -51,6 +48,8 @@ class Processes:
         self.device = device
         self.index, self.count = 0, 1
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            from accelerate import PartialState
+
             chosen = choose_device(device)
             state = PartialState(cpu=chosen.type != "cuda", backend="gloo", timeout=PATIENCE)
             self.index, self.count = state.process_index, state.num_processes
@@ -62,7 +61,9 @@ class Processes:
 
     def close(self) -> None:
         if self.count > 1:
-            dist.destroy_process_group()
+            from torch import distributed
+
+            distributed.destroy_process_group()
 
     def __enter__(self) -> Self:
         return self
@@ -73,7 +74,10 @@ class Processes:
         self.close()
 
     def agree(self, value: Callable[[], str]) -> None:
-        """Every process calls this: ``value()`` must be the same in all. Raises ProcessFailed, or what it raises."""
+        """Check that ``value()`` is the same in all processes, each of which calls this.
+
+        Raises ProcessFailed, and what ``value`` raises.
+        """
         values = self._gather(value() if self.main else _attempt(value))
         if any(one != values[0] for one in values):
             raise ProcessFailed(
@@ -83,7 +87,7 @@ class Processes:
     def deal(
         self, work: Callable[[Given], Result], shares: Iterable[Share], given: Callable[[Share], Given]
     ) -> Iterator[list[tuple[Share, Result]]]:
-        """A round at a time, shares with their results, in order; for the main process.
+        """Yield shares with their results, in order, a round at a time; for the main process.
 
         ``work(given(share))`` is what is done, in whichever process. Raises ProcessFailed when another process
         fails or is gone, and what ``work`` raises in this one.
@@ -96,7 +100,7 @@ class Processes:
             yield list(zip(dealt, results, strict=False))
 
     def dismiss(self) -> None:
-        """The main process lets the others go: their ``serve`` returns."""
+        """Let the other processes go, whose ``serve`` then returns; for the main process."""
         self._scatter([None] * self.count)
 
     def serve(self, work: Callable[[Any], object]) -> None:
@@ -108,21 +112,21 @@ class Processes:
             self._gather(_attempt(partial(work, *dealt)) if dealt else None)
 
     def _scatter(self, dealt: list[tuple[Any, ...] | None]) -> tuple[Any, ...] | None:
-        """What the main process deals to this one: a share, () for none in this round, None if there are no more."""
+        """Receive from the main process a share, () for none in this round, or None if there are no more."""
         if self.count == 1:
             return None
         given: list[Any] = [None]
-        with _linked():
-            dist.scatter_object_list(given, dealt or None, src=0)
+        with _linked() as group:
+            group.scatter_object_list(given, dealt or None, src=0)
         return given[0]
 
     def _gather(self, value: object) -> list[Any]:
-        """What every process passed, in the main process; nothing in the others."""
+        """Collect in the main process what every process passed; the others get nothing."""
         if self.count == 1:
             return [value]
         values: list[Any] = [None] * self.count if self.main else []
-        with _linked():
-            dist.gather_object(value, values if self.main else None, dst=0)
+        with _linked() as group:
+            group.gather_object(value, values if self.main else None, dst=0)
         for index, one in enumerate(values):
             if isinstance(one, Failed):
                 raise ProcessFailed(
@@ -133,7 +137,7 @@ class Processes:
 
 
 def _attempt(work: Callable[[], object]) -> object:
-    """What ``work`` returns; a failure as a value, for whoever has to hear of it is another process."""
+    """Return what ``work`` returns, and a failure as a value, for another process has to hear of it."""
     try:
         return work()
     except Exception as error:
@@ -141,9 +145,12 @@ def _attempt(work: Callable[[], object]) -> object:
 
 
 @contextmanager
-def _linked() -> Iterator[None]:
+def _linked() -> Iterator[Any]:
+    """Yield ``torch.distributed``; raise ProcessFailed if a process that it reaches has ended."""
+    from torch import distributed
+
     try:
-        yield
+        yield distributed
     except RuntimeError as error:
         raise ProcessFailed(
             "Another process has ended before its time: see what it said, and run the command again; "

@@ -1,21 +1,22 @@
-"""A bounded memory of what was computed for a segment, which forgets a document when told."""
+"""A cache of bounded size for what was computed of documents, which drops those that are deleted."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Hashable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
-#: Document, segment, ratio (0 where it does not matter), key of the model.
-Key = tuple[str, int, int, str]
+#: SHA-256 of a document, then whatever else tells its values apart.
+Key = tuple[Hashable, ...]
 
 
-class Remembered(Generic[T]):
-    """Holds the ``most`` values last used. May be called from any thread."""
+class LruCache(Generic[T]):
+    """Holds the ``size`` values last used, by keys that begin with a document. May be called from any thread."""
 
-    def __init__(self, most: int) -> None:
-        self.most = most
+    def __init__(self, size: int) -> None:
+        self.size = size
         self._values: OrderedDict[Key, T] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -30,11 +31,11 @@ class Remembered(Generic[T]):
         with self._lock:
             self._values[key] = value
             self._values.move_to_end(key)
-            while len(self._values) > self.most:
+            while len(self._values) > self.size:
                 self._values.popitem(last=False)
 
     def forget(self, sha256: str) -> None:
-        """Drop everything of a document."""
+        """Drop all values of a document."""
         with self._lock:
             for key in [key for key in self._values if key[0] == sha256]:
                 del self._values[key]

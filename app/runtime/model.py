@@ -9,18 +9,21 @@ import logging
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import ccf_core
-from app import lending
-from app.computing import Computing
-from app.errors import ModelNotReady, UnknownAdapter
+from app.errors import ModelNotReady, NotInDemo, UnknownAdapter
+from app.runtime import zero_gpu
+from app.runtime.locks import FairLock
+from app.runtime.worker_thread import WorkerThread
 from app.settings import Settings
-from app.turns import Turns
-from app.views import Cancelled, LoadProgress, ModelState, never
-from ccf_core import CCF, AdapterError, CCFError
+from app.types import CancelCheck, LoadProgress, ModelState, never
+from ccf_core import AdapterError, CCFConfig, CCFError
 from ccf_core.device import enough_memory
-from ccf_core.memory_file import version_of
+from ccf_core.memory.dtypes import version_of
+
+if TYPE_CHECKING:
+    from ccf_core import CCF
 
 CARD = "card.json"
 CONFIG = "ccf.json"
@@ -32,49 +35,59 @@ logger = logging.getLogger(__name__)
 
 
 class Model:
-    """Holds the ``CCF`` of ``settings``; its state can be asked for at any time."""
+    """Hold the ``CCF`` of ``settings``, whose state can be asked for at any time."""
 
-    #: In whose name turns are taken; see ``Seat``.
-    whose = ""
+    #: The visitor for whom the model is held; see ``SharedModel``.
+    visitor = ""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         #: Folder of the adapter in use.
         self.adapter = settings.adapter
-        self.state = ModelState("absent", 0.0, "The model is not loaded yet.")
+        self._state = ModelState("absent", 0.0, "The model is not loaded yet.")
         #: None until it is loaded.
         self.ccf: CCF | None = None
-        #: The model in use with its key, which takes longer to work out than what is under it to look up.
+        #: The model in use with its key, which takes longer to compute than a look-up in the store.
         self._keyed: tuple[CCF | None, str] = None, ""
-        self._loading = Turns()
-        self._using = Turns()
-        self._besides = Turns()
-        self.computing = Computing()
+        self._loading = FairLock()
+        self._using = FairLock()
+        self._besides = FairLock()
+        self.worker = WorkerThread()
+
+    @property
+    def state(self) -> ModelState:
+        """How far loading is, and how many are ahead; never waits."""
+        return dataclasses.replace(self._state, ahead=self.ahead())
+
+    @property
+    def ratios(self) -> tuple[int, ...]:
+        """Ratios that the model serves, finest first; (4, 8, 16, 32) until it is loaded."""
+        return self.ccf.config.ratios if self.ccf else CCFConfig.ratios
 
     @property
     def key(self) -> str:
-        """See ``model_key``; "" until it is loaded."""
+        """The ``model_key`` of the model in use; "" until it is loaded."""
         return self._keyed[1]
 
-    def load(self, progress: LoadProgress | None = None, cancelled: Cancelled = never) -> CCF:
-        """The model, loaded unless it is there; waits if another thread loads it.
+    def load(self, progress: LoadProgress | None = None, cancelled: CancelCheck = never) -> CCF:
+        """Load the model unless it is there; wait if another thread loads it.
 
         Raises CCFError, with what to do; ModelNotReady for what nobody foresaw; Cancelled while waiting. The
         failure stays in ``state``, and the next call tries again.
         """
         if self.ccf is None:
-            with self._loading.turn(cancelled):
+            with self._loading.hold(cancelled):
                 if self.ccf is None:
                     self._load(progress)
         assert self.ccf is not None
         return self.ccf
 
     def use(self, adapter: Path, progress: LoadProgress | None = None) -> None:
-        """Load another adapter and use it from then on; until then, and if it fails, the one before serves.
+        """Load another adapter and use it from then on; if that fails, the one before stays in use.
 
         Raises what ``load`` raises.
         """
-        with self._loading.turn():
+        with self._loading.hold():
             before = self.adapter
             self.adapter = adapter
             try:
@@ -82,16 +95,16 @@ class Model:
             except BaseException:
                 self.adapter = before
                 if self.ccf is not None:
-                    self.state = self._ready(self.ccf)
+                    self._state = self._ready(self.ccf)
                 raise
 
     def adapters(self) -> list[Path]:
-        """Folders of adapters: the one of the settings, then those in ``adapters`` of the data folder, by name."""
+        """List the folders of adapters: that of the settings, then those below ``adapters`` in the data folder."""
         others = (self.settings.data_dir / ADAPTERS).glob(f"*/{CONFIG}")
         return [self.settings.adapter, *sorted(path.parent for path in others)]
 
     def named(self, adapter: str | Path) -> Path:
-        """The folder among ``adapters`` that is, or has the name, ``adapter``. Raises UnknownAdapter."""
+        """Find the folder among ``adapters`` that is, or has the name, ``adapter``. Raises UnknownAdapter."""
         found = self.adapters()
         for folder in found:
             if str(adapter) in (str(folder), folder.name):
@@ -103,12 +116,12 @@ class Model:
         )
 
     @contextmanager
-    def beside(self, adapter: Path, cancelled: Cancelled = never) -> Iterator[CCF]:
-        """Another adapter, for the block alone, on a base of its own: the one in use and its state stay as they are.
+    def beside(self, adapter: Path, cancelled: CancelCheck = never) -> Iterator[CCF]:
+        """Load another adapter, for the block alone, on a base of its own; the one in use stays as it is.
 
-        One at a time, for each holds a second base in memory. It needs no ``turn``. Raises what ``load`` raises.
+        One at a time, for each holds a second base in memory. It needs no ``hold``. Raises what ``load`` raises.
         """
-        with self._besides.turn(cancelled):
+        with self._besides.hold(cancelled):
             try:
                 ccf = self._read(adapter)
             except CCFError:
@@ -119,20 +132,20 @@ class Model:
             yield ccf
 
     @contextmanager
-    def turn(self, cancelled: Cancelled = never, short: bool = False) -> Iterator[None]:
-        """Hold the model: no part of it, not even its tokenizer, may be used by two threads at once.
+    def hold(self, cancelled: CancelCheck = never, short: bool = False) -> Iterator[None]:
+        """Hold the model for the block: no part of it, not even its tokenizer, may be used by two threads at once.
 
-        A ``short`` turn, for the tokenizer alone, comes before the others.
+        With ``short``, for the tokenizer alone, the caller comes before all others.
 
-        Raises Cancelled while waiting, Busy instead of waiting (see ``Turns``), and OutOfMemory for a block that runs
-        out of it.
+        Raises Cancelled while waiting, Busy instead of waiting (see ``FairLock``), and OutOfMemory for a block that
+        runs out of it.
         """
-        with self._using.turn(cancelled, self.whose, short), enough_memory():
+        with self._using.hold(cancelled, self.visitor, short), enough_memory():
             yield
 
     def ahead(self) -> int | None:
-        """Turns before the next one of a visitor's, None if the visitor waits for none."""
-        return self._using.ahead(self.whose) if self.whose else None
+        """Count the holders before the visitor's next turn; None if the visitor does not wait."""
+        return self._using.ahead(self.visitor) if self.visitor else None
 
     def compute(
         self,
@@ -140,31 +153,35 @@ class Model:
         work: Callable[..., Iterable[T]],
         *args: Any,
         tokens: tuple[int, int],
-        cancelled: Cancelled = never,
+        cancelled: CancelCheck = never,
         **options: Any,
     ) -> Generator[T]:
-        """Pieces of ``work(ccf, *args, cancelled=cancelled, **options)``, done where the model computes.
+        """Yield the pieces of ``work(ccf, *args, cancelled=cancelled, **options)``, run where the model computes.
 
-        The caller holds a ``turn``. Where GPUs are lent by the call that is another process: ``work`` is a function of
+        The caller holds the model. Where GPUs are lent by the call that is another process: ``work`` is a function of
         a module, what it takes and gives can be pickled and lies on the CPU, and ``tokens`` says how many it reads and,
         at most, writes. Raises what ``work`` raises, and GPUTakenBack.
         """
         if self.settings.lent and ccf is self.ccf:
-            yield from lending.borrow(ccf, work, args, options, tokens, cancelled)
+            yield from zero_gpu.borrow(ccf, work, args, options, tokens, cancelled)
         elif ccf is self.ccf:
-            yield from self.computing.pieces(lambda: work(ccf, *args, cancelled=cancelled, **options))
+            yield from self.worker.pieces(lambda: work(ccf, *args, cancelled=cancelled, **options))
         else:
             yield from work(ccf, *args, cancelled=cancelled, **options)
 
     def key_of(self, ccf: CCF, dtype: str = "") -> str:
-        """Under which the store keeps what ``ccf`` makes, in ``dtype`` or that of the settings; see ``model_key``."""
+        """Make the key under which the store keeps the memories of ``ccf``, in ``dtype`` or that of the settings."""
         known, key = self._keyed
         if ccf is known and dtype in ("", self.settings.memory_dtype):
             return key
         return model_key(ccf, dtype or self.settings.memory_dtype)
 
     def info(self) -> dict[str, Any]:
-        """See ``Workbench.info``."""
+        """Describe the model: ``version``, ``base`` (id), ``adapter`` (fingerprint), dtypes, ``device`` and ``card``.
+
+        The card is the adapter's, a JSON object, {} if it has none; what the model alone knows is None until it is
+        loaded.
+        """
         ccf = self.ccf
         return {
             "version": ccf_core.__version__,
@@ -178,7 +195,7 @@ class Model:
 
     def _load(self, progress: LoadProgress | None) -> None:
         def report(fraction: float, message: str) -> None:
-            self.state = ModelState("loading", fraction, message)
+            self._state = ModelState("loading", fraction, message)
             if progress:
                 progress(fraction, message)
 
@@ -193,15 +210,15 @@ class Model:
             key = self.key_of(ccf)
         except BaseException as error:
             message = str(error) if isinstance(error, CCFError) else _sentence(error)
-            self.state = ModelState("failed", 0.0, message)
+            self._state = ModelState("failed", 0.0, message)
             if isinstance(error, CCFError) or not isinstance(error, Exception):
                 raise
             logger.exception("The model could not be loaded.")
             raise ModelNotReady(message) from error
-        lending.offer(ccf)
+        zero_gpu.offer(ccf)
         self._keyed = ccf, key
         self.ccf = ccf
-        self.state = self._ready(ccf)
+        self._state = self._ready(ccf)
 
     def _ready(self, ccf: CCF) -> ModelState:
         return ModelState("ready", 1.0, f"{ccf.base.id} on {self._device(ccf)}")
@@ -211,7 +228,7 @@ class Model:
 
     def _read(self, adapter: Path, progress: LoadProgress | None = None) -> CCF:
         s = self.settings
-        ccf = CCF.from_pretrained(
+        ccf = ccf_core.CCF.from_pretrained(
             adapter, s.base, s.device, s.dtype, progress=progress, allow_other_base=s.allow_other_base
         )
         if _card(adapter).get("fingerprint", ccf.adapter_fingerprint) != ccf.adapter_fingerprint:
@@ -219,14 +236,18 @@ class Model:
         return ccf
 
 
-class Seat(Model):
-    """A model for one of several visitors who share it: the same in all but in whose name turns are taken."""
+class SharedModel(Model):
+    """A model that several visitors share, as one of them sees it: it is held in that visitor's name."""
 
-    __slots__ = ("whose",)
+    __slots__ = ("visitor",)
 
-    def __init__(self, model: Model, whose: str) -> None:
+    def __init__(self, model: Model, visitor: str) -> None:
         self.__dict__ = model.__dict__
-        self.whose = whose
+        self.visitor = visitor
+
+    def use(self, adapter: Path, progress: LoadProgress | None = None) -> None:
+        """Refuse another adapter, which all other visitors would get too. Raises NotInDemo."""
+        raise NotInDemo("This demo has one adapter for all visitors: choose another on a machine of your own.")
 
 
 def _card(adapter: Path) -> dict[str, Any]:
@@ -239,7 +260,7 @@ def _sentence(error: BaseException) -> str:
 
 
 def model_key(ccf: CCF, stored: str) -> str:
-    """Names a model in the store: SHA-256 over all that makes its memories what they are, in the dtype ``stored``.
+    """Name a model in the store: SHA-256 over all that makes its memories what they are, in the dtype ``stored``.
 
     The dtype of the computation is left out: a memory made in float32 serves a bfloat16 decoder as its own.
     """

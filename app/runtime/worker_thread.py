@@ -1,4 +1,4 @@
-"""The thread on which a model computes: one, whoever asks."""
+"""One thread on which a model computes, whichever thread asks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ T = TypeVar("T")
 _END = object()
 
 
-class Computing:
+class WorkerThread:
     """A thread of its own for a model that is used by one caller at a time.
 
     torch gives every thread that computes a team of workers, and the allocator an arena: on the threads of the callers
@@ -21,7 +21,7 @@ class Computing:
         self._thread = ThreadPoolExecutor(1, "model")
 
     def pieces(self, work: Callable[[], Iterable[T]]) -> Generator[T]:
-        """What ``work()`` gives, piece by piece, each made when it is asked for. Raises what ``work`` raises."""
+        """Yield the pieces of ``work()``, each made when it is asked for. Raises what ``work`` raises."""
         made = self._thread.submit(lambda: iter(work())).result()
         try:
             while (piece := self._thread.submit(next, made, _END).result()) is not _END:

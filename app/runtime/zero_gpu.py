@@ -1,4 +1,4 @@
-"""A GPU by the call: on a ZeroGPU Space the model's work is done in another process, which has one as long as it takes.
+"""Borrow a GPU by the call: on a ZeroGPU Space another process, which has a GPU that long, does the model's work.
 
 The model stays on the CPU of this process, where all that needs no GPU goes on, and where the work is done if none is
 to be had. A lent process is a fork of this one: it finds the model in its memory, moves it to the GPU at its first
@@ -15,15 +15,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import copy_context
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from app.errors import GPUTakenBack, WorkbenchError
-from app.turns import LOOK_EVERY_S
-from app.views import Cancelled
-from ccf_core import CCF, CCFError
+from app.runtime.locks import LOOK_EVERY_S
+from app.types import CancelCheck
+from ccf_core import CCFError
 from ccf_core.device import enough_memory
+
+if TYPE_CHECKING:
+    from ccf_core import CCF
 
 try:
     from spaces import GPU
@@ -46,7 +47,7 @@ _offered: CCF | None = None
 
 
 def offer(ccf: CCF) -> None:
-    """The model that lent processes will find: those that are begun from now on."""
+    """Set the model that lent processes find, if they are begun from now on."""
     global _offered
     _offered = ccf
 
@@ -57,16 +58,16 @@ def borrow(
     args: tuple[Any, ...],
     options: Mapping[str, Any],
     tokens: tuple[int, int],
-    cancelled: Cancelled,
+    cancelled: CancelCheck,
 ) -> Iterator[Any]:
-    """Pieces of ``work`` with ``ccf``, by a lent process; by this one if no GPU is to be had.
+    """Yield the pieces of ``work`` with ``ccf``, done by a lent process, or by this one if no GPU is to be had.
 
     tokens : how many are read and, at most, written: what a GPU is asked for so long.
 
     Raises what the work raises of ccf_core and of the use cases; GPUTakenBack if the process ends before the work does.
     """
     begun = False
-    with _told(cancelled) as stop:
+    with _stop_file(cancelled) as stop:
         pieces = _lent(work, args, options, stop, tokens, ccf.adapter_fingerprint)
         try:
             for piece, error in pieces:
@@ -91,7 +92,7 @@ def borrow(
 def seconds(
     work: Work, args: tuple[Any, ...], options: Mapping[str, Any], stop: str, tokens: tuple[int, int], adapter: str
 ) -> int:
-    """For how long a GPU is asked for."""
+    """Estimate for how many seconds a GPU is needed."""
     read, written = tokens
     return START_S + read // READ_A_S + written // WRITTEN_A_S
 
@@ -100,8 +101,8 @@ def seconds(
 def _lent(
     work: Work, args: tuple[Any, ...], options: Mapping[str, Any], stop: str, tokens: tuple[int, int], adapter: str
 ) -> Iterator[tuple[Any, Exception | None]]:
-    """In the lent process: (piece, None), or (None, why there are no more); of an exception the platform keeps but the
-    name of its class."""
+    """Yield, in the lent process, (piece, None), or (None, why there are no more); of an exception the platform keeps
+    but the name of its class."""
     ccf = _moved()
     if ccf.adapter_fingerprint != adapter:
         raise RuntimeError("this process was begun under another adapter")
@@ -118,14 +119,16 @@ def _moved() -> CCF:
         raise RuntimeError("this process was begun before the model was loaded")
     if _offered.model.device.type != DEVICE:
         _offered.to(DEVICE)
+    import torch
+
     # The threads of OpenMP do not survive a fork.
     torch.set_num_threads(1)
     return _offered
 
 
 @contextmanager
-def _told(cancelled: Cancelled) -> Iterator[str]:
-    """Path of a file that is there once ``cancelled()`` is true: what another process can look at."""
+def _stop_file(cancelled: CancelCheck) -> Iterator[str]:
+    """Yield the path of a file that is created once ``cancelled()`` is true, for another process to look at."""
     over = threading.Event()
     with tempfile.TemporaryDirectory(prefix="ccf-") as folder:
         stop = Path(folder) / "stop"

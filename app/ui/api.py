@@ -1,4 +1,4 @@
-"""The same use cases for programs: plain endpoints with stable names, for gradio_client and as tools over MCP.
+"""Offer the use cases to programs: plain endpoints with stable names, for gradio_client and as tools over MCP.
 
 Their docstrings are what programs and ``docs/api.md`` are told, so they speak of JSON.
 """
@@ -13,15 +13,15 @@ from typing import Any
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from app.budget import KVBudget
-from app.comparing import DEFAULT
-from app.operating import numbers
-from app.pairing import Pair
-from app.tabs.arguments import checked
-from app.tabs.common import sentences
-from app.views import AnswerView, Ingested
+from app.analysis.ablation import numbers
+from app.analysis.adapter_pair import PairView
+from app.answers.compare import DEFAULT
+from app.limits import KVBudget
+from app.types import AnswerView, Ingested
+from app.ui.api_arguments import checked
+from app.ui.widgets import refusal, sentences
 from app.workbench import Workbench
-from ccf_core.surgery import Cut
+from ccf_core.analysis.cut import Cut
 
 Json = dict[str, Any]
 
@@ -34,12 +34,12 @@ def add_api(workbench: Workbench) -> None:
 
 
 def _uploaded(file: gr.FileData) -> Path:
-    """A caller may name any path of this machine; only what was uploaded is the caller's."""
+    """Return the path of an uploaded file. Callers may name any path of this machine; all others are refused."""
     with suppress(OSError, ValueError):  # what no path can be
         path = Path(file.path).resolve()
         if path.is_relative_to(Path(get_upload_folder()).resolve()) and path.is_file():
             return path
-    raise gr.Error("Upload the file first: only uploaded files are taken.", print_exception=False)
+    raise refusal("Upload the file first: only uploaded files are taken.")
 
 
 def _ingested(result: Ingested) -> Json:
@@ -48,13 +48,13 @@ def _ingested(result: Ingested) -> Json:
 
 def _library(workbench: Workbench) -> tuple[Any, ...]:
     def documents() -> list[Json]:
-        """The documents of the library, the newest first.
+        """List the documents of the library, the newest first.
 
         Returns:
             a list: sha256, title, name of the file, tokens, segments, sizes in bytes, and state of each.
         """
         with sentences():
-            return [dataclasses.asdict(view) for view in workbench.documents()]
+            return [dataclasses.asdict(view) for view in workbench.library.documents()]
 
     def ingest(file: gr.FileData) -> Json:
         """Compress an uploaded file into a stored memory.
@@ -66,7 +66,7 @@ def _library(workbench: Workbench) -> tuple[Any, ...]:
             document, tokens, segments, slots at every ratio, seconds, and whether all of it was there before.
         """
         with sentences():
-            return _ingested(workbench.ingest_file(_uploaded(file)))
+            return _ingested(workbench.intake.ingest_file(_uploaded(file)))
 
     def ingest_text(text: str, title: str = "") -> Json:
         """Compress a text into a stored memory.
@@ -79,7 +79,7 @@ def _library(workbench: Workbench) -> tuple[Any, ...]:
             the same as `/ingest`.
         """
         with sentences():
-            return _ingested(workbench.ingest_text(text, title))
+            return _ingested(workbench.intake.ingest_text(text, title))
 
     def search(query: str, limit: int = 20) -> list[Json]:
         """Find words in the texts of all documents.
@@ -92,7 +92,7 @@ def _library(workbench: Workbench) -> tuple[Any, ...]:
             a list, the best first: document, snippet, where it starts, marks of the words within it, and page.
         """
         with sentences():
-            return [dataclasses.asdict(hit) for hit in workbench.search(query, int(limit))]
+            return [dataclasses.asdict(hit) for hit in workbench.library.search(query, int(limit))]
 
     def rename(document: str, title: str) -> Json:
         """Give a document another title.
@@ -105,7 +105,7 @@ def _library(workbench: Workbench) -> tuple[Any, ...]:
             the document as `/documents` lists it.
         """
         with sentences():
-            return dataclasses.asdict(workbench.rename(document, title))
+            return dataclasses.asdict(workbench.library.rename(document, title))
 
     def delete(document: str) -> bool:
         """Delete a document, its memories, and what conversations quote of it.
@@ -117,7 +117,7 @@ def _library(workbench: Workbench) -> tuple[Any, ...]:
             true.
         """
         with sentences():
-            workbench.delete(document)
+            workbench.library.delete(document)
         return True
 
     return documents, ingest, ingest_text, search, rename, delete
@@ -143,7 +143,9 @@ def _asking(workbench: Workbench) -> tuple[Any, ...]:
         """
         with sentences():
             limit = KVBudget.parse(kv_budget) if kv_budget.strip() else None
-            pieces = workbench.ask(question, documents, int(ratio), reader, in_full=int(in_full), kv_budget=limit)  # type: ignore[arg-type]
+            pieces = workbench.asking.ask(
+                question, documents, int(ratio), reader, in_full=int(in_full), kv_budget=limit
+            )
             *_, answer = pieces
         assert isinstance(answer, AnswerView)
         return dataclasses.asdict(answer)
@@ -160,7 +162,7 @@ def _asking(workbench: Workbench) -> tuple[Any, ...]:
             a list: setting, and its answer as `/ask` gives it or its error.
         """
         with sentences():
-            steps = list(workbench.compare(question, documents, settings))
+            steps = list(workbench.comparing.compare(question, documents, settings))
         return [
             {"setting": step.setting, "answer": step.answer and dataclasses.asdict(step.answer), "error": step.error}
             for step in steps
@@ -183,7 +185,7 @@ def _looking(workbench: Workbench) -> tuple[Any, ...]:
             original, text, words with their probabilities, rouge_l, exact_token, slots and bytes held.
         """
         with sentences():
-            return dataclasses.asdict(workbench.reconstruct(document, int(segment), int(ratio)))
+            return dataclasses.asdict(workbench.fidelity.reconstruct(document, int(segment), int(ratio)))
 
     def attention(document: str, segment: int, ratio: int = 8) -> Json:
         """See which words each slot of a segment looks at while it is encoded.
@@ -197,7 +199,7 @@ def _looking(workbench: Workbench) -> tuple[Any, ...]:
             words, slots, and for every slot its attention to every word.
         """
         with sentences():
-            return dataclasses.asdict(workbench.looking.attention(document, int(segment), int(ratio)))
+            return dataclasses.asdict(workbench.attention.view(document, int(segment), int(ratio)))
 
     def summary(document: str, segment: int, ratio: int = 8) -> Json:
         """Say a segment in one sentence, from its memory alone.
@@ -211,7 +213,7 @@ def _looking(workbench: Workbench) -> tuple[Any, ...]:
             that sentence, and beside it the key sentence of the text, chosen by the slots' attention.
         """
         with sentences():
-            return dataclasses.asdict(workbench.looking.summary(document, int(segment), int(ratio)))
+            return dataclasses.asdict(workbench.summaries.summarise(document, int(segment), int(ratio)))
 
     def surgery(
         document: str, segment: int, ratio: int = 8, levels: str = "", layers: str = "", heads: str = "",
@@ -238,10 +240,12 @@ def _looking(workbench: Workbench) -> tuple[Any, ...]:
         with sentences():
             cut = Cut(numbers(slots), numbers(levels), numbers(layers), numbers(heads))
             if adapter.strip():
-                *_, found = workbench.looking.pair(document, int(segment), int(ratio), adapter.strip(), cut, question)
-                assert isinstance(found, Pair)
+                *_, found = workbench.adapter_pair.compare(
+                    document, int(segment), int(ratio), adapter.strip(), cut, question
+                )
+                assert isinstance(found, PairView)
                 return dataclasses.asdict(found)
-            return dataclasses.asdict(workbench.looking.operate(document, int(segment), int(ratio), cut, question))
+            return dataclasses.asdict(workbench.ablation.ablate(document, int(segment), int(ratio), cut, question))
 
     def savings(document: str) -> Json:
         """Tell what a document takes as text, as plain cache and as memory.
@@ -253,6 +257,6 @@ def _looking(workbench: Workbench) -> tuple[Any, ...]:
             bytes of its text, of its plain cache in bf16, of its memory at every ratio, and in the database.
         """
         with sentences():
-            return dataclasses.asdict(workbench.savings(document))
+            return dataclasses.asdict(workbench.savings.sizes(document))
 
     return reconstruct, attention, summary, surgery, savings

@@ -1,4 +1,4 @@
-"""Gradio's blocks, for a page that many events change a little."""
+"""Mend gradio's blocks for a page that many events change a little."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Blocks(gr.Blocks):
     """Blocks whose updates reach the page whole, and for which what is skipped costs nothing."""
 
     async def postprocess_data(self, block_fn: Any, predictions: Any, state: Any) -> list[Any]:
-        """Gradio would make each component anew that is skipped: a quarter of what a busy server does."""
+        """Leave out what is skipped: gradio would make each such component anew, a quarter of a busy server's work."""
         outputs = block_fn.outputs
         values = [None if block.stateful else dict(SKIPPED) for block in outputs]
         if isinstance(predictions, dict) and predictions == SKIPPED:
@@ -34,7 +34,7 @@ class Blocks(gr.Blocks):
     def handle_streaming_diffs(
         self, block_fn: Any, data: list[Any], session_hash: str | None, run: str | None, *args: Any, **kwargs: Any
     ) -> list[Any]:
-        """An update is sent as itself, never as edits of the update before it.
+        """Send an update as itself, never as edits of the update before it.
 
         Gradio's page makes such edits in the update before, in place. When an event has said two things before the page
         knows its id, both are read at once, and the first is what the second made of it: a Stop button that was shown,
@@ -46,3 +46,12 @@ class Blocks(gr.Blocks):
             [["replace", [], value]] if isinstance(value, dict) and isinstance(edit, list) and edit else edit
             for value, edit in zip(new, edits, strict=True)
         ]
+
+    def has_undelivered(self, session: str | None) -> bool:
+        """Tell whether messages wait for a page that does not fetch them.
+
+        Gradio ends a page's stream with the last event that was under way. A page that sends the next event before it
+        has read of that end opens no new stream, and would show nothing of the event until it sends another one.
+        """
+        waiting = self._queue.pending_messages_per_session.get(session or "")
+        return waiting is not None and not waiting.empty()

@@ -1,4 +1,4 @@
-"""The look of the workbench: ink on cool paper, one accent, fonts that Gradio brings, no outside host."""
+"""Set the look of the workbench: ink on cool paper, one accent, fonts that Gradio brings, no outside host."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SLATE = Color(
 
 
 def theme() -> gr.themes.Base:
-    """The theme handed to ``launch``; what a theme cannot say is in ``assets/app.css``."""
+    """Make the theme of the page; what a theme cannot say is in ``assets/app.css``."""
     built = gr.themes.Base(
         primary_hue=INK,
         secondary_hue=INK,

@@ -1,4 +1,4 @@
-"""Surgery: a prefix made from a memory of which parts are switched off, and what the decoder makes of it.
+"""Ablation: switches parts of a memory off, and reads what the decoder makes of the rest.
 
 A slot or level that is switched off is left out of the cache; what is left stays at its position. A layer or head keeps
 its keys and gives zero values (zero ablation): it still draws attention, and adds nothing, because a cache holds as
@@ -8,38 +8,20 @@ many keys in every layer and head.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import torch
 
-from ccf_core.answer import StopWhen, question_prompt
-from ccf_core.codec import CCF
-from ccf_core.decoder import Prefix
+from ccf_core.analysis.cut import Cut
+from ccf_core.answering.prompt import question_prompt
+from ccf_core.ccf import CCF
 from ccf_core.errors import Cancelled, NoSuchPart
-from ccf_core.memory import KVMemory
-
-
-@dataclass(frozen=True)
-class Cut:
-    """What is switched off.
-
-    slots : numbers of slots in the memory's order (segment by segment, coarse to fine, then by end).
-    levels : whole levels, named by their ratio.
-    layers, heads : the key-value heads ``heads`` of the layers ``layers``, counted from 0. If only one of the two is
-        given it means all of the other: every head of these layers, these heads of every layer.
-    """
-
-    slots: frozenset[int] = field(default=frozenset())
-    levels: frozenset[int] = field(default=frozenset())
-    layers: frozenset[int] = field(default=frozenset())
-    heads: frozenset[int] = field(default=frozenset())
-
-    def __bool__(self) -> bool:
-        return bool(self.slots or self.levels or self.layers or self.heads)
+from ccf_core.memory.memory import KVMemory
+from ccf_core.model.prefix import Prefix
 
 
 def kept_slots(memory: KVMemory, cut: Cut) -> list[int]:
-    """Numbers of the slots that stay, ascending.
+    """List the numbers of the slots that stay, ascending.
 
     Raises NoSuchPart if the cut names a slot or level that the memory does not have.
     """
@@ -50,8 +32,8 @@ def kept_slots(memory: KVMemory, cut: Cut) -> list[int]:
 
 
 @torch.inference_mode()
-def operate(ccf: CCF, memory: KVMemory, cut: Cut) -> Prefix:
-    """The prefix of ``memory`` without what ``cut`` switches off; with nothing off it is the intact one.
+def ablate(ccf: CCF, memory: KVMemory, cut: Cut) -> Prefix:
+    """Make the prefix of ``memory`` without what ``cut`` switches off; with nothing off it is the intact one.
 
     Raises NoSuchPart if the memory has no such slot, level, layer or head; MemoryMismatch as ``CCF.check``.
     """
@@ -77,7 +59,7 @@ def operate(ccf: CCF, memory: KVMemory, cut: Cut) -> Prefix:
 
 
 def reconstruct_from(ccf: CCF, prefix: Prefix, tokens: int, cancelled: Callable[[], bool] = lambda: False) -> list[int]:
-    """Greedy reconstruction of exactly ``tokens`` tokens. Raises Cancelled within a token after ``cancelled()``."""
+    """Reconstruct exactly ``tokens`` tokens, greedily. Raises Cancelled within a token after ``cancelled()``."""
     return _generate(ccf, prefix, [ccf.config.repeat_token], tokens, True, cancelled)
 
 
@@ -90,7 +72,7 @@ def answer_from(
     *,
     barred: Sequence[int] = (),
 ) -> list[int]:
-    """Greedy answer, as token ids, that does not begin with one of the tokens ``barred``.
+    """Answer greedily, in token ids, without beginning with one of the tokens ``barred``.
 
     Raises Cancelled within a token after ``cancelled()`` turns true.
     """
@@ -112,8 +94,8 @@ def _generate(
         [prompt],
         max_new_tokens=most,
         exactly=exactly,
-        stopping_criteria=[StopWhen(cancelled)],
-        begin_suppress_tokens=list(barred) or None,
+        stopped=cancelled,
+        **({"begin_suppress_tokens": list(barred)} if barred else {}),
     )
     if cancelled():
         raise Cancelled("The operation was cancelled; nothing was changed.")

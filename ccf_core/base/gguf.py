@@ -52,7 +52,7 @@ def _field(reader: gguf.GGUFReader, name: str) -> Any:
 
 
 def _weights(reader: gguf.GGUFReader) -> dict[str, Tensor]:
-    """Every tensor, dequantised, under transformers' name; the tied output head is not repeated."""
+    """Dequantise every tensor, under transformers' name; the tied output head is not repeated."""
     heads = {
         "attn_q": _field(reader, "llama.attention.head_count"),
         "attn_k": _field(reader, "llama.attention.head_count_kv"),
@@ -99,7 +99,7 @@ def _write_configs(reader: gguf.GGUFReader, folder: Path) -> None:
 
 
 def _write_tokenizer(reader: gguf.GGUFReader, folder: Path) -> None:
-    """Built here because transformers' own conversion forgets that this tokenizer splits off every digit."""
+    """Build the tokenizer here: transformers' own conversion forgets that this one splits off every digit."""
     vocabulary = _field(reader, "tokenizer.ggml.tokens")
     kinds = _field(reader, "tokenizer.ggml.token_type")
     merges = [tuple(merge.split(" ")) for merge in _field(reader, "tokenizer.ggml.merges")]

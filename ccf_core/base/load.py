@@ -22,7 +22,7 @@ from huggingface_hub.errors import HFValidationError, RemoteEntryNotFoundError, 
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
-from ccf_core.default_base import (
+from ccf_core.base.default import (
     MANIFEST,
     BaseDamaged,
     BaseDownloadFailed,
@@ -31,6 +31,7 @@ from ccf_core.default_base import (
     cache_folder,
     default_base,
 )
+from ccf_core.base.spec import StackSpec
 from ccf_core.device import DeviceUnavailable, choose_device, choose_dtype
 from ccf_core.digests import remembered_sha256, tokenizer_sha256
 
@@ -84,8 +85,12 @@ class Base:
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
 
+    def kv_bytes(self, dtype: torch.dtype) -> int:
+        """Count the bytes of one position of its key-value cache held as ``dtype``; see ``StackSpec.kv_bytes``."""
+        return StackSpec.of(self.model).kv_bytes(dtype)
+
     def copy(self) -> Base:
-        """The same with a model of its own, which stays as it is when a ``CCF`` takes this one over."""
+        """Copy the model too, which then stays as it is when a ``CCF`` takes this one over."""
         return replace(self, model=copy.deepcopy(self.model))
 
 
@@ -121,7 +126,7 @@ def load_base(
 
 
 def resolve_base(base: str | Path | None = None, progress: Progress | None = None) -> Path:
-    """The verified folder of a base: safetensors weights, config and tokenizer files, of a supported family.
+    """Find and verify the folder of a base: safetensors weights, config and tokenizer files, of a supported family.
 
     Raises BaseNotFound, BaseDownloadFailed, BaseDamaged or UnsupportedBase.
     """
@@ -140,7 +145,7 @@ def resolve_base(base: str | Path | None = None, progress: Progress | None = Non
 
 
 def _silent(fraction: float, message: str) -> None:
-    """Progress for callers that want none."""
+    """Ignore progress, for callers that want none."""
 
 
 def _is_folder(base: str | Path) -> bool:
@@ -222,7 +227,7 @@ def _sha256(path: Path) -> str:
 
 
 def _fingerprint(folder: Path) -> str:
-    """SHA-256 over names and digests of the weight files."""
+    """Digest (SHA-256) the names and digests of the weight files."""
     lines = [f"{path.name}:{_sha256(path)}\n" for path in sorted(folder.glob("*.safetensors"))]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 

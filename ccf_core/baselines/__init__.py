@@ -1,10 +1,11 @@
-"""What a memory is measured against: parts of the plain cache under the same bytes, and mean-pooled memories.
+"""Baselines of a memory: parts of the plain cache in the same bytes, and mean-pooled memories.
 
-A method of pruning is a class with one method, ``scores``, in a file of its own, and a row of ``BASELINES``.
+A method of pruning is a class with one method, ``scores``, in a file of its own, and a row of ``BASELINES``;
+its reader is in ``ccf_core.readers.pruned``.
 """
 
 from ccf_core.baselines.key_norm import KeyNorm
-from ccf_core.baselines.pruning import FullCache, Pruning, Ranked, position_bytes
+from ccf_core.baselines.pruning import FullCache, Pruning, Ranked
 from ccf_core.baselines.random import Random
 from ccf_core.baselines.repeat_attention import RepeatAttention
 from ccf_core.baselines.sink_recent import SinkRecent
@@ -17,4 +18,4 @@ BASELINES: dict[str, type[Pruning]] = {
     "repeat_attention": RepeatAttention,
 }
 
-__all__ = ["BASELINES", "FullCache", "Pruning", "Ranked", "position_bytes"]
+__all__ = ["BASELINES", "FullCache", "KeyNorm", "Pruning", "Random", "Ranked", "RepeatAttention", "SinkRecent"]

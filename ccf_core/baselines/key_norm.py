@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ccf_core.baselines.pruning import FullCache, Pruning
-from ccf_core.decoder import Decoder
+from ccf_core.model.decoder import Decoder
 
 
 class KeyNorm(Pruning):

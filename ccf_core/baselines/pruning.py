@@ -1,4 +1,4 @@
-"""A full cache cut down to a budget of bytes: every layer and key-value head keeps its best positions.
+"""Prune a full cache to a budget of bytes: every layer and key-value head keeps its best positions.
 
 The budget is uniform over heads, so what is kept is one dense and smaller cache. It knows nothing of questions:
 a text is pruned before anything is asked.
@@ -15,14 +15,9 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedTokenizerBase
 
-from ccf_core.decoder import Decoder, Prefix
-from ccf_core.transformer import StackSpec
-
-
-def position_bytes(decoder: Decoder) -> int:
-    """Bytes of one position of the decoder's cache, keys and values of all layers, in the model's dtype."""
-    spec = StackSpec.of(decoder.model)
-    return spec.layers * 2 * spec.kv_heads * spec.head_dim * decoder.model.dtype.itemsize
+from ccf_core.model.decoder import Decoder
+from ccf_core.model.greedy import cache_argument
+from ccf_core.model.prefix import Prefix
 
 
 @dataclass(frozen=True)
@@ -41,12 +36,12 @@ class FullCache:
     @classmethod
     @torch.inference_mode()
     def read(cls, decoder: Decoder, texts: Sequence[Sequence[int]]) -> FullCache:
-        """One causal pass; attention needs no mask, for what stands on its right cannot change a text."""
+        """Read texts in one causal pass; attention needs no mask, for padding on the right cannot change a text."""
         device = decoder.model.device
         longest = max(map(len, texts))
         input_ids = torch.tensor([[*text, *[0] * (longest - len(text))] for text in texts], device=device)
         cache = DynamicCache()
-        decoder.model.model(input_ids=input_ids, past_key_values=cache, use_cache=True)
+        decoder.model.model(input_ids=input_ids, use_cache=True, **{cache_argument(decoder.model): cache})
         keys, values = (
             tuple(cast(Tensor, getattr(layer, name)) for layer in cache.layers) for name in ("keys", "values")
         )
@@ -80,13 +75,13 @@ class Ranked:
         return Ranked(self.keys.to(device), self.values.to(device), self.positions.to(device), self.next_position)
 
     def best(self, kept: int) -> Ranked:
-        """The best ``kept`` positions of every head (all there are, if fewer), copied."""
+        """Copy the best ``kept`` positions of every head (all there are, if fewer)."""
         keys, values, positions = (x[:, :, :kept].clone() for x in (self.keys, self.values, self.positions))
         return Ranked(keys, values, positions, self.next_position)
 
     @torch.inference_mode()
     def prefix(self, kept: int, device: torch.device | str | None = None) -> Prefix:
-        """The same for the decoder, in the order of the text."""
+        """Make a prefix of the best ``kept`` positions, in the order of the text."""
         best = self.best(kept).to(device or self.keys.device)
         order = best.positions.argsort(-1)[..., None]
         keys, values = (torch.take_along_dim(x, order, dim=2).unsqueeze(1) for x in (best.keys, best.values))
@@ -100,13 +95,18 @@ class Pruning(ABC):
         self.tokenizer = tokenizer
         self.seed = seed
 
+    @staticmethod
+    def seen(input_ids: Sequence[int], limit: int | None) -> Sequence[int]:
+        """Cut a text to the ``limit`` tokens that are read of it, its first ones; None for all."""
+        return input_ids[:limit]
+
     @abstractmethod
     def scores(self, decoder: Decoder, cache: FullCache) -> Tensor:
-        """What each position is worth: (batch, layers, kv_heads, tokens) float32; ignored where there is padding."""
+        """Score each position: (batch, layers, kv_heads, tokens) float32; ignored where there is padding."""
 
     @torch.inference_mode()
     def rank(self, decoder: Decoder, texts: Sequence[Sequence[int]], kept: Sequence[int]) -> list[Ranked]:
-        """The best ``kept[i]`` positions of each text, all texts in one batch."""
+        """Choose the best ``kept[i]`` positions of each text, all texts in one batch."""
         cache = FullCache.read(decoder, texts)
         padding = torch.arange(cache.shape[-1], device=cache.lengths.device) >= cache.lengths[:, None]
         scores = self.scores(decoder, cache).masked_fill(padding[:, None, None], float("-inf"))
@@ -119,12 +119,12 @@ class Pruning(ABC):
         return [row.best(min(count, len(text))) for row, count, text in zip(ranked, kept, texts, strict=True)]
 
     def compress(self, decoder: Decoder, input_ids: Sequence[int], budget: int) -> Prefix:
-        """One text within ``budget`` bytes of cache as the decoder holds it.
+        """Prune one text to ``budget`` bytes of cache as the decoder holds it.
 
-        A memory in int8 is widened when it is read: what it costs the decoder is its slots times ``position_bytes``;
+        A memory in int8 is widened when it is read: what it costs the decoder is its slots times ``Decoder.kv_bytes``;
         to match the bytes in which it is stored, give its ``nbytes``. Raises ValueError if not one position fits.
         """
-        kept = budget // position_bytes(decoder)
+        kept = budget // decoder.kv_bytes
         if kept < 1:
-            raise ValueError(f"a budget of {budget} bytes holds no position: give {position_bytes(decoder)} or more")
+            raise ValueError(f"a budget of {budget} bytes holds no position: give {decoder.kv_bytes} or more")
         return self.rank(decoder, [input_ids], [kept])[0].prefix(kept)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ccf_core.answer import question_prompt
+from ccf_core.answering.prompt import question_prompt
 from ccf_core.baselines.pruning import FullCache, Pruning
-from ccf_core.decoder import Decoder
 from ccf_core.errors import MemoryMismatch
-from ccf_core.transformer import StackSpec, finish, layer_weights, project, rotary_table
+from ccf_core.memory.layout import usable
+from ccf_core.model.decoder import Decoder
+from ccf_core.model.layers import StackSpec, finish, layer_weights, project, rotary_table
 
 INSTRUCTION = "Repeat the text above."
 #: Tokens before a chunk that stand at the start of its repetition, so that the place is known.
@@ -30,10 +31,10 @@ class RepeatAttention(Pruning):
     """
 
     def scores(self, decoder: Decoder, cache: FullCache) -> Tensor:
-        """Raises MemoryMismatch if the base does not attend to all of text and repetition (a sliding window)."""
+        """Score keys. Raises MemoryMismatch if a sliding window of the base hides some of text and repetition."""
         prompt = question_prompt(self.tokenizer, INSTRUCTION)
         tokens = cache.shape[-1]
-        chunk = max(decoder.window // 8 - len(prompt) - LEAD, LEAD)
+        chunk = max(decoder.window - usable(decoder.window) - len(prompt) - LEAD, LEAD)
         seen = tokens + len(prompt) + LEAD + min(chunk, tokens)
         sliding = getattr(decoder.model.config, "sliding_window", None)
         if sliding and seen > sliding:
@@ -49,7 +50,7 @@ class RepeatAttention(Pruning):
 
 
 def _highest_attention(decoder: Decoder, cache: FullCache, ids: Tensor, first: int, count: Tensor) -> Tensor:
-    """Highest attention that each key of the cache gets while ``ids`` (batch, queries) are read after it.
+    """Find the highest attention that each key of the cache gets while ``ids`` (batch, queries) are read.
 
     Queries ``first`` … ``first`` + ``count`` - 1 of each row are looked at; count : (batch,).
     Returns (batch, layers, kv_heads, tokens) float32.
@@ -57,15 +58,15 @@ def _highest_attention(decoder: Decoder, cache: FullCache, ids: Tensor, first: i
     model = decoder.model
     spec = StackSpec.of(model)
     (batch, _, _, tokens), queries = cache.shape, ids.shape[1]
-    own = torch.arange(queries, device=ids.device)
+    query = torch.arange(queries, device=ids.device)
     in_cache = (torch.arange(tokens, device=ids.device) < cache.lengths[:, None])[:, None]
     # Queries after the last one that is looked at see nothing of the cache, so that they cannot be the highest.
-    in_cache = in_cache & (own < first + count[:, None])[..., None]
-    sees = torch.cat((in_cache, (own <= own[:, None]).expand(batch, -1, -1)), dim=2)
+    in_cache = in_cache & (query < first + count[:, None])[..., None]
+    sees = torch.cat((in_cache, (query <= query[:, None]).expand(batch, -1, -1)), dim=2)
     weights_at_once = CPU_WEIGHTS if ids.device.type == "cpu" else GPU_WEIGHTS
     step = max(1, weights_at_once // (batch * spec.heads * sees.shape[2]))
     hidden = model.get_input_embeddings()(ids)
-    cos, sin = rotary_table(model, cache.lengths[:, None] + own, hidden.dtype)
+    cos, sin = rotary_table(model, cache.lengths[:, None] + query, hidden.dtype)
     best = []
     for w, cached_k, cached_v in zip(layer_weights(model), cache.keys, cache.values, strict=True):
         q, k, _, v = project(spec, w, hidden, cos, sin)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from ccf_core.baselines.pruning import FullCache, Pruning
-from ccf_core.decoder import Decoder
+from ccf_core.model.decoder import Decoder
 
 SINKS = 4
 
@@ -16,6 +18,13 @@ class SinkRecent(Pruning):
 
     Unlike there, keys stay at their own rotary positions instead of being moved together.
     """
+
+    @staticmethod
+    def seen(input_ids: Sequence[int], limit: int | None) -> Sequence[int]:
+        """Cut a text to ``limit`` tokens: those that are kept first."""
+        if limit is None or len(input_ids) <= limit:
+            return input_ids
+        return [*input_ids[:SINKS], *input_ids[len(input_ids) - limit + SINKS :]]
 
     def scores(self, decoder: Decoder, cache: FullCache) -> Tensor:
         tokens = cache.shape[-1]

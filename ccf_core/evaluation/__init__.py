@@ -1,1 +1,1 @@
-"""Measures an adapter on rows of text and questions: what a memory keeps, and what it costs."""
+"""Measure an adapter on rows of text and questions: what a memory keeps of them, and what it costs."""

@@ -1,25 +1,32 @@
-"""``python -m ccf_core evaluate``: one JSON object with what was measured, on what, and how."""
+"""``python -m ccf_core evaluate``: run a task and print one JSON object with the scores, the data and the settings."""
 
 from __future__ import annotations
 
 import argparse
 import shlex
-import sys
 import time
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
-from ccf_core.evaluation.data import DATA, EvaluationError, choose, load_rows, sha256_of
-from ccf_core.evaluation.report import markdown
+from ccf_core.assets import YARDSTICK
+from ccf_core.cli import positive, report
+from ccf_core.digests import sha256_of
+from ccf_core.evaluation.readers import READERS
+from ccf_core.evaluation.report.page import markdown
+from ccf_core.evaluation.rows import DATA, EvaluationError, choose, load_rows, located
 from ccf_core.evaluation.subject import Options, Subject
-from ccf_core.evaluation.tasks import TASKS
-from ccf_core.memory import MEMORY_DTYPES
+from ccf_core.evaluation.tasks import TASKS, readers_of
+from ccf_core.memory.dtypes import MEMORY_DTYPES
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("task", choices=TASKS)
-    parser.add_argument("--data", type=Path, help="JSON lines: plain, .gz or .xz (rows that come with the project)")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        help="JSON lines: plain, .gz or .xz; or the name of rows that come with the project: qa_ood",
+    )
     parser.add_argument("--markdown", type=Path, help="also write the result as a table to this file")
     parser.add_argument("--ratio", type=int, nargs="+", default=[4, 8, 16, 32])
     parser.add_argument("--limit", type=positive, help="rows (segments of each kind, questions) at most")
@@ -27,12 +34,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--half", choices=("A", "B"), help="documents whose SHA-256 is even (A) or odd (B)")
     parser.add_argument("--sources", nargs="+", default=[], help="only rows of these sources")
     parser.add_argument("--reader", nargs="+", default=[], help="only these readers")
+    parser.add_argument(
+        "--yardstick",
+        type=Path,
+        default=YARDSTICK,
+        help="adapter that was trained to read full text, to measure against (default: ours, if it fits the base)",
+    )
     parser.add_argument("--memory-dtype", choices=MEMORY_DTYPES, default="int8", help="how memories are held")
     parser.add_argument("--batch-size", type=positive, help="rows decoded at once")
     default = Options(())
     parser.add_argument("--k", type=int, nargs="+", default=default.k, help="perplexity: on which segment")
     parser.add_argument(
-        "--lengths", type=positive, nargs="+", default=default.lengths, help="needle: tokens of a document"
+        "--lengths", type=positive, nargs="+", default=default.lengths, help="needle, stream: tokens of a document"
     )
     parser.add_argument("--needles", type=positive, default=default.needles, help="needle: documents a cell")
     parser.add_argument(
@@ -46,16 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def positive(value: str) -> int:
-    """An argparse type: a whole number above 0."""
-    number = int(value)
-    if number < 1:
-        raise ValueError(value)
-    return number
-
-
 def share(value: str) -> Fraction:
-    """An argparse type: a number above 0 and up to 1, such as 1/6 or 0.25."""
+    """Parse an argument that is a number above 0 and up to 1, such as 1/6 or 0.25."""
     number = Fraction(value)
     if not 0 < number <= 1:
         raise ValueError(value)
@@ -65,14 +70,16 @@ def share(value: str) -> Fraction:
 def main(args: argparse.Namespace) -> dict:
     """Run a task; EvaluationError or another CCFError for what the caller can mend."""
     task = TASKS[args.task]
+    offered = readers_of(args.task)
     for reader in args.reader:
-        if reader not in task.READERS:
-            raise EvaluationError(f"{args.task} has no reader {reader!r}: choose from {', '.join(task.READERS)}.")
-    data = args.data or DATA / task.DATA
+        if reader not in offered:
+            raise EvaluationError(f"{args.task} has no reader {reader!r}: choose from {', '.join(offered)}.")
+    data = located(args.data) if args.data else DATA / task.DATA
     if args.markdown and not args.markdown.parent.is_dir():
         raise EvaluationError(f"There is no folder for {args.markdown.name}: make it first.")
     rows = choose(load_rows(data, task.FIELDS), args.half, args.sources)
-    subject = Subject.load(args.adapter, args.base, args.device, args.dtype)
+    needed = any(READERS[reader].decoder_of == "yardstick" for reader in args.reader or offered)
+    subject = Subject.load(args.adapter, args.base, args.device, args.dtype, args.yardstick if needed else None)
     ratios = tuple(dict.fromkeys(args.ratio))
     for ratio in ratios:
         if ratio not in subject.ccf.config.ratios:
@@ -113,12 +120,8 @@ def main(args: argparse.Namespace) -> dict:
     return result
 
 
-def report(message: str) -> None:
-    print(message, file=sys.stderr, flush=True)
-
-
 def command(argv: Sequence[str]) -> str:
-    """The command as typed, less the folders of this machine."""
+    """Write the command as it was typed, without the folders of this machine."""
     return shlex.join(["python", "-m", "ccf_core", *(_without_folders(a) for a in argv)])
 
 

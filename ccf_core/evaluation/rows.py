@@ -1,4 +1,4 @@
-"""Rows of an evaluation: read, halved by document, sampled evenly over sources."""
+"""Read the rows of an evaluation, halve them by document and sample them evenly over sources."""
 
 from __future__ import annotations
 
@@ -12,23 +12,30 @@ from lzma import LZMAError
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from ccf_core.assets import asset
 from ccf_core.errors import CCFError
-from ccf_core.training.data import read_rows
+from ccf_core.rows import read_rows
 
 Row = dict[str, Any]
 Half = Literal["A", "B"]
 T = TypeVar("T")
 
 #: Rows that come with the project; a task's own file is the default of ``--data``.
-DATA = Path(__file__).parents[2] / "assets" / "evaluation"
+DATA = asset("evaluation")
 
 
 class EvaluationError(CCFError):
     """An evaluation cannot run as asked; the message says what to change."""
 
 
+def located(data: Path) -> Path:
+    """Find a file of rows: the one given, or the one in ``DATA`` that a bare name stands for, such as ``qa_ood``."""
+    shipped = DATA / f"{data.name}.jsonl.xz"
+    return shipped if data == Path(data.name) and shipped.is_file() and not data.exists() else data
+
+
 def load_rows(path: Path, fields: Sequence[str]) -> list[Row]:
-    """Rows of a JSON lines file (plain, .gz or .xz), each with ``fields``; EvaluationError otherwise.
+    """Read the rows of a JSON lines file (plain, .gz or .xz), each with ``fields``; EvaluationError otherwise.
 
     A row that asks several questions of one context ({"context", "qas": […]}) becomes one row a question.
     """
@@ -62,19 +69,14 @@ def _and(fields: Sequence[str]) -> str:
     return " and ".join(map(repr, fields))
 
 
-def sha256_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def half_of(row: Row) -> Half:
-    """A if the SHA-256 of the row's title, else context, else text is an even number, B if it is odd."""
+    """Tell a row's half: A if the SHA-256 of its title, else context, else text is an even number, B if odd."""
     name = row.get("title") or row.get("context") or row.get("text") or json.dumps(row, sort_keys=True)
     return "B" if hashlib.sha256(str(name).encode()).digest()[-1] % 2 else "A"
 
 
 def choose(rows: Sequence[Row], half: Half | None, sources: Sequence[str]) -> list[Row]:
-    """Rows of one half and of some sources (all, if none are named); EvaluationError if none are left."""
+    """Choose the rows of one half and of some sources (all, if none are named); EvaluationError if none are left."""
     known = {source_of(row) for row in rows}
     for source in sources:
         if source not in known:
@@ -90,7 +92,7 @@ def source_of(row: Row) -> str:
 
 
 def stratified(items: Sequence[T], source: Callable[[T], str], limit: int | None, seed: int) -> list[T]:
-    """At most ``limit`` items, sources taking turns until each has no more; shuffled within a source."""
+    """Draw at most ``limit`` items, sources taking turns until each has no more; shuffled within a source."""
     groups: dict[str, list[T]] = {}
     for item in items:
         groups.setdefault(source(item), []).append(item)

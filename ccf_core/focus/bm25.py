@@ -1,4 +1,4 @@
-"""BM25: how well a question finds a passage by its words alone, the bar for evidence from attention.
+"""Rank passages by a question's words alone (BM25): what evidence from attention has to beat.
 
 S. Robertson and H. Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", 2009, as SQLite's FTS5 computes
 it, which also searches the library: https://sqlite.org/fts5.html#the_bm25_function.
@@ -13,7 +13,7 @@ from contextlib import closing
 
 
 def bm25(query: str, passages: Sequence[str]) -> list[float]:
-    """Score of each passage, 0 if it shares no word with the query; words by their stems (Porter), statistics from
+    """Score each passage, 0 if it shares no word with the query; words by their stems (Porter), statistics from
     these passages alone.
 
     sum over the query's words of  idf · 2.2 tf ÷ (tf + 1.2 (0.25 + 0.75 · length ÷ mean length)), where idf is

@@ -1,4 +1,4 @@
-"""A plan of what is read how: pieces of text, down a ranking, and every segment at some ratio. It knows no model."""
+"""Plan a budget of cache: which pieces are read as text, and every segment at which ratio. Knows no model."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-#: A segment's ratio when it is read as text: one position a token.
-TEXT = 1
+from ccf_core.memory.grades import TEXT
+from ccf_core.memory.segments import slot_count
 
 
 def fuse(*signals: Sequence[float], k: int = 60) -> list[float]:
-    """Reciprocal rank fusion: sum over signals of 1 ÷ (k + rank), equal scores sharing the best of their ranks.
+    """Fuse rankings: sum over signals of 1 ÷ (k + rank), equal scores sharing the best of their ranks.
 
     G. Cormack, C. Clarke and S. Büttcher, "Reciprocal Rank Fusion Outperforms Condorcet and Individual Rank Learning
     Methods", SIGIR 2009, with its k of 60.
@@ -26,13 +26,8 @@ def fuse(*signals: Sequence[float], k: int = 60) -> list[float]:
 
 
 def ranked(scores: Sequence[float]) -> list[int]:
-    """Indices, the highest score first; equal ones in their order."""
+    """Order indices, the highest score first; equal ones in their order."""
     return sorted(range(len(scores)), key=lambda i: -scores[i])
-
-
-def positions(tokens: int, ratio: int) -> int:
-    """Positions of cache that a segment takes: ceil(tokens ÷ ratio), its slots or (``TEXT``) its tokens."""
-    return -(-tokens // ratio)
 
 
 @dataclass(frozen=True)
@@ -48,7 +43,7 @@ class Piece:
 
 
 def pieces(tokens: Sequence[int], size: int = 0) -> list[Piece]:
-    """Segments of so many tokens cut into pieces of ``size`` (0: whole), in the order of the text."""
+    """Cut segments of so many tokens into pieces of ``size`` (0: whole), in the order of the text."""
     return [Piece(i, at, min(at + (size or n), n)) for i, n in enumerate(tokens) for at in range(0, n, size or n)]
 
 
@@ -61,8 +56,8 @@ def plan(
     most_text: int | None = None,
     slot: Fraction | int = 1,
 ) -> tuple[tuple[Piece, ...], tuple[int, ...]]:
-    """What is read as text, in the order of the text, and the ratio at which each segment is read: ``TEXT`` for one of
-    which nothing but text is.
+    """Plan what is read as text, in the order of the text, and the ratio at which each segment is read: ``TEXT`` for
+    one of which nothing but text is.
 
     text : all pieces, the best first.  tokens : of each segment.  ratios : finest first; the last is
     the coarsest.  segments : most of which text is read, 0 for no limit.  most_text : most tokens of text, None for no
@@ -75,28 +70,28 @@ def plan(
     """
     coarse = ratios[-1]
     plan = [coarse] * len(tokens)
-    left = budget - slot * sum(positions(n, coarse) for n in tokens)
-    room = sum(tokens) if most_text is None else most_text
+    left = budget - slot * sum(slot_count(n, coarse) for n in tokens)
+    text_left = sum(tokens) if most_text is None else most_text
     unread = list(tokens)
     read: list[Piece] = []
     for piece in text:
         whole = unread[piece.segment] == len(piece)
-        more = len(piece) - (slot * positions(tokens[piece.segment], coarse) if whole else 0)
+        more = len(piece) - (slot * slot_count(tokens[piece.segment], coarse) if whole else 0)
         if segments and len({piece.segment, *(p.segment for p in read)}) > segments:
             continue
-        if more > left or len(piece) > room:
+        if more > left or len(piece) > text_left:
             break
         read.append(piece)
         unread[piece.segment] -= len(piece)
         left -= more
-        room -= len(piece)
+        text_left -= len(piece)
         if whole:
             plan[piece.segment] = TEXT
     waiting = [i for i in dict.fromkeys(piece.segment for piece in text) if plan[i] != TEXT]
     for ratio in ratios[:-1]:
         while waiting:
             n = tokens[waiting[0]]
-            more = slot * (positions(n, ratio) - positions(n, coarse))
+            more = slot * (slot_count(n, ratio) - slot_count(n, coarse))
             if more > left:
                 break
             plan[waiting.pop(0)] = ratio

@@ -13,40 +13,24 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load as load_bytes
-from safetensors.torch import save as save_bytes
 from safetensors.torch import save_file
 from torch import Tensor
 
 from ccf_core.errors import DamagedMemory
-from ccf_core.layout import slots_of_level
-from ccf_core.memory import Block, KVMemory, MemoryHeader
-from ccf_core.quantization import groups
-from ccf_core.segment import Span
+from ccf_core.memory.block import Block, unpacked
+from ccf_core.memory.dtypes import version_of
+from ccf_core.memory.layout import slots_of_level
+from ccf_core.memory.memory import KVMemory, MemoryHeader
+from ccf_core.memory.quantization import groups
+from ccf_core.memory.segments import Span
 
 FORMAT = "ccf-memory"
 #: What is written has the first version that knows its dtype, so that older programs can read all that they could.
 VERSIONS = ("1", "2")
 
 
-def version_of(dtype: str) -> str:
-    return "2" if dtype == "int4" else "1"
-
-
-def block_to_bytes(block: Block) -> bytes:
-    return save_bytes({name: tensor.contiguous().cpu() for name, tensor in block.tensors().items()})
-
-
-def unpacked(data: bytes) -> Block:
-    """What ``block_to_bytes`` packed. Raises DamagedMemory for bytes that are no block."""
-    try:
-        return Block(**load_bytes(data))
-    except (SafetensorError, TypeError) as error:
-        raise DamagedMemory("A stored memory cannot be read: compress the document again.") from error
-
-
 def block_from_bytes(data: bytes, header: MemoryHeader, tokens: int, level: int) -> Block:
-    """Raises DamagedMemory unless the bytes hold the block that a segment of ``tokens`` tokens has at ``level``."""
+    """Unpack the block that a segment of ``tokens`` tokens has at ``level``; DamagedMemory for any other bytes."""
     block = unpacked(data)
     _check_shape(block, header, tokens, level)
     return block
@@ -79,7 +63,8 @@ def _check_shape(block: Block, header: MemoryHeader, tokens: int, level: int) ->
             )
 
 
-def save(memory: KVMemory, path: Path) -> None:
+def save_memory(memory: KVMemory, path: str | Path) -> None:
+    """Write the memory file of docs/memory-format.md."""
     tensors = {
         # Copies: the same segment may be there twice, and safetensors refuses tensors that share storage.
         f"s{index}.l{level}.{name}": tensor.cpu().clone(memory_format=torch.contiguous_format)
@@ -99,7 +84,9 @@ def save(memory: KVMemory, path: Path) -> None:
     save_file(tensors, path, metadata)
 
 
-def load(path: Path) -> KVMemory:
+def load_memory(path: str | Path) -> KVMemory:
+    """Read what ``save_memory`` wrote, bit for bit. Raises DamagedMemory if it is not such a file."""
+    path = Path(path)
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
@@ -113,7 +100,7 @@ def load(path: Path) -> KVMemory:
 
 
 def _memory(metadata: Mapping[str, str], tensors: dict[str, Tensor]) -> KVMemory:
-    """Anything missing or misshapen raises DamagedMemory, KeyError, TypeError or ValueError."""
+    """Rebuild a memory; anything missing or misshapen raises DamagedMemory, KeyError, TypeError or ValueError."""
     kinds = {f.name: int if f.type == "int" else str for f in dataclasses.fields(MemoryHeader)}
     fields: dict[str, Any] = {name: kind(metadata[name]) for name, kind in kinds.items() if name != "ratios"}
     header = MemoryHeader(**fields, ratios=tuple(json.loads(metadata["ratios"])))

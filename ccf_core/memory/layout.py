@@ -12,9 +12,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-
 from ccf_core.config import CCFConfig
+from ccf_core.memory.segments import slot_count
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class SlotLayout:
 
 
 def slot_layout(tokens: int, finest: int, ratios: Sequence[int]) -> SlotLayout:
-    """Slots of a segment of ``tokens`` tokens, down to the level ``finest``; always ceil(tokens / finest) of them."""
+    """Lay out the slots of a segment down to the level ``finest``: always ceil(tokens / finest) of them."""
     if tokens < 1:
         raise ValueError("a segment has at least one token")
     ends = [*range(finest, tokens, finest), tokens]
@@ -46,41 +45,14 @@ def slot_layout(tokens: int, finest: int, ratios: Sequence[int]) -> SlotLayout:
 
 
 def slots_of_level(tokens: int, level: int, ratios: Sequence[int]) -> int:
-    """How many slots of one level a segment of ``tokens`` tokens has: ceil(n/level) less those of coarser levels."""
+    """Count the slots of one level in a segment of ``tokens`` tokens: those at ``level`` less coarser ones."""
     coarser = [r for r in ratios if r > level]
-    return -(-tokens // level) - (-(-tokens // min(coarser)) if coarser else 0)
+    return slot_count(tokens, level) - (slot_count(tokens, min(coarser)) if coarser else 0)
 
 
 def window_start(end: int, level: int, slot_window: int | None) -> int:
-    """First token (from 0) of the window whose mean embedding enters the slot that ends at ``end``."""
+    """Find the first token (from 0) of the window whose mean embedding enters the slot that ends at ``end``."""
     return max(0, end - (slot_window or level))
-
-
-def pooling_matrix(layout: SlotLayout, slot_window: int | None) -> torch.Tensor:
-    """(slots, tokens) float32; times token embeddings it gives the mean embedding of each slot's window."""
-    pool = torch.zeros(len(layout), layout.tokens)
-    for row, (end, level) in enumerate(zip(layout.ends, layout.levels, strict=True)):
-        start = window_start(end, level, slot_window)
-        pool[row, start:end] = 1.0 / (end - start)
-    return pool
-
-
-def encoder_positions(layout: SlotLayout) -> torch.Tensor:
-    """(tokens + slots,) int64 rotary positions: 0 … n-1 for text, end - 1 for a slot."""
-    return torch.tensor([*range(layout.tokens), *(end - 1 for end in layout.ends)])
-
-
-def encoder_mask(layout: SlotLayout, mask: str) -> torch.Tensor:
-    """(tokens + slots, tokens + slots) bool, True where the row may look at the column.
-
-    ``whole`` is plain causal; ``prefix`` also hides from a slot the text and the slots that end after it.
-    """
-    total = layout.tokens + len(layout)
-    causal = torch.ones(total, total, dtype=torch.bool).tril()
-    if mask == "whole":
-        return causal
-    ends = torch.tensor([*range(1, layout.tokens + 1), *layout.ends])
-    return causal & (ends[None, :] <= ends[:, None])
 
 
 @dataclass(frozen=True)
@@ -96,7 +68,7 @@ class Placement:
         return self.numerator / self.denominator
 
     def slots(self, start: int, ends: Sequence[int]) -> list[int]:
-        """floor((start + end - 1) · stride) for each end; ``start`` is the segment's first token as read."""
+        """Place each end at floor((start + end - 1) · stride); ``start`` is the segment's first token as read."""
         return [(start + end - 1) * self.numerator // self.denominator for end in ends]
 
     @property
@@ -105,14 +77,22 @@ class Placement:
         return self.tokens * self.numerator // self.denominator + 1
 
 
-def placement(tokens: int, window: int, reserve: int | None = None) -> Placement:
-    """Stride min(1, (window - reserve) / tokens); the reserve (window / 8 by default) is for question and answer."""
-    room = window - (window // 8 if reserve is None else reserve)
-    return Placement(tokens, 1, 1) if tokens <= room else Placement(tokens, room, tokens)
+def usable(window: int) -> int:
+    """Count the positions of a base's window that a document may take; an eighth is for question and answer."""
+    return window - window // 8
+
+
+def placement(tokens: int, window: int, following: int = 0) -> Placement:
+    """Place a memory of ``tokens`` tokens of text with stride min(1, (usable(window) - following) / tokens).
+
+    following : tokens of text that will be read between the memory and the question.
+    """
+    positions = usable(window) - following
+    return Placement(tokens, 1, 1) if tokens <= positions else Placement(tokens, positions, tokens)
 
 
 def levels_of(config: CCFConfig, tokens: int, ratio: int) -> list[tuple[int, tuple[int, ...]]]:
-    """(level, ends of its slots), coarse to fine, of a segment at ``ratio``."""
+    """List (level, ends of its slots), coarse to fine, of a segment at ``ratio``."""
     layout = slot_layout(tokens, ratio, config.ratios)
     return [
         (level, tuple(e for e, own in zip(layout.ends, layout.levels, strict=True) if own == level))

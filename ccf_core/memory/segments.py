@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-
-from transformers import PreTrainedTokenizerBase
+from typing import TYPE_CHECKING, TypeVar
 
 from ccf_core.errors import NothingToCompress
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -37,13 +41,22 @@ class Segmented:
     def segment(self, index: int) -> tuple[int, ...]:
         return self.input_ids[self.spans[index].start : self.spans[index].end]
 
+    def slots(self, ratio: int) -> int:
+        """Count the slots of its memory at ``ratio``: the sum over segments of ceil(tokens / ratio)."""
+        return sum(slot_count(len(span), ratio) for span in self.spans)
+
+
+def slot_count(tokens: int, ratio: int) -> int:
+    """Count the slots of a segment of ``tokens`` tokens at ``ratio``: ceil(tokens / ratio)."""
+    return -(-tokens // ratio)
+
 
 def text_sha256(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
 def tokenize(text: str, tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[tuple[int, int]]]:
-    """Token ids and character offsets. Special tokens spelt out in the text are read as plain text."""
+    """Split a text into token ids and character offsets. Special tokens spelt out in it are read as plain text."""
     encoded = tokenizer(
         text, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True, verbose=False
     )
@@ -75,11 +88,11 @@ def segment_text(source: str | Sequence[int], tokenizer: PreTrainedTokenizerBase
     return Segmented(sha, tuple(ids), spans)
 
 
-def equal_lengths(items: Sequence[tuple[int, int]], batch_size: int) -> Iterator[list[int]]:
-    """Batches of indices of equal length, in order of first appearance, from (index, length): no padding anywhere."""
-    groups: dict[int, list[int]] = {}
-    for index, length in items:
-        groups.setdefault(length, []).append(index)
-    for indices in groups.values():
-        for at in range(0, len(indices), batch_size):
-            yield indices[at : at + batch_size]
+def equal_lengths(items: Iterable[tuple[T, int]], batch_size: int) -> Iterator[list[T]]:
+    """Yield batches of items of equal length, in order of first appearance, from (item, length)."""
+    groups: dict[int, list[T]] = {}
+    for item, length in items:
+        groups.setdefault(length, []).append(item)
+    for alike in groups.values():
+        for at in range(0, len(alike), batch_size):
+            yield alike[at : at + batch_size]

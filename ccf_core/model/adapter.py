@@ -1,12 +1,13 @@
-"""The trained part: two sets of LoRA pairs, one embedding a level, the embedding of the repeat token.
+"""The trained part: sets of LoRA pairs, one embedding a level, the embedding of the repeat token.
 
-Pairs are stacked over layers, ``{encoder|decoder}.{target}.a`` (layers, rank, in) and ``.b`` (layers, out, rank), so
-that merging a target is one batched product. On disk a pair may be int8 with one scale for each layer and rank
-component: the row of A and the column of B that belong together.
+Pairs are stacked over layers, ``{encoder|decoder|repeat}.{target}.a`` (layers, rank, in) and ``.b`` (layers, out,
+rank), so that merging a target is one batched product. On disk a pair may be int8 with one scale for each layer and
+rank component: the row of A and the column of B that belong together.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass
@@ -21,9 +22,8 @@ from transformers import PreTrainedModel
 
 from ccf_core.config import CCFConfig
 from ccf_core.errors import AdapterError
-from ccf_core.transformer import embedding_table, layer_weights
+from ccf_core.model.layers import embedding_table, layer_weights
 
-SIDES = ("encoder", "decoder")
 LEVELS = "level_embeddings"
 REPEAT = "repeat_embedding"
 SHARD_BYTES = 8_500_000
@@ -38,12 +38,52 @@ class Adapter:
     tensors: dict[str, Tensor]
 
     def delta(self, side: str, target: str) -> Tensor:
-        """What LoRA adds to a weight of every layer: scale · B·A, (layers, out, in) float32."""
+        """Compute what LoRA adds to a weight of every layer: scale · B·A, (layers, out, in) float32."""
         return self.config.lora_scale * (self.tensors[f"{side}.{target}.b"] @ self.tensors[f"{side}.{target}.a"])
+
+    def with_decoder(self, other: Adapter) -> Adapter:
+        """Join this encoder with the decoder, what repeats and the repeat token of ``other``.
+
+        Raises AdapterError if the two are of different shapes or bases.
+        """
+        theirs = dataclasses.replace(other.config, encoder_rank=self.config.encoder_rank)
+        mine = dataclasses.replace(
+            self.config, decoder_rank=other.config.decoder_rank, repeat_rank=other.config.repeat_rank
+        )
+        if theirs != mine:
+            raise AdapterError("The two adapters differ in more than their ranks: train one for the other's settings.")
+        own = {name: t for name, t in self.tensors.items() if side_of(name) == "encoder"}
+        rest = {name: t for name, t in other.tensors.items() if side_of(name) != "encoder"}
+        return Adapter(mine, own | rest)
+
+    def with_repeat(self, rank: int, model: PreTrainedModel, seed: int = 0) -> Adapter:
+        """Add an untrained LoRA that is for repeating alone."""
+        config = dataclasses.replace(self.config, repeat_rank=rank)
+        fresh = Adapter.zero(model, config, seed).tensors
+        return Adapter(config, self.tensors | {name: t for name, t in fresh.items() if side_of(name) == "repeat"})
+
+    def reading(self) -> Adapter:
+        """Leave out the LoRA for repeating: what is left answers and continues."""
+        config = dataclasses.replace(self.config, repeat_rank=0)
+        return Adapter(config, {name: t for name, t in self.tensors.items() if side_of(name) != "repeat"})
+
+    def repeating(self) -> Adapter:
+        """Join the decoder's pairs and those for repeating: an adapter whose decoder repeats."""
+        if not self.config.repeat_rank:
+            return self
+        config = dataclasses.replace(
+            self.config, decoder_rank=self.config.decoder_rank + self.config.repeat_rank, repeat_rank=0
+        )
+        tensors = dict(self.reading().tensors)
+        for target in self.config.targets:
+            for part, dim in (("a", 1), ("b", 2)):
+                both = [self.tensors[f"{side}.{target}.{part}"] for side in ("decoder", "repeat")]
+                tensors[f"decoder.{target}.{part}"] = torch.cat(both, dim)
+        return Adapter(config, tensors)
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over configuration, names, shapes and values."""
+        """Digest (SHA-256) configuration, names, shapes and values."""
         digest = hashlib.sha256(json.dumps(self.config.as_dict(), sort_keys=True).encode())
         for name, tensor in sorted(self.tensors.items()):
             digest.update(f"{name}{tuple(tensor.shape)}".encode())
@@ -52,11 +92,11 @@ class Adapter:
 
     @classmethod
     def zero(cls, model: PreTrainedModel, config: CCFConfig, seed: int = 0) -> Adapter:
-        """An untrained adapter: A random, B zero, so that both sides are the base; the repeat token keeps its row."""
+        """Make an untrained adapter: A random, B zero, both sides being the base. The repeat token keeps its row."""
         generator = torch.Generator().manual_seed(seed)
         weights = layer_weights(model)
         tensors = {}
-        for side, rank in (("encoder", config.encoder_rank), ("decoder", config.decoder_rank)):
+        for side, rank in config.ranks.items():
             for target in config.targets:
                 out, width = weights[0][f"{target}.weight"].shape
                 a = torch.rand(len(weights), rank, width, generator=generator) * 2 - 1
@@ -92,7 +132,7 @@ class Adapter:
 
     def _packed(self, dtype: str) -> list[dict[str, Tensor]]:
         groups: list[dict[str, Tensor]] = [{name: self.tensors[name].contiguous() for name in (LEVELS, REPEAT)}]
-        for side in SIDES:
+        for side in self.config.ranks:
             for target in self.config.targets:
                 a, b = (self.tensors[f"{side}.{target}.{part}"] for part in "ab")
                 names = [f"{side}.{target}.{part}" for part in "ab"]
@@ -108,7 +148,7 @@ class Adapter:
 
     @classmethod
     def load(cls, folder: str | Path) -> Adapter:
-        """Raises AdapterError if the folder holds no complete adapter."""
+        """Read a folder that ``save`` wrote. Raises AdapterError if it holds no complete adapter."""
         folder = Path(folder)
         shards = sorted(folder.glob("adapter-*.safetensors"))
         if not shards or not (folder / "ccf.json").exists():
@@ -133,7 +173,7 @@ class Adapter:
             config = CCFConfig.load(folder / "ccf.json")
         except (SafetensorError, ValueError, TypeError, KeyError) as error:
             raise AdapterError(f"The adapter in {folder} is damaged: copy the folder again.") from error
-        wanted = {f"{side}.{target}.{part}" for side in SIDES for target in config.targets for part in "ab"} | {
+        wanted = {f"{side}.{target}.{part}" for side in config.ranks for target in config.targets for part in "ab"} | {
             LEVELS,
             REPEAT,
         }
@@ -142,10 +182,10 @@ class Adapter:
         return cls(config, tensors)
 
     def check(self, model: PreTrainedModel) -> None:
-        """Raises AdapterError unless every pair fits the model's weights."""
+        """Raise AdapterError unless every pair fits the model's weights."""
         for target in self.config.targets:
             shape = layer_weights(model)[0][f"{target}.weight"].shape
-            for side in SIDES:
+            for side in self.config.ranks:
                 a, b = (self.tensors[f"{side}.{target}.{part}"] for part in "ab")
                 if (len(a), b.shape[1], a.shape[2]) != (model.config.num_hidden_layers, *shape):
                     raise AdapterError("The adapter was trained for a base model of another size: choose that base.")
@@ -156,11 +196,16 @@ class Adapter:
             raise AdapterError("The adapter's embeddings fit neither its levels nor this base: copy its folder again.")
 
 
+def side_of(name: str) -> str:
+    """Name the part of an adapter that a tensor belongs to: ``encoder``, ``decoder`` or ``repeat``."""
+    return {LEVELS: "encoder", REPEAT: "decoder"}.get(name) or name.split(".")[0]
+
+
 @torch.no_grad()
 def merge_into(model: PreTrainedModel, adapter: Adapter) -> None:
     """Turn ``model`` into the adapted decoder, in place: W + scale · B·A, and the repeat token's embedding.
 
-    The embedding is put in on the way through, not into the table: an output head may share that.
+    A hook puts the embedding into what the table gives, not into the table, which an output head may share.
     """
     weights = layer_weights(model)
     for target in adapter.config.targets:
@@ -179,7 +224,7 @@ def merge_into(model: PreTrainedModel, adapter: Adapter) -> None:
 
 @torch.no_grad()
 def merged_layers(model: PreTrainedModel, adapter: Adapter) -> list[dict[str, Tensor]]:
-    """The encoder's layers: the base's own parameters, those with an adapter replaced by merged copies."""
+    """List the encoder's layers: the base's own parameters, those with an adapter replaced by merged copies."""
     layers = layer_weights(model)
     merged = [dict(w) for w in layers]
     for target in adapter.config.targets:

@@ -1,80 +1,27 @@
-"""Memory in, tokens out: slots become an ordinary Hugging Face cache at their decoder positions.
+"""Decoder: memory in, tokens out. Slots become an ordinary Hugging Face cache at their decoder positions.
 
-It knows nothing of text documents or of how slots were made.
+This module knows nothing of text documents or of how slots were made.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from collections.abc import Callable, Generator, Iterable, Sequence
+from functools import cached_property
 from typing import cast
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
-from transformers import Cache, DynamicCache, PreTrainedModel
+from transformers import Cache, DynamicCache, PreTrainedModel, StoppingCriteria
 
-from ccf_core.cache import roomy_cache
 from ccf_core.config import CCFConfig
 from ccf_core.errors import MemoryMismatch
-from ccf_core.greedy import greedy, serves
-from ccf_core.layout import Placement, levels_of, placement
-from ccf_core.memory import KVMemory, floating
-from ccf_core.transformer import Weights, joined_layers, rotary_table, rotate
+from ccf_core.memory.memory import KVMemory
+from ccf_core.model.greedy import cache_argument, greedy, preallocated_cache, supports_model
+from ccf_core.model.layers import StackSpec, Weights, joined_layers, rotary_table, rotate
+from ccf_core.model.prefix import Prefix, decoder_positions, padded, slot_tensors
 
-
-@dataclass(frozen=True)
-class Prefix:
-    """What the decoder has read before the first token that it is fed.
-
-    keys, values : one tensor a layer, (1, kv_heads, slots, head_dim), keys rotated to their positions.
-    next_position : rotary position of the first token after it.
-    """
-
-    keys: tuple[Tensor, ...]
-    values: tuple[Tensor, ...]
-    next_position: int
-
-    @property
-    def length(self) -> int:
-        return self.keys[0].shape[2]
-
-    @property
-    def nbytes(self) -> int:
-        return sum(t.nbytes for t in (*self.keys, *self.values))
-
-
-def decoder_positions(
-    memory: KVMemory, config: CCFConfig, window: int, following: int = 0
-) -> tuple[list[int], Placement]:
-    """Position of every slot in the order of ``slot_tensors``, and the placement that they follow.
-
-    following : tokens of text that the memory leaves room for, besides question and answer.
-    """
-    placed = placement(memory.tokens, window, window // 8 + following)
-    positions: list[int] = []
-    start = 0
-    for span, blocks in zip(memory.spans, memory.blocks, strict=True):
-        # Segments may have been read at ratios of their own.
-        positions += placed.slots(start, _slot_ends(config, len(span), min(blocks)))
-        start += len(span)
-    return positions, placed
-
-
-@lru_cache(maxsize=4096)
-def _slot_ends(config: CCFConfig, tokens: int, ratio: int) -> tuple[int, ...]:
-    return tuple(end for _, ends in levels_of(config, tokens, ratio) for end in ends)
-
-
-def slot_tensors(memory: KVMemory, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
-    """All slots, segment by segment, coarse to fine: k (before rotary) and v, (layers, kv_heads, slots, head_dim)."""
-    return floating([block for _, _, block in memory.parts()], dtype, device)
-
-
-def slot_segments(memory: KVMemory) -> list[int]:
-    """For every slot, in the same order, the index of its segment in ``memory.spans``."""
-    return [index for index, _, block in memory.parts() for _ in range(block.slots)]
+#: Tokens of text in one pass of the decoder, on a CPU and on a GPU; see ``Decoder.chunk``.
+TEXT_CHUNK, TEXT_CHUNK_GPU = 1024, 8192
 
 
 class Decoder:
@@ -84,6 +31,16 @@ class Decoder:
         self.model = model
         self.config = config
         self.window = int(model.config.max_position_embeddings)
+
+    @property
+    def kv_bytes(self) -> int:
+        """Bytes of one position of cache, in the dtype that the model computes in."""
+        return StackSpec.of(self.model).kv_bytes(self.model.dtype)
+
+    @property
+    def chunk(self) -> int:
+        """Tokens of text that are read in one pass: so many keep the device busy."""
+        return TEXT_CHUNK_GPU if self.model.device.type == "cuda" else TEXT_CHUNK
 
     @cached_property
     def layers(self) -> Sequence[Weights]:
@@ -106,8 +63,8 @@ class Decoder:
         return Prefix(tuple(k.unsqueeze(1)), tuple(v.unsqueeze(1)), placed.question)
 
     @torch.inference_mode()
-    def apart(self, memory: KVMemory) -> list[Prefix]:
-        """``prefix`` of every segment alone, as if it were all there is; made at once."""
+    def prefix_per_segment(self, memory: KVMemory) -> list[Prefix]:
+        """Make a ``prefix`` of every segment, all in one go, as if the memory held that segment alone."""
         each = [decoder_positions(memory.select([i]), self.config, self.window) for i in range(memory.segments)]
         k, v = self._placed(memory, [position for positions, _ in each for position in positions])
         sizes = [len(positions) for positions, _ in each]
@@ -117,7 +74,7 @@ class Decoder:
         ]
 
     def _placed(self, memory: KVMemory, positions: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """``slot_tensors`` with keys rotated to their positions."""
+        """Rotate the keys of ``slot_tensors`` to their positions."""
         k, v = slot_tensors(memory, self.model.dtype, self.model.device)
         at = torch.tensor(positions, device=self.model.device)
         cos, sin = rotary_table(self.model, at, self.model.dtype)
@@ -126,10 +83,10 @@ class Decoder:
     def inputs(
         self, prefixes: Sequence[Prefix | None], prompts: Sequence[Sequence[int]], new: int | None = None
     ) -> dict[str, object]:
-        """Keyword arguments for ``model.generate`` or ``model(...)``: one row for each prefix and its prompt.
+        """Make the arguments of ``model.generate`` or ``model(...)``, one row for each prefix and its prompt.
 
         Shorter prefixes and prompts are padded on the left and masked. A prefix of ``None`` is an empty one.
-        new : tokens after the prompt for which the cache has room; unless told it grows, and is left out if empty.
+        new : tokens after the prompt for which the cache has capacity; unless told it grows, and is left out if empty.
         """
         device = self.model.device
         rows = len(prompts)
@@ -152,37 +109,61 @@ class Decoder:
             "position_ids": position_ids.to(device),
         }
         if slots or new is not None:
-            given["past_key_values"] = self._cache(prefixes, None if new is None else slots + longest + new)
+            given[cache_argument(self.model)] = self._cache(prefixes, None if new is None else slots + longest + new)
         return given
 
-    def _cache(self, prefixes: Sequence[Prefix | None], room: int | None = None) -> Cache:
-        """What the prefixes hold, in a cache that grows, or has room for as many positions in all."""
+    def _cache(self, prefixes: Sequence[Prefix | None], capacity: int | None = None) -> Cache:
+        """Put what the prefixes hold into a cache that grows, or has capacity for so many positions in all."""
         layers = self.model.config.num_hidden_layers
-        cache = DynamicCache() if room is None else roomy_cache(layers, room)
+        cache = DynamicCache() if capacity is None else preallocated_cache(layers, capacity)
         template = next((p for p in prefixes if p), None)
         for index in range(layers if template else 0):
             assert template is not None
             if len(prefixes) == 1:
                 cache.update(template.keys[index], template.values[index], index)
             else:
-                keys = _padded([prefix.keys[index] if prefix else None for prefix in prefixes])
-                values = _padded([prefix.values[index] if prefix else None for prefix in prefixes])
+                keys = padded([prefix.keys[index] if prefix else None for prefix in prefixes])
+                values = padded([prefix.values[index] if prefix else None for prefix in prefixes])
                 cache.update(keys, values, index)
         return cache
 
     @torch.inference_mode()
-    def read_text(self, input_ids: Sequence[int], chunk: int = 1024, after: Prefix | None = None) -> Prefix:
-        """The decoder's own cache over raw text, as a prefix: full context, or text behind ``after``."""
+    def read_text(self, input_ids: Sequence[int], chunk: int | None = None, after: Prefix | None = None) -> Prefix:
+        """Read raw text, behind ``after`` if given, ``chunk`` tokens at a time: the decoder's own cache as a prefix."""
+        chunk = chunk or self.chunk
         cache = self._cache([after], (after.length if after else 0) + len(input_ids))
         begin = after.next_position if after else 0
         for start in range(0, len(input_ids), chunk):
             piece = torch.tensor([list(input_ids[start : start + chunk])], device=self.model.device)
             at = torch.arange(begin + start, begin + start + piece.shape[1], device=piece.device)[None]
-            self.model.model(input_ids=piece, position_ids=at, past_key_values=cache, use_cache=True)
+            self.model.model(input_ids=piece, position_ids=at, use_cache=True, **{cache_argument(self.model): cache})
         keys, values = (
             tuple(cast(Tensor, getattr(layer, name)) for layer in cache.layers) for name in ("keys", "values")
         )
         return Prefix(keys, values, begin + len(input_ids))
+
+    @torch.inference_mode()
+    def steps(
+        self,
+        prefixes: Sequence[Prefix | None],
+        prompts: Sequence[Sequence[int]],
+        *,
+        max_new_tokens: int,
+        exactly: bool = False,
+        eos: Iterable[int] = (),
+    ) -> Generator[tuple[Tensor, Tensor], None, None]:
+        """Yield the next token of every row and its scores, one step at a time; see ``greedy``.
+
+        exactly : as in ``generate``. Only for a model that ``supports_model`` finds fit.
+        """
+        ends, barred = self._ends_and_barred(eos, exactly)
+        given = self.inputs(prefixes, prompts, max_new_tokens)
+        return greedy(self.model, self.layers, given, max_new_tokens, ends=ends, barred=barred)
+
+    def _ends_and_barred(self, eos: Iterable[int], exactly: bool) -> tuple[list[int], list[int]]:
+        """List the tokens at which a row ends and the tokens that never come; ``exactly`` bars the ends, too."""
+        ends = list(eos) or end_tokens(self.model)
+        return ends, [self.config.repeat_token, *(ends if exactly else ())]
 
     @torch.inference_mode()
     def generate(
@@ -193,31 +174,37 @@ class Decoder:
         max_new_tokens: int,
         exactly: bool = False,
         eos: Iterable[int] = (),
+        stopped: Callable[[], bool] = lambda: False,
         **kwargs: object,
     ) -> list[list[int]]:
-        """Greedy continuation of each prompt after its prefix; ends with an end token, which is cut off.
+        """Continue each prompt after its prefix, greedily, up to an end token, which is cut off.
 
         exactly : produce ``max_new_tokens`` tokens whatever comes (end tokens are barred).
-        kwargs : anything that ``generate`` takes: a streamer, stopping criteria, sampling, beams.
+        stopped : asked after each token; once it is true no more tokens come.
+        kwargs : anything else that ``model.generate`` takes: a streamer, sampling, beams. With any of them, or for a
+            base that ``greedy`` does not support, ``model.generate`` does the work, which takes longer.
         """
-        ends = list(eos) or end_tokens(self.model)
-        if kwargs.keys() <= {"streamer", "stopping_criteria"} and serves(self.model):
-            barred = [self.config.repeat_token, *(ends if exactly else ())]
-            given = self.inputs(prefixes, prompts, max_new_tokens)
-            written = greedy(self.model, self.layers, given, max_new_tokens, ends=ends, barred=barred, **kwargs)  # type: ignore[arg-type]
-            return [before_end(row, ends) for row in written.tolist()]
+        ends, barred = self._ends_and_barred(eos, exactly)
+        if not kwargs and supports_model(self.model):
+            written: list[Tensor] = []
+            for tokens, _ in self.steps(prefixes, prompts, max_new_tokens=max_new_tokens, exactly=exactly, eos=ends):
+                written.append(tokens)
+                if stopped():
+                    break
+            return [before_end(row, ends) for row in torch.stack(written, dim=1).tolist()]
         given = self.inputs(prefixes, prompts)
         copies = max(int(kwargs.get(name) or 1) for name in ("num_beams", "num_return_sequences"))  # type: ignore[call-overload]
-        if copies > 1 and "past_key_values" in given:
+        if copies > 1 and (cache := given.get(cache_argument(self.model))):
             # ``generate`` repeats every row of its inputs but not of a cache.
-            given["past_key_values"].batch_repeat_interleave(copies)  # type: ignore[attr-defined]
+            cast(Cache, cache).batch_repeat_interleave(copies)
+        criteria = [*cast(Iterable, kwargs.pop("stopping_criteria", ())), StopWhen(stopped)]
         out = self.model.generate(  # type: ignore[operator]
             **given,
             max_new_tokens=max_new_tokens,
-            min_new_tokens=max_new_tokens if exactly else None,
             eos_token_id=ends or None,
             pad_token_id=ends[0] if ends else self.config.repeat_token,
-            suppress_tokens=[self.config.repeat_token],
+            suppress_tokens=barred,
+            stopping_criteria=criteria,
             **({"do_sample": False} | kwargs),
         )
         prompt_length = given["input_ids"].shape[1]  # type: ignore[attr-defined]
@@ -225,22 +212,24 @@ class Decoder:
 
     @torch.inference_mode()
     def score(self, prefix: Prefix | None, prompt: Sequence[int], target: Sequence[int]) -> Tensor:
-        """Log-probability in nats of each target token, teacher-forced after prefix and prompt: (targets,) float32."""
+        """Score each target token, teacher-forced after prefix and prompt: its log-probability, (targets,) float32."""
         given = self.inputs([prefix], [[*prompt, *target[:-1]]])
         logits = self.model(**given).logits[0, len(prompt) - 1 :].float()
         return logits.log_softmax(-1).gather(1, torch.tensor(target, device=logits.device)[:, None])[:, 0].cpu()
 
 
-def _padded(rows: Sequence[Tensor | None]) -> Tensor:
-    """Tensors (1, kv_heads, slots, head_dim) of different slots in one batch, zeros on the left; None is no slot."""
-    like = next(row for row in rows if row is not None)
-    none = like.new_zeros(0, like.shape[1], like.shape[3])
-    by_slot = [none if row is None else row[0].transpose(0, 1) for row in rows]
-    return pad_sequence(by_slot, batch_first=True, padding_side="left").transpose(1, 2)
+class StopWhen(StoppingCriteria):
+    """Ends ``model.generate`` at its next token once ``stopped()`` is true."""
+
+    def __init__(self, stopped: Callable[[], bool]) -> None:
+        self.stopped = stopped
+
+    def __call__(self, input_ids: Tensor, scores: Tensor, **kwargs: object) -> Tensor:
+        return torch.full((input_ids.shape[0],), self.stopped(), dtype=torch.bool, device=input_ids.device)
 
 
 def end_tokens(model: PreTrainedModel) -> list[int]:
-    """Tokens at which the model's generations end."""
+    """List the tokens at which the model's generations end."""
     configured = model.generation_config.eos_token_id
     configured = model.config.eos_token_id if configured is None else configured
     if configured is None:
@@ -249,7 +238,7 @@ def end_tokens(model: PreTrainedModel) -> list[int]:
 
 
 def before_end(ids: list[int], ends: Sequence[int]) -> list[int]:
-    """What comes before the first end token."""
+    """Cut ``ids`` off before the first end token."""
     for index, token in enumerate(ids):
         if token in ends:
             return ids[:index]

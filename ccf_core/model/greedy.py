@@ -1,27 +1,30 @@
 """Greedy continuation of rows of tokens: what ``model.generate`` gives, in less time.
 
 ``model.generate`` copies the whole cache at every token, builds a mask and runs a dozen modules for each layer, and on
-a GPU waits for it after each token. Here a token is the plain layer functions of ``ccf_core.transformer`` over
-joined projections and a cache with room, on CUDA as one graph. It knows nothing of memories.
+a GPU waits for it after each token. Here a token is the plain layer functions of ``ccf_core.model.layers`` over
+joined projections and a preallocated cache, on CUDA as one graph. This module knows nothing of memories.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol, cast
+import inspect
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from transformers import Cache, PreTrainedModel
+from transformers.cache_utils import DynamicLayer
 
-from ccf_core.cache import GRAIN, RoomyLayer
-from ccf_core.transformer import StackSpec, Weights, finish, project, rotary_table
+from ccf_core.model.layers import StackSpec, Weights, finish, project, rotary_table
 
-#: Tokens between two looks at whether every row has ended, where nobody watches: a look waits for a GPU.
+#: Tokens between two looks at whether every row has ended, on a GPU, which a look waits for.
 PATIENCE = 8
-#: Recording pays for so few rows at most and so many tokens at least; more rows keep a GPU busy as they are.
+#: A CUDA graph pays for so few rows at most and so many tokens at least; more rows keep a GPU busy as they are.
 FEW_ROWS, MANY_TOKENS = 16, 8
+#: The capacity of a layer of cache is a multiple of so many positions.
+GRAIN = 64
 
 #: Settings of a base's own that leave a greedy continuation as it is, whatever their value or at this one.
 WITHOUT_EFFECT = {
@@ -31,21 +34,15 @@ WITHOUT_EFFECT = {
 NEUTRAL = {"repetition_penalty": 1.0, "num_beams": 1, "num_return_sequences": 1}
 
 
-class Streamer(Protocol):
-    """Told of the prompt, then of every token, then that there are no more."""
-
-    def put(self, value: Tensor) -> None: ...
-    def end(self) -> None: ...
-
-
-def serves(model: PreTrainedModel) -> bool:
-    """Whether ``greedy`` gives what ``model.generate`` would: no sliding window, no settings that change scores."""
+def supports_model(model: PreTrainedModel) -> bool:
+    """Tell whether ``greedy`` gives what ``model.generate`` would: no sliding window, nothing that changes scores."""
     settings = model.generation_config.to_diff_dict()
     matter = (name not in WITHOUT_EFFECT and value and value != NEUTRAL.get(name) for name, value in settings.items())
     return not getattr(model.config, "sliding_window", None) and not any(matter)
 
 
-def worth_recording(input_ids: Tensor, new: int) -> bool:
+def should_use_cuda_graph(input_ids: Tensor, new: int) -> bool:
+    """Tell whether ``new`` tokens for these rows repay capturing a graph."""
     return input_ids.device.type == "cuda" and len(input_ids) <= FEW_ROWS and new >= MANY_TOKENS
 
 
@@ -58,51 +55,44 @@ def greedy(
     *,
     ends: Sequence[int] = (),
     barred: Sequence[int] = (),
-    streamer: Streamer | None = None,
-    stopping_criteria: Iterable[Callable[[Tensor, Tensor], Tensor]] = (),
-) -> Tensor:
-    """The likeliest ``new`` tokens after ``given``, (rows, tokens) int64; what follows a row's end token is arbitrary.
+) -> Generator[tuple[Tensor, Tensor], None, None]:
+    """Yield the likeliest token after ``given`` of every row, ``new`` times at most.
 
-    layers : the model's layers as ``ccf_core.transformer.joined_layers`` holds them.
-    given : keyword arguments for ``model(...)``, padded on the left, with a cache of room for ``new`` tokens more.
-    barred : tokens that never come. Fewer tokens come if every row has ended, by an end token or a criterion.
+    layers : the model's layers as ``ccf_core.model.layers.joined_layers`` holds them.
+    given : keyword arguments for ``model(...)``, padded on the left, with a cache of capacity for ``new`` tokens more.
+    ends : tokens at which a row ends; what follows them in it is arbitrary, and no more comes once all rows have ended
+        (on a GPU up to ``PATIENCE`` tokens later).
+    barred : tokens that never come.
+
+    A step is the tokens, (rows,) int64, and the scores from which they were chosen, (rows, vocabulary) float32 with
+    -inf for what is barred, both on the model's device. The next step is computed when it is asked for, on the thread
+    that asks; a caller who has enough closes the iterator.
     """
     ids = cast(Tensor, given["input_ids"])
-    state = (_Recorded if worth_recording(ids, new) else _State)(model, layers, given)
-    prompt = ids.shape[1]
+    state = (CudaGraphState if should_use_cuda_graph(ids, new) else DecodingState)(model, layers, given)
     end_ids = torch.tensor(ends, dtype=torch.long, device=ids.device)
     ended = torch.zeros(len(ids), dtype=torch.bool, device=ids.device)
-    criteria = list(stopping_criteria)
-    patience = 1 if criteria or streamer or ids.device.type == "cpu" else PATIENCE
-    if streamer:
-        streamer.put(ids.cpu())
+    patience = 1 if ids.device.type == "cpu" else PATIENCE
     for step in range(new):
         scores = model.get_output_embeddings()(state.hidden).float()
         scores[:, list(barred)] = float("-inf")
         tokens = scores.argmax(-1)
-        ids = torch.cat((ids, tokens[:, None]), dim=1)
-        if streamer:
-            streamer.put(tokens.cpu())
+        yield tokens, scores
         ended |= torch.isin(tokens, end_ids)
-        for criterion in criteria:
-            ended |= criterion(ids, scores)
         if step + 1 == new or (step % patience == patience - 1 and bool(ended.all())):
-            break
+            return
         state.read(tokens)
-    if streamer:
-        streamer.end()
-    return ids[:, prompt:]
 
 
-class _State:
-    """A cache, and ``hidden`` (rows, hidden): what the last token that was read has become."""
+class DecodingState:
+    """Holds a cache, and in ``hidden`` (rows, hidden) the hidden states of the last token that was read."""
 
     def __init__(self, model: PreTrainedModel, layers: Sequence[Weights], given: Mapping[str, object]) -> None:
         self.model = model
         self.layers = layers
         self.spec = StackSpec.of(model)
         self.hidden = model.model(**given, use_cache=True).last_hidden_state[:, -1]
-        self.cache = cast(Cache, given["past_key_values"])
+        self.cache = cast(Cache, given[cache_argument(model)])
         self.position = cast(Tensor, given["position_ids"])[:, -1]
         mask = cast(Tensor, given["attention_mask"]).bool()
         # One row alone is never padded.
@@ -127,24 +117,24 @@ class _State:
         return cast(Tensor, self.model.model.norm(hidden))
 
     def _attend(self, index: int, queries: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """Queries (rows, kv_heads, queries, head_dim) to layer ``index`` of the cache with the new key and value."""
+        """Attend by queries (rows, kv_heads, queries, head_dim) to a layer of the cache with the new key and value."""
         keys, values = self.cache.update(key, value, index)
         mask = None if self.mask is None else self.mask[:, None, None]
         return F.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
 
 
-class _Recorded(_State):
-    """The same over the whole of the cache's room, what is still empty masked: every token is then the same work at the
-    same addresses, and a GPU, which small operations keep waiting, replays it from one CUDA graph.
+class CudaGraphState(DecodingState):
+    """Decode over the full, masked cache, so that every step has the same shapes and addresses and can be replayed as
+    one CUDA graph; small kernels are otherwise bound by their launches.
     """
 
     def __init__(self, model: PreTrainedModel, layers: Sequence[Weights], given: Mapping[str, object]) -> None:
         super().__init__(model, layers, given)
-        self.whole = [cast(RoomyLayer, layer).whole for layer in self.cache.layers]
+        self.whole = [cast(PreallocatedLayer, layer).whole for layer in self.cache.layers]
         mask = cast(Tensor, given["attention_mask"]).bool()
         rows, read = mask.shape
         for keys_or_values in (tensor for pair in self.whole for tensor in pair):
-            # What is masked counts 0 times, which has to be 0.
+            # A masked position counts 0 times what it holds, which must not be NaN.
             keys_or_values[:, :, read:] = 0
         self.bias = self.hidden.new_full((rows, 1, 1, self.whole[0][0].shape[2]), float("-inf"))
         self.bias[..., :read].masked_fill_(mask[:, None, None], 0.0)
@@ -160,7 +150,7 @@ class _Recorded(_State):
             held.copy_(now)
         self.bias.index_fill_(3, self.at, 0.0)
         if self.replay is None:
-            self.replay = recorded(self._step, self.at.device)
+            self.replay = capture(self._step, self.at.device)
         else:
             self.replay()
         self.at += 1
@@ -179,8 +169,11 @@ class _Recorded(_State):
         return parts.sum(2)
 
 
-def recorded(work: Callable[[], None], device: torch.device) -> Callable[[], None]:
-    """Do ``work`` once; what does it again: on CUDA the graph of its kernels, which reads and writes where it did."""
+def capture(work: Callable[[], None], device: torch.device) -> Callable[[], None]:
+    """Do ``work`` once, and return a function that does the work again.
+
+    On CUDA that function replays a graph of the kernels, which reads and writes at the same addresses.
+    """
     if device.type != "cuda":
         work()
         return work
@@ -194,3 +187,45 @@ def recorded(work: Callable[[], None], device: torch.device) -> Callable[[], Non
         graph.capture_end()
     torch.cuda.current_stream(device).wait_stream(stream)
     return graph.replay
+
+
+def cache_argument(model: PreTrainedModel) -> str:
+    """Name the argument in which ``model`` takes a cache: ``cache``, or in older transformers ``past_key_values``."""
+    return "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
+
+
+class PreallocatedLayer(DynamicLayer):
+    """A layer of cache that allocates ``capacity`` positions at its first update and never copies what it holds.
+
+    ``keys`` and ``values`` are views (batch, kv_heads, positions so far, head_dim) of ``whole``, which is allocated.
+    More than ``capacity``, rounded up to a multiple of ``GRAIN``, are a RuntimeError.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        super().__init__()
+        self.capacity = capacity
+
+    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
+        self.dtype, self.device = key_states.dtype, key_states.device
+        self.whole = tuple(
+            states.new_empty(*states.shape[:2], -(-self.capacity // GRAIN) * GRAIN, states.shape[3])
+            for states in (key_states, value_states)
+        )
+        self.keys, self.values = (whole[:, :, :0] for whole in self.whole)
+        self.is_initialized = True
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *args: object, **kwargs: object
+    ) -> tuple[Tensor, Tensor]:
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+        start, count = self.get_seq_length(), key_states.shape[2]
+        for whole, states in zip(self.whole, (key_states, value_states), strict=True):
+            whole.narrow(2, start, count).copy_(states)
+        self.keys, self.values = (whole.narrow(2, 0, start + count) for whole in self.whole)
+        return self.keys, self.values
+
+
+def preallocated_cache(layers: int, capacity: int) -> Cache:
+    """Make an empty cache for at most ``capacity`` positions; memory is taken as a layer is first written."""
+    return Cache(layers=[PreallocatedLayer(capacity) for _ in range(layers)])

@@ -8,46 +8,22 @@ It knows nothing of slots, adapters or caches; attention itself is handed in.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from transformers import PreTrainedModel
-from transformers.activations import ACT2FN
+
+from ccf_core.base.spec import StackSpec
 
 Weights = Mapping[str, Tensor]
 #: (query, key, value) with rotary embedding applied, each (..., tokens, heads, head_dim) -> like query
 Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
-@dataclass(frozen=True)
-class StackSpec:
-    """The numbers of a decoder stack that its weights do not show."""
-
-    layers: int
-    heads: int
-    kv_heads: int
-    head_dim: int
-    eps: float
-    activation: Callable[[Tensor], Tensor] = field(compare=False)
-
-    @classmethod
-    def of(cls, model: PreTrainedModel) -> StackSpec:
-        config = model.config
-        return cls(
-            layers=config.num_hidden_layers,
-            heads=config.num_attention_heads,
-            kv_heads=config.num_key_value_heads,
-            head_dim=getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads,
-            eps=config.rms_norm_eps,
-            activation=ACT2FN[config.hidden_act],
-        )
-
-
 def layer_weights(model: PreTrainedModel) -> list[dict[str, Tensor]]:
-    """Each layer's parameters by short name ("q_proj.weight", "input_layernorm.weight", …); no copies."""
+    """List each layer's parameters by short name ("q_proj.weight", "input_layernorm.weight", …); no copies."""
     return [
         {name.removeprefix("self_attn.").removeprefix("mlp."): p for name, p in layer.named_parameters()}
         for layer in model.model.layers
@@ -61,7 +37,7 @@ JOINED = {"qkv_proj": ("q_proj", "k_proj", "v_proj"), "gate_up_proj": ("gate_pro
 @torch.inference_mode(False)
 @torch.no_grad()
 def joined_layers(model: PreTrainedModel) -> list[dict[str, Tensor]]:
-    """``layer_weights`` with the projections of ``JOINED`` also as one, such as "qkv_proj.weight".
+    """Join the projections of ``JOINED`` in ``layer_weights``, under names such as "qkv_proj.weight".
 
     Nothing is held twice: the model's own parameters become views of what is joined, one layer after the other.
     """
@@ -80,12 +56,12 @@ def joined_layers(model: PreTrainedModel) -> list[dict[str, Tensor]]:
 
 
 def embedding_table(model: PreTrainedModel) -> Tensor:
-    """Input embeddings, (vocabulary, hidden); its dtype and device are the model's."""
+    """Find the input embeddings, (vocabulary, hidden); their dtype and device are the model's."""
     return cast(Tensor, model.get_input_embeddings().weight)
 
 
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
-    """x / rms(x) in float32, rounded to x's dtype, times weight: the order that the modules use."""
+    """Normalise: x / rms(x) in float32, rounded to x's dtype, times weight, the order that the modules use."""
     if x.dtype == torch.float32:
         # Nothing is rounded on the way: one call in place of eight, which is what a single token costs.
         return F.rms_norm(x, weight.shape, weight, eps)
@@ -94,13 +70,13 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary embedding of x (..., tokens, heads, head_dim) by cos and sin (..., tokens, head_dim)."""
+    """Apply rotary embedding to x (..., tokens, heads, head_dim) by cos and sin (..., tokens, head_dim)."""
     first, second = x.chunk(2, dim=-1)
     return x * cos.unsqueeze(-2) + torch.cat((-second, first), dim=-1) * sin.unsqueeze(-2)
 
 
 def rotary_table(model: PreTrainedModel, positions: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """cos and sin, each (*positions.shape, head_dim), from the model's own rotary module (scaled kinds included)."""
+    """Compute cos and sin, (*positions.shape, head_dim), by the model's own rotary module (scaled kinds included)."""
     flat = positions.reshape(1, -1)
     probe = torch.empty(0, dtype=dtype, device=positions.device)
     cos, sin = model.model.rotary_emb(probe, flat)
@@ -112,7 +88,7 @@ def _linear(x: Tensor, w: Weights, name: str) -> Tensor:
 
 
 def project(spec: StackSpec, w: Weights, hidden: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, ...]:
-    """First half of a layer: (query, key, key before rotary, value), each (..., tokens, heads, head_dim)."""
+    """Run the first half of a layer: (query, key, key before rotary, value), each (..., tokens, heads, head_dim)."""
     x = rms_norm(hidden, w["input_layernorm.weight"], spec.eps)
     if "qkv_proj.weight" in w:
         turned = spec.heads + spec.kv_heads
@@ -130,7 +106,7 @@ def project(spec: StackSpec, w: Weights, hidden: Tensor, cos: Tensor, sin: Tenso
 
 
 def finish(spec: StackSpec, w: Weights, hidden: Tensor, attended: Tensor) -> Tensor:
-    """Second half of a layer: output projection, residuals and the gated feed-forward."""
+    """Run the second half of a layer: output projection, residuals and the gated feed-forward."""
     hidden = hidden + _linear(attended.flatten(-2), w, "o_proj")
     x = rms_norm(hidden, w["post_attention_layernorm.weight"], spec.eps)
     if "gate_up_proj.weight" in w:
@@ -141,7 +117,7 @@ def finish(spec: StackSpec, w: Weights, hidden: Tensor, attended: Tensor) -> Ten
 
 
 def attend_with(mask: Tensor | None) -> Attend:
-    """Scaled dot-product attention for (batch, tokens, heads, head_dim): causal, or under a bool mask."""
+    """Make scaled dot-product attention for (batch, tokens, heads, head_dim): causal, or under a bool mask."""
 
     def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         out = F.scaled_dot_product_attention(

@@ -14,8 +14,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from ccf_core.adapter import Adapter
 from ccf_core.errors import AdapterError
+from ccf_core.model.adapter import Adapter
 from ccf_core.training.model import TrainingModel
 
 
@@ -28,7 +28,7 @@ class Cursor:
 
 
 def save(folder: Path, model: TrainingModel, optimizer: torch.optim.Optimizer, cursor: Cursor) -> None:
-    """Both kinds, the portable one in ``folder/portable``; each file replaced whole, the state last."""
+    """Write both kinds, the portable one in ``folder/portable``; each file is replaced whole, the state last."""
     names = list(model.trainable)
     moments = {
         f"{name}.{key}": value.cpu() if value.ndim else value.cpu().reshape(1)
@@ -53,6 +53,8 @@ def resume(folder: Path, model: TrainingModel, optimizer: torch.optim.Optimizer)
     with torch.no_grad():
         for name, p in model.trainable.items():
             p.copy_(weights[name])
+            if f"{name}.step" not in moments:  # it does not learn
+                continue
             optimizer.state[p] = {
                 "step": moments[f"{name}.step"].reshape(()).to(p.device if fused else "cpu"),
                 **{key: moments[f"{name}.{key}"].to(p.device) for key in ("exp_avg", "exp_avg_sq")},
@@ -61,7 +63,7 @@ def resume(folder: Path, model: TrainingModel, optimizer: torch.optim.Optimizer)
 
 
 def load_portable(folder: Path) -> tuple[Adapter, Cursor]:
-    """Adapter and cursor of a portable checkpoint; AdapterError if it is none."""
+    """Read adapter and cursor of a portable checkpoint. Raises AdapterError if it is none."""
     adapter = Adapter.load(folder)
     if not (folder / "cursor.json").is_file():
         raise AdapterError(f"{folder} holds an adapter but no cursor.json: give it as --start for a new run.")

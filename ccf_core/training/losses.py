@@ -1,4 +1,4 @@
-"""Cross-entropy against a frozen output head without ever holding all logits."""
+"""Cross-entropy against a frozen output head without ever holding all logits; the distance to a teacher's states."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CHUNK = 8192
 def _chunk(
     hidden: Tensor, head: Tensor, targets: Tensor, weights: Tensor, teacher: Tensor | None, share: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """(loss, nats of the target, correct, gradient of the weighted loss in hidden) for one chunk.
+    """Compute (loss, nats of the target, correct, gradient of the weighted loss in hidden) for one chunk.
 
     Logits are in float32 inside. The target distribution is (1 - share) · the true token + share · the teacher's.
     """
@@ -65,7 +65,7 @@ def chunked_cross_entropy(
     teacher: Tensor | None = None,
     share: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Weighted sum of next-token losses in nats, and for the record each target's nats and whether it was the best.
+    """Sum the weighted next-token losses in nats; for the record each target's nats and whether it was the best.
 
     hidden (N, hidden), head (vocabulary, hidden) frozen, targets (N,) int64, weights (N,) float32. The gradient is
     computed in the forward pass, chunk by chunk: two products with the head instead of three, and logits of
@@ -75,3 +75,15 @@ def chunked_cross_entropy(
     is (1 - share) · cross-entropy + share · KL(teacher ‖ student). No gradient goes into the teacher.
     """
     return _Chunked.apply(hidden, head, targets, weights, teacher, share, compiled)
+
+
+def hidden_distance(own: list[Tensor], teacher: list[Tensor]) -> Tensor:
+    """Measure how far hidden states (targets, hidden) are from a teacher's: (targets,) float32, from 0 to 4.
+
+    The squared difference after dividing each by its rms, averaged over dimensions and over the layers listed.
+    """
+    total = own[0].new_zeros(len(own[0]), dtype=torch.float32)
+    for mine, theirs in zip(own, teacher, strict=True):
+        a, b = (F.rms_norm(x.float(), x.shape[-1:]) for x in (mine, theirs))
+        total = total + (a - b).square().mean(-1)
+    return total / len(own)

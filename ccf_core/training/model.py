@@ -1,157 +1,54 @@
-"""The model under training: LoRA merged into the weights once a step, then two passes over packed streams.
-
-The same layer functions as at inference (ccf_core.transformer), with attention over many sequences in one stream.
-"""
+"""The model under training: LoRA merged into the weights once a step, then two passes over packed streams."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from ccf_core.adapter import LEVELS, REPEAT, Adapter
-from ccf_core.config import Compressor
-from ccf_core.training.capacity import longest_segment
-from ccf_core.training.losses import chunked_cross_entropy
-from ccf_core.training.packing import Batch
-from ccf_core.training.prefix_mask import PrefixMask, attend_masked
-from ccf_core.transformer import (
-    StackSpec,
-    Weights,
-    embedding_table,
-    finish,
-    layer_weights,
-    project,
-    rms_norm,
-    rotary_table,
-    rotate,
-)
+from ccf_core.model.adapter import LEVELS, REPEAT, Adapter, side_of
+from ccf_core.model.layers import StackSpec, embedding_table, layer_weights, rms_norm, rotary_table, rotate
+from ccf_core.training.attention import flash_attention, plain_attention
+from ccf_core.training.data.batch import Batch, Stream
+from ccf_core.training.data.batch_size import longest_segment
+from ccf_core.training.data.examples import Kind
+from ccf_core.training.layers import Take, decoder_layer, encoder_layer, window_means
+from ccf_core.training.losses import chunked_cross_entropy, hidden_distance
 
-#: (q, k, v, query bounds, key bounds, longest) -> like q; streams (tokens, heads, head_dim), causal at the lower right
-StreamAttention = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, int], Tensor]
-
-
-def flash_attention(q: Tensor, k: Tensor, v: Tensor, query_bounds: Tensor, key_bounds: Tensor, longest: int) -> Tensor:
-    """Variable-length flash attention: no mask, no padding; bf16 or fp16 on CUDA.
-
-    ``longest`` bounds the sequences; the kernel starts blocks for that many tokens of each, so it should be tight.
-    """
-    out = torch.ops.aten._flash_attention_forward(q, k, v, query_bounds, key_bounds, longest, longest, 0.0, True, False)
-    return out[0]
-
-
-def plain_attention(
-    q: Tensor, k: Tensor, v: Tensor, query_bounds: Tensor, key_bounds: Tensor, longest: int = 0
-) -> Tensor:
-    """The same, sequence by sequence: the reference, and what runs on a CPU."""
-    pieces = []
-    queries, keys = query_bounds.tolist(), key_bounds.tolist()
-    for qa, qb, ka, kb in zip(queries, queries[1:], keys, keys[1:], strict=False):
-        if qb > qa:
-            mask = torch.ones(qb - qa, kb - ka, dtype=torch.bool, device=q.device).tril(kb - ka - (qb - qa))
-            one_q, one_k, one_v = (x.transpose(0, 1)[None] for x in (q[qa:qb], k[ka:kb], v[ka:kb]))
-            grouped = q.shape[1] != k.shape[1]
-            out = F.scaled_dot_product_attention(one_q, one_k, one_v, attn_mask=mask, enable_gqa=grouped)
-            pieces.append(out[0].transpose(0, 1))
-    return torch.cat(pieces)
-
-
-def _window_means(x: Tensor, start: Tensor, end: Tensor, longest: int) -> Tensor:
-    """Mean of x[start:end] for each window of at most ``longest`` rows, summed in float32."""
-    total = x.new_zeros((len(start), x.shape[1]), dtype=torch.float32)
-    for offset in range(longest):
-        inside = (start + offset < end)[:, None]
-        total += torch.where(inside, x[torch.minimum(start + offset, end - 1)].float(), 0)
-    return (total / (end - start)[:, None]).to(x.dtype)
-
-
-class _Take(torch.autograd.Function):
-    """x[index] where no row that matters is taken twice: the gradient is a copy, not a sum."""
-
-    @staticmethod
-    def forward(ctx, x, index):  # type: ignore[no-untyped-def]
-        ctx.save_for_backward(index)
-        ctx.rows = x.shape[0]
-        return x[index]
-
-    @staticmethod
-    def backward(ctx, gradient):  # type: ignore[no-untyped-def]
-        (index,) = ctx.saved_tensors
-        out = gradient.new_zeros((ctx.rows, *gradient.shape[1:]))
-        return out.index_copy(0, index, gradient), None
-
-
-class _Permute(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x, order, inverse):  # type: ignore[no-untyped-def]
-        ctx.save_for_backward(inverse)
-        return x[order]
-
-    @staticmethod
-    def backward(ctx, gradient):  # type: ignore[no-untyped-def]
-        (inverse,) = ctx.saved_tensors
-        return gradient[inverse], None, None
-
-
-def _text_means(x: Tensor, batch: Batch) -> Tensor:
-    """For each slot the mean, summed in float32, of the rows of x (E, kv_heads, head_dim) that it pools."""
-    count = len(batch.slot_at)
-    sums = x.new_zeros((count, *x.shape[1:]), dtype=torch.float32)
-    sums = sums.index_add(0, batch.pool_into, x[batch.pool_from].float())
-    sizes = sums.new_zeros(count).index_add(0, batch.pool_into, sums.new_ones(len(batch.pool_into)))
-    return sums / sizes.clamp_min(1)[:, None, None]
-
-
-def encoder_layer(
-    spec: StackSpec, w: Weights, hidden: Tensor, cos: Tensor, sin: Tensor, batch: Batch, compressor: Compressor,
-    mask: object, longest: int, attention: StreamAttention,
-) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-    """Hidden stream, and the slots' keys (before rotary) and values (S, kv_heads, head_dim)."""
-    q, k, raw, v = project(spec, w, hidden, cos, sin)
-    bounds = batch.encoder_bounds
-    seen = attention(q, k, v, bounds, bounds, longest) if mask is None else attend_masked(q, k, v, mask)
-    out = finish(spec, w, hidden, seen)
-    return out, _slots(raw, batch, compressor), _slots(v, batch, compressor)
-
-
-def _slots(x: Tensor, batch: Batch, compressor: Compressor) -> Tensor:
-    """A layer's keys or values (E, kv_heads, head_dim) -> those of the slots (S, kv_heads, head_dim)."""
-    if compressor == "mean_pool":
-        return _text_means(x, batch).to(x.dtype)
-    own: Tensor = _Take.apply(x, batch.slot_at)
-    return own if compressor == "slots" else ((own.float() + _text_means(x, batch)) / 2).to(x.dtype)
-
-
-def decoder_layer(
-    spec: StackSpec, w: Weights, hidden: Tensor, cos: Tensor, sin: Tensor,
-    memory_k: Tensor, memory_v: Tensor, batch: Batch, attention: StreamAttention,
-) -> Tensor:  # fmt: skip
-    """Hidden stream; each sequence sees its own memory (M, kv_heads, head_dim, keys rotated) before its tokens."""
-    q, k, _, v = project(spec, w, hidden, cos, sin)
-    k, v = (_Permute.apply(torch.cat(both), batch.order, batch.inverse) for both in ((memory_k, k), (memory_v, v)))
-    return finish(spec, w, hidden, attention(q, k, v, batch.query_bounds, batch.key_bounds, batch.longest))
+#: Every so many layers, and after the last, the hidden states of what is taught are compared with the teacher's.
+MATCHED = 3
 
 
 class TrainingModel(nn.Module):
     """Frozen base and trainable adapter; ``forward(batch)`` gives the loss.
 
+    sides : the parts that learn, of ``encoder`` (with its levels), ``decoder`` (with the repeat token) and ``repeat``.
+    reader : the adapter whose decoder, frozen, reads the batch's ``teacher`` stream.
+    match : weight of the distance of hidden states to the reader's in the loss.
     compiled : use torch.compile for the layers (CUDA). ``attention`` is flash attention where that can be had, for a
     base in halves on CUDA, otherwise the plain reference.
     """
 
-    def __init__(self, base: PreTrainedModel, adapter: Adapter, *, compiled: bool) -> None:
+    def __init__(
+        self, base: PreTrainedModel, adapter: Adapter, *, compiled: bool, reader: Adapter | None = None,
+        sides: Sequence[str] = ("encoder", "decoder", "repeat"), match: float = 0.0,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.config = adapter.config
         self.spec = StackSpec.of(base)
         self.base = base.requires_grad_(False)
-        self.trainable = nn.ParameterDict(
-            {name.replace(".", "__"): nn.Parameter(t.float().clone()) for name, t in adapter.tensors.items()}
-        )
-        # Where there are no slot tokens nothing reads levels, and several processes wait for gradients of all the rest.
-        self.trainable[LEVELS].requires_grad_(self.config.compressor != "mean_pool")
+        learns = {name: side_of(name) in sides for name in adapter.tensors}
+        # Mean pooling reads no levels, and several processes wait for a gradient of everything that learns.
+        learns[LEVELS] &= self.config.compressor != "mean_pool"
+        # The repeat token belongs to what repeats.
+        learns[REPEAT] |= "repeat" in sides
+        self.trainable = nn.ParameterDict()
+        for name, tensor in adapter.tensors.items():
+            self.trainable[name.replace(".", "__")] = nn.Parameter(tensor.float().clone(), learns[name])
+        self.match = match
         layers = layer_weights(base)
         self.frozen = {name: [w[name].detach() for w in layers] for name in layers[0]}
         self.stacked = {t: torch.stack(self.frozen[f"{t}.weight"]) for t in self.config.targets}
@@ -166,28 +63,45 @@ class TrainingModel(nn.Module):
             return torch.compile(function, dynamic=False) if compiled else function
 
         self._encoder_layer, self._decoder_layer = fast(encoder_layer), fast(decoder_layer)
-        self._rotate, self._window_means = fast(rotate), fast(_window_means)
-        self._prefix_mask = PrefixMask(dense=not compiled) if self.config.mask == "prefix" else None
+        self._rotate, self._window_means = fast(rotate), fast(window_means)
+        self._kept: dict[tuple[str, ...], list[dict[str, Tensor]]] = {}
+        self._reader = None
+        if reader:
+            pairs = {name.replace(".", "__"): t.to(self.embedding.device) for name, t in reader.tensors.items()}
+            with torch.no_grad():
+                self._reader = self._merge(pairs, ("decoder",), reader.config.lora_scale)
 
     def adapter(self) -> Adapter:
-        """What is being trained, as it stands."""
+        """Copy what is being trained, as it stands."""
         tensors = {name.replace("__", "."): p.detach().float().cpu().clone() for name, p in self.trainable.items()}
         return Adapter(self.config, tensors)
 
-    def merged(self, side: str) -> list[dict[str, Tensor]]:
-        """Every layer's weights with W + scale · B·A in the targets, rounded to the base's dtype, differentiable."""
+    def merged(self, *sides: str) -> list[dict[str, Tensor]]:
+        """Merge every layer's weights: W + scale · B·A of each side in the targets, rounded to the base's dtype.
+
+        Differentiable where a side learns; otherwise merged once and kept.
+        """
+        if any(p.requires_grad for name, p in self.trainable.items() if name.split("__")[0] in sides):
+            return self._merge(dict(self.trainable), sides, self.config.lora_scale)
+        if sides not in self._kept:
+            with torch.no_grad():
+                self._kept[sides] = self._merge(dict(self.trainable), sides, self.config.lora_scale)
+        return self._kept[sides]
+
+    def _merge(self, pairs: Mapping[str, Tensor], sides: Sequence[str], scale: float) -> list[dict[str, Tensor]]:
         dtype = self.embedding.dtype
         per_target = {}
         for target in self.config.targets:
-            a, b = (self.trainable[f"{side}__{target}__{part}"].to(dtype) for part in "ab")
-            per_target[f"{target}.weight"] = torch.baddbmm(
-                self.stacked[target], b, a, alpha=self.config.lora_scale
-            ).unbind()
+            merged = self.stacked[target]
+            for side in sides:
+                a, b = (pairs[f"{side}__{target}__{part}"].to(dtype) for part in "ab")
+                merged = torch.baddbmm(merged, b, a, alpha=scale)
+            per_target[f"{target}.weight"] = merged.unbind()
         names = {**self.frozen, **per_target}
         return [{name: values[i] for name, values in names.items()} for i in range(self.spec.layers)]
 
     def encode(self, batch: Batch, layers: list[dict[str, Tensor]] | None = None) -> tuple[Tensor, Tensor]:
-        """Keys before rotary and values of all slots: each (S, layers, kv_heads, head_dim).
+        """Encode all slots: keys before rotary and values, each (S, layers, kv_heads, head_dim).
 
         layers : ``merged("encoder")``, if the caller has it already.
         """
@@ -200,42 +114,74 @@ class TrainingModel(nn.Module):
             levels = F.embedding(batch.slot_level, self.trainable[LEVELS]).to(hidden.dtype)
             # Where a stream has spare slots they all point at its last, unused token.
             hidden = hidden.index_copy(0, batch.slot_at, means + levels)
-        mask = self._prefix_mask and self._prefix_mask(batch)
         cos, sin = rotary_table(self.base, batch.encoder_positions, hidden.dtype)
         keys, values = [], []
         for w in layers or self.merged("encoder"):
             hidden, k, v = self._encoder_layer(
-                self.spec, w, hidden, cos, sin, batch, compressor, mask, longest_segment(self.config), self.attention
+                self.spec, w, hidden, cos, sin, batch, compressor, longest_segment(self.config), self.attention
             )
             keys.append(k)
             values.append(v)
         return torch.stack(keys, 1), torch.stack(values, 1)
 
     def decode(
-        self, batch: Batch, keys: Tensor, values: Tensor, layers: list[dict[str, Tensor]] | None = None
-    ) -> Tensor:
-        """Hidden states (D, hidden), final norm applied. layers : ``merged("decoder")``, as in ``encode``."""
-        k, v = keys.index_select(0, batch.memory_slot), values.index_select(0, batch.memory_slot)
-        cos, sin = rotary_table(self.base, batch.memory_positions, k.dtype)
-        k = self._rotate(k, cos[:, None], sin[:, None])
-        repeat = (batch.decoder_ids == self.config.repeat_token)[:, None]
-        hidden = F.embedding(batch.decoder_ids, self.embedding)
+        self, stream: Stream, keys: Tensor, values: Tensor, layers: list[dict[str, Tensor]] | None = None,
+        at: Tensor | None = None,
+    ) -> tuple[Tensor, list[Tensor]]:  # fmt: skip
+        """Decode to hidden states (D, hidden), final norm applied, and a list of those at ``at`` on the way.
+
+        layers : ``merged("decoder")``, as in ``encode``. at : tokens (T,) whose hidden states (T, hidden) are listed
+        after every ``MATCHED`` layers and after the last.
+        """
+        k, v = keys.index_select(0, stream.memory_slot), values.index_select(0, stream.memory_slot)
+        if len(k):
+            cos, sin = rotary_table(self.base, stream.memory_positions, k.dtype)
+            k = self._rotate(k, cos[:, None], sin[:, None])
+        repeat = (stream.ids == self.config.repeat_token)[:, None]
+        hidden = F.embedding(stream.ids, self.embedding)
         hidden = torch.where(repeat, self.trainable[REPEAT].to(hidden.dtype), hidden)
-        cos, sin = rotary_table(self.base, batch.decoder_positions, hidden.dtype)
-        for w, memory_k, memory_v in zip(layers or self.merged("decoder"), k.unbind(1), v.unbind(1), strict=True):
-            hidden = self._decoder_layer(self.spec, w, hidden, cos, sin, memory_k, memory_v, batch, self.attention)
-        return rms_norm(hidden, self.base.model.norm.weight, self.spec.eps)
+        cos, sin = rotary_table(self.base, stream.positions, hidden.dtype)
+        matched = []
+        both = zip(layers or self.merged("decoder"), k.unbind(1), v.unbind(1), strict=True)
+        for index, (w, memory_k, memory_v) in enumerate(both, 1):
+            hidden = self._decoder_layer(self.spec, w, hidden, cos, sin, memory_k, memory_v, stream, self.attention)
+            if at is not None and (index % MATCHED == 0 or index == self.spec.layers):
+                matched.append(Take.apply(hidden, at))
+        return rms_norm(hidden, self.base.model.norm.weight, self.spec.eps), matched
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """(loss, record): the record (kinds, 3) float32 holds each kind's summed nats, hits and number of targets."""
-        return self.loss(batch, self.decode(batch, *self.encode(batch)))
+        """Score a batch: (loss, record (kinds, 3) float32 of each kind's summed nats, hits and number of targets).
 
-    def loss(self, batch: Batch, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        """The loss and record of ``forward`` from the decoder's hidden states; teachers are among these, detached."""
+        Raises ValueError for a batch with sequences of a frozen reader where there is none.
+        """
+        keys, values = self.encode(batch)
+        taught = len(batch.teacher_at)
+        compared = self.match > 0 and batch.teacher is not None and taught > 0
+        hidden, own = self.decode(batch.read, keys, values, at=batch.target_at[:taught] if compared else None)
+        teacher = hidden.detach()
+        theirs: list[Tensor] = []
+        if batch.teacher is not None:
+            if self._reader is None:
+                raise ValueError("the batch has sequences of a frozen reader: give one")
+            with torch.no_grad():
+                none = (keys[:0].detach(), values[:0].detach())
+                at = batch.teacher_at if compared else None
+                teacher, theirs = self.decode(batch.teacher, *none, self._reader, at)
+        if batch.repeat is not None:
+            repeated, _ = self.decode(batch.repeat, keys, values, self.merged("decoder", "repeat"))
+            hidden = torch.cat((hidden, repeated))
+        loss, record = self.loss(batch, hidden, teacher)
+        if compared:
+            weight = batch.target_weight[:taught] * (batch.teacher_share > 0)
+            loss = loss + self.match * (weight * hidden_distance(own, theirs)).sum()
+        return loss, record
+
+    def loss(self, batch: Batch, hidden: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute (loss, record) of ``forward`` from the hidden states of the decoder and, detached, of the teacher."""
         loss, each, correct = chunked_cross_entropy(
             hidden[batch.target_at], self.head, batch.targets, batch.target_weight, self.compiled,
-            teacher=hidden.detach()[batch.teacher_at], share=batch.teacher_share,
+            teacher=teacher[batch.teacher_at], share=batch.teacher_share,
         )  # fmt: skip
         columns = torch.stack((each, correct.float(), torch.ones_like(each)), 1) * (batch.target_weight > 0)[:, None]
-        record = columns.new_zeros((5, 3)).index_add_(0, batch.target_kind, columns)
-        return loss, record[:4]
+        record = columns.new_zeros((len(Kind) + 1, 3)).index_add_(0, batch.target_kind, columns)
+        return loss, record[: len(Kind)]

@@ -33,8 +33,8 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
+from ccf_core.training.data.batch import Batch
 from ccf_core.training.model import TrainingModel
-from ccf_core.training.packing import Batch
 
 Strategy = Literal["full", "incremental", "reservoir"]
 #: n -> an integer from 0 to n - 1, each as likely: ``numpy.random.Generator.integers``
@@ -52,7 +52,7 @@ class Reservoir:
         self.offered = 0
 
     def offer(self, item: int) -> int | None:
-        """The item that this one displaces, or ``item`` itself if it is not admitted; None while there is room."""
+        """Offer an item; return the item left out, this one or another, or None while the sample is not full."""
         self.offered += 1
         if len(self.items) < self.size:
             self.items.append(item)
@@ -96,7 +96,7 @@ class _MergedOnce:
         ]
 
     def backward(self) -> None:
-        """What the leaves have received, through the merging into the LoRA pairs."""
+        """Back-propagate what the leaves have received, through the merging into the LoRA pairs."""
         reached = [(w, leaf.grad) for w, leaf in self._pairs if leaf.grad is not None]
         torch.autograd.backward([w for w, _ in reached], [gradient for _, gradient in reached])
 
@@ -106,7 +106,7 @@ def backward_documents(
 ) -> Tensor:
     """Add the gradients of all losses of some documents to ``model.trainable``, and return their record.
 
-    batches : of ``ccf_core.training.documents.segment_batches``, on the model's device.
+    batches : of ``ccf_core.training.data.long_documents.segment_batches``, on the model's device.
     strategy : ``full`` builds one graph through all segments, ``incremental`` one of the decoder at a time and every
         encoder graph, ``reservoir`` keeps ``reservoir`` of these.
     draw : random choices of that, from a generator seeded by step and process.
@@ -133,7 +133,8 @@ def backward_documents(
         memories.append((keys.detach(), values.detach()))
         del keys, values
         leaves = [torch.cat(both).requires_grad_() for both in zip(*memories, strict=True)]
-        loss, told = model.loss(batch, model.decode(batch, leaves[0], leaves[1], decoder.layers))
+        hidden, _ = model.decode(batch.read, leaves[0], leaves[1], decoder.layers)
+        loss, told = model.loss(batch, hidden, hidden.detach())
         loss.backward()
         record = told if record is None else record + told
         for i, encoded in alive.items():
@@ -157,7 +158,8 @@ def _full(model: TrainingModel, batches: Sequence[Batch]) -> Tensor:
         k, v = model.encode(batch, encoder)
         keys.append(k)
         values.append(v)
-        loss, record = model.loss(batch, model.decode(batch, torch.cat(keys), torch.cat(values), decoder))
+        hidden, _ = model.decode(batch.read, torch.cat(keys), torch.cat(values), decoder)
+        loss, record = model.loss(batch, hidden, hidden.detach())
         losses.append(loss)
         records.append(record)
     torch.stack(losses).sum().backward()
@@ -165,7 +167,7 @@ def _full(model: TrainingModel, batches: Sequence[Batch]) -> Tensor:
 
 
 def average_gradients(model: TrainingModel, accelerator: Accelerator, micro_batches: int) -> None:
-    """Mean over processes and over the ``micro_batches`` whose gradients were added up."""
+    """Average over processes and over the ``micro_batches`` whose gradients were added up."""
     for parameter in model.trainable.values():
         if parameter.grad is not None:
             parameter.grad = accelerator.reduce(parameter.grad, "mean") / micro_batches

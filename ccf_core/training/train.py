@@ -11,27 +11,28 @@ from typing import Any
 
 from accelerate import Accelerator
 
-from ccf_core.adapter import Adapter
-from ccf_core.base import Base, load_base
+from ccf_core.base.load import Base, load_base
 from ccf_core.config import CCFConfig
 from ccf_core.errors import AdapterError
+from ccf_core.model.adapter import Adapter
+from ccf_core.rows import read_rows
 from ccf_core.training.checkpoint import load_portable
-from ccf_core.training.data import TrainingData, read_rows, tokenize_rows
-from ccf_core.training.examples import Mix
+from ccf_core.training.data.dataset import TrainingData, tokenize_rows
+from ccf_core.training.data.examples import Kind, Mix
 from ccf_core.training.loop import STRATEGIES, TrainingConfig, train
 
 _RUN_OPTIONS = (
     "steps", "tokens_per_batch", "accumulate", "learning_rate", "warmup", "seed", "workers", "log_every", "save_every",
-    "validate_every", "validation_batches", "strategy", "reservoir", "segments",
+    "validate_every", "validation_batches", "train", "decoder_rate", "strategy", "reservoir", "segments",
 )  # fmt: skip
 _CCF_OPTIONS = (
     "segment_length",
     "slot_window",
-    "mask",
     "compressor",
     "targets",
     "encoder_rank",
     "decoder_rank",
+    "repeat_rank",
     "lora_scale",
 )
 
@@ -48,6 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     begin = parser.add_mutually_exclusive_group()
     begin.add_argument("--start", type=Path, help="adapter folder to start a new run from")
     begin.add_argument("--resume", type=Path, help="portable checkpoint (a run's folder portable/) to go on from")
+    parser.add_argument("--reader", type=Path, help="adapter whose decoder reads raw text and teaches")
+    parser.add_argument("--decoder", type=Path, help="adapter to start from with its decoder, the rest from --start")
     parser.add_argument(
         "--held-out", nargs="+", type=Path, default=[],
         help="rows of either kind to validate on; or one .npz as --tokens writes it",
@@ -60,8 +63,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     for name in _RUN_OPTIONS:
         default = getattr(TrainingConfig(), name)
-        choices = STRATEGIES if name == "strategy" else None
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default, choices=choices)
+        choices = {"strategy": STRATEGIES, "train": ("encoder", "decoder", "repeat")}.get(name)
+        many, kind = ("+", str) if isinstance(default, tuple) else (None, type(default))
+        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, nargs=many, default=default, choices=choices)
     for name in _CCF_OPTIONS:
         default = getattr(CCFConfig(), name)
         many = "+" if isinstance(default, tuple) else None
@@ -70,8 +74,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, nargs=many, help=told)
     for option in dataclasses.fields(Mix):
         kind = type(option.default[0] if isinstance(option.default, tuple) else option.default)
-        many = "+" if isinstance(option.default, tuple) else None
-        parser.add_argument(f"--mix-{option.name.replace('_', '-')}", type=kind, nargs=many, default=option.default)
+        count = len(Kind) if option.name == "weights" else "+" if isinstance(option.default, tuple) else None
+        if kind is not bool:  # that is told by --reader
+            name = f"--mix-{option.name.replace('_', '-')}"
+            parser.add_argument(name, type=kind, nargs=count, default=option.default)
 
 
 def _tupled(value: Any) -> Any:
@@ -98,20 +104,30 @@ def main(args: argparse.Namespace) -> int:
         if args.tokens and accelerator.is_main_process:
             data.save(args.tokens)
     given = vars(args)
-    mix = {o.name: _tupled(given[f"mix_{o.name}"]) for o in dataclasses.fields(Mix)}
-    run = TrainingConfig(**{name: given[name] for name in _RUN_OPTIONS}, mix=Mix(**mix))
+    mix = {o.name: _tupled(given[f"mix_{o.name}"]) for o in dataclasses.fields(Mix) if o.name != "reader"}
+    options = {name: _tupled(given[name]) for name in _RUN_OPTIONS}
+    run = TrainingConfig(**options, mix=Mix(**mix, reader=args.reader is not None))
     start, cursor = load_portable(args.resume) if args.resume else (None, None)
     if args.start:
         start = Adapter.load(args.start)
     changes = {name: _tupled(given[name]) for name in _CCF_OPTIONS if given[name] is not None}
+    if args.decoder:
+        shape = CCFConfig(**changes, base=base.fingerprint, tokenizer=base.tokenizer_fingerprint)
+        start = start or Adapter.zero(base.model, shape, args.seed)
+        start = start.with_decoder(Adapter.load(args.decoder))
     config = dataclasses.replace(start.config if start else CCFConfig(), **changes)
     if start:
-        for name in ("encoder_rank", "decoder_rank", "targets"):
+        if config.repeat_rank and not start.config.repeat_rank:
+            start = start.with_repeat(config.repeat_rank, base.model, args.seed)
+        for name in ("encoder_rank", "decoder_rank", "repeat_rank", "targets"):
             if getattr(config, name) != getattr(start.config, name):
                 raise AdapterError(f"The adapter to start from has {name} {getattr(start.config, name)}: leave it out.")
         start = dataclasses.replace(start, config=config)
+    reader = Adapter.load(args.reader) if args.reader else None
+    if reader:
+        reader.check(base.model)
     adapter = train(
-        base, data, config, run, args.out, start=start, cursor=cursor, max_seconds=args.max_seconds,
+        base, data, config, run, args.out, start=start, reader=reader, cursor=cursor, max_seconds=args.max_seconds,
         deadline=args.deadline, accelerator=accelerator,
         held_out=_held_out(args.held_out, base) if args.held_out else None,
     )  # fmt: skip

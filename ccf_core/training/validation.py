@@ -9,21 +9,22 @@ import torch
 from accelerate import Accelerator
 
 from ccf_core.config import CCFConfig
-from ccf_core.training.capacity import Capacity, draw_examples
-from ccf_core.training.data import TrainingData
-from ccf_core.training.examples import Kind, Mix, Sampler
+from ccf_core.training.data.batch import Batch
+from ccf_core.training.data.batch_size import Capacity, draw_examples
+from ccf_core.training.data.dataset import TrainingData
+from ccf_core.training.data.examples import Kind, Mix
+from ccf_core.training.data.packing import pack
+from ccf_core.training.data.sampling import Sampler
 from ccf_core.training.model import TrainingModel
-from ccf_core.training.packing import Batch, pack
 
 SEED = 2_000_003
 
 
 class Validation:
-    """Fixed batches of held-out rows, ``batches`` for each ratio, drawn with the run's mix and shape."""
+    """Fixed batches of held-out rows, ``batches`` for each ratio, drawn with the run's mix into its shape."""
 
-    def __init__(self, data: TrainingData, config: CCFConfig, mix: Mix, tokens_per_batch: int, batches: int) -> None:
+    def __init__(self, data: TrainingData, config: CCFConfig, mix: Mix, capacity: Capacity, batches: int) -> None:
         self.config = config
-        capacity = Capacity.for_tokens(tokens_per_batch)
         self.batches: list[tuple[int, Batch]] = []
         for index in range(len(config.ratios)):
             only = tuple(float(i == index) for i in range(len(config.ratios)))
@@ -34,7 +35,7 @@ class Validation:
                 self.batches.append((index, pack(examples, config, capacity, mix)))
 
     def __call__(self, model: TrainingModel, accelerator: Accelerator) -> dict[str, float]:
-        """{"reconstruct_acc_4": …}: teacher-forced; processes share the batches.
+        """Score the model, teacher-forced: {"reconstruct_acc_4": …}; processes share the batches.
 
         Gradients stay enabled, though unused: compiled layers would be compiled a second time without them.
         """
@@ -42,11 +43,17 @@ class Validation:
         for number, (index, batch) in enumerate(self.batches):
             if number % accelerator.num_processes == accelerator.process_index:
                 totals[index] += model(batch.to(accelerator.device))[1].detach()
-        totals = accelerator.reduce(totals)
-        told = {}
-        for ratio, of_ratio in zip(self.config.ratios, totals.tolist(), strict=True):
-            for kind, (nats, hits, count) in zip(Kind, of_ratio, strict=True):
-                if count:
-                    told[f"{kind.name.lower()}_nats_{ratio}"] = round(nats / count, 4)
-                    told[f"{kind.name.lower()}_acc_{ratio}"] = round(hits / count, 4)
-        return told
+        scores: dict[str, float] = {}
+        for ratio, record in zip(self.config.ratios, accelerator.reduce(totals), strict=True):
+            scores |= means(record, f"_{ratio}")
+        return scores
+
+
+def means(record: torch.Tensor, suffix: str = "") -> dict[str, float]:
+    """Divide a record (kinds, 3) by its numbers of targets: {"reconstruct_nats": …, "reconstruct_acc": …, …}."""
+    found = {}
+    for kind, (nats, hits, count) in zip(Kind, record.tolist(), strict=True):
+        if count:
+            found[f"{kind.name.lower()}_nats{suffix}"] = round(nats / count, 4)
+            found[f"{kind.name.lower()}_acc{suffix}"] = round(hits / count, 4)
+    return found

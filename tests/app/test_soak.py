@@ -8,7 +8,7 @@ from pathlib import Path
 
 from app.settings import Settings
 from ccf_core import Adapter, CCFConfig
-from ccf_core.base import load_base
+from ccf_core.base.load import load_base
 from tests.load.soak import RECALLED, broken, small_texts, soak
 
 

@@ -18,9 +18,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from ccf_core import Adapter, CCFConfig
-from ccf_core.base import load_base
+from app.documents.examples import examples
 from tests.browser import steps
+from tests.load.server import call
 
 ROOT = Path(__file__).parents[2]
 START_S = 300
@@ -75,38 +75,38 @@ def _wait_for(address: str, app: subprocess.Popen[bytes], log: Path) -> None:
 Serve = Callable[[Path], contextlib.AbstractContextManager[str]]
 
 
-@pytest.fixture(scope="module")
-def tiny_folders(tiny_folder: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """(base, adapter) of a tiny random model: the adapter is untrained and has segments of 32 tokens."""
-    base = tiny_folder()
-    adapter = tmp_path_factory.mktemp("adapter")
-    config = CCFConfig(encoder_rank=2, decoder_rank=2, segment_length=32)
-    Adapter.zero(load_base(base, device="cpu", dtype="float32").model, config).save(adapter)
-    return base, adapter
-
-
-@pytest.fixture(scope="module")
-def serve_tiny(tiny_folders: tuple[Path, Path]) -> Serve:
+@pytest.fixture(scope="session")
+def serve_tiny(tiny_model_folders: tuple[Path, Path]) -> Serve:
     """``with serve_tiny(folder) as address``: the app on a tiny random model, killed at the block's end."""
-    base, adapter = tiny_folders
+    base, adapter = tiny_model_folders
     return lambda folder: served(folder, CCF_BASE=str(base), CCF_ADAPTER=str(adapter))
 
 
-@pytest.fixture(scope="module")
-def tiny_app(serve_tiny: Serve, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of one such app for all tests of a module."""
+@pytest.fixture(scope="session")
+def tiny_server(serve_tiny: Serve, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of one such app for all tests of a run."""
     with serve_tiny(tmp_path_factory.mktemp("app")) as address:
         yield address
 
 
 @pytest.fixture(scope="module")
+def tiny_app(tiny_server: str) -> Iterator[str]:
+    """The same address; of what a module adds nothing is left for the next one but conversations."""
+    yield tiny_server
+    came_with_it = {example["title"] for example in examples()}
+    for document in call(tiny_server.rstrip("/"), "documents"):
+        if document["title"] not in came_with_it:
+            call(tiny_server.rstrip("/"), "delete", document["sha256"])
+
+
+@pytest.fixture(scope="session")
 def shipped_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of the app as it is shipped: default base, trained adapter; for tests marked ``model``."""
     with served(tmp_path_factory.mktemp("app")) as address:
         yield address
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser(chromium: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
@@ -130,6 +130,8 @@ def page(browser: Browser) -> Iterator[Page]:
     context.on("request", lambda request: hosts.add(urllib.parse.urlsplit(request.url).hostname))
     yield context.new_page()
     found = list(errors)
+    for opened in context.pages:  # a handler that outlives its page fails the next test
+        opened.unroute_all(behavior="wait")
     context.close()
     assert not found
     assert hosts <= HOME

@@ -8,8 +8,6 @@ from playwright.sync_api import Page, expect
 
 from tests.browser import steps
 
-pytestmark = pytest.mark.browser
-
 #: Whether the element with the focus, or what frames it, looks different without it.
 FOCUS_IS_SEEN = """() => {
     const focused = document.activeElement;

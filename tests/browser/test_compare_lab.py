@@ -6,12 +6,9 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser import steps
-
-pytestmark = pytest.mark.browser
 
 TEXT = " ".join(f"Ship number {i} carried {i * 13} crates of apples to the town." for i in range(1, 20)).encode()
 
@@ -120,15 +117,3 @@ def test_savings_are_timed_stopped_and_saved(
     assert html.count("<h2>") == 4 and "plums" in html
     page.set_viewport_size({"width": 390, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-
-
-@pytest.mark.model
-@pytest.mark.timeout(1800)
-def test_the_shipped_adapter_has_every_curve(page: Page, shipped_app: str, screenshot: Callable[[str], None]) -> None:
-    steps.visit(page, shipped_app)
-    steps.open_tab(page, "Lab")
-    for key in ("reconstruction", "questions", "long", "gain", "needle", "evidence"):
-        figure = page.locator(f"#lab-{key} .js-plotly-plot .main-svg").first
-        expect(figure).to_be_visible()
-        expect(page.locator(f"#lab-{key}-definition")).to_contain_text("half B")
-    screenshot("live-lab")

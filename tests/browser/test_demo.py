@@ -11,7 +11,6 @@ from playwright.sync_api import Browser, Page, Route, expect
 from tests.browser import steps
 from tests.browser.conftest import served
 
-pytestmark = pytest.mark.browser
 #: What an iframe of another site meets where the browser blocks its storage.
 BLOCKED = """for (const name of ["localStorage", "sessionStorage"]) Object.defineProperty(window, name, {
     get() { throw new DOMException("blocked", "SecurityError"); }, configurable: true});"""
@@ -19,8 +18,8 @@ NOTE = ("note.txt", "text/plain", b"A private note: the vault opens on Thursday.
 
 
 @pytest.fixture(scope="module")
-def demo(tiny_folders: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    base, adapter = tiny_folders
+def demo(tiny_model_folders: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    base, adapter = tiny_model_folders
     with served(tmp_path_factory.mktemp("demo"), CCF_BASE=str(base), CCF_ADAPTER=str(adapter), CCF_DEMO="1") as address:
         yield address
 
@@ -98,9 +97,9 @@ def test_a_key_is_rotated_and_all_is_deleted_on_request(demo: str, other: Callab
 
 
 def test_who_has_to_log_in_again_finds_what_was_added(
-    tiny_folders: tuple[Path, Path], other: Callable[..., Page], tmp_path: Path
+    tiny_model_folders: tuple[Path, Path], other: Callable[..., Page], tmp_path: Path
 ) -> None:
-    base, adapter = map(str, tiny_folders)
+    base, adapter = map(str, tiny_model_folders)
     page = other()
 
     def log_in() -> None:

@@ -6,15 +6,27 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser import papers, steps
-
-pytestmark = pytest.mark.browser
+from tests import papers
+from tests.browser import steps
 
 TEXT = "text/plain"
 FOG = "The fog hid seven ships. The harbour master counted them again in the evening light. "
+#: Segments compressed of "long", once ten are and "later" waits behind it.
+COMPRESSING_LONG = """() => {
+    const queue = document.querySelector('#progress');
+    const row = [...document.querySelectorAll('#listing .doc')].find(one => one.textContent.includes('long'));
+    const done = Number(/compressing (\\d+) of/.exec(row?.textContent)?.[1] ?? 0);
+    const waits = queue.textContent.includes('later.txt');
+    return done >= 10 && waits && queue.querySelector('.stages .now')?.textContent === 'memory' && done;
+}"""
+#: Segments compressed of "long", all if it is stored.
+LONG_GOES_ON = """() => {
+    const row = [...document.querySelectorAll('#listing .doc')].find(one => one.textContent.includes('long'));
+    const found = /compressing (\\d+) of|stored/.exec(row?.textContent);
+    return found && (found[1] ? Number(found[1]) : 1e9);
+}"""
 
 
 def notes(name: str, sentences: int = 40) -> steps.Upload:
@@ -113,7 +125,7 @@ def test_a_document_is_renamed_and_put_into_a_collection(page: Page, tiny_app: s
 def test_evidence_opens_the_page_with_the_segment_marked(page: Page, tiny_app: str) -> None:
     steps.visit(page, tiny_app)
     lines = [f"Lamp number {i} burned for {i * 7} hours." for i in range(90)]
-    steps.upload(page, ("lamps.pdf", "application/pdf", papers.pdf(lines, "Lamps")))
+    steps.upload(page, ("lamps.pdf", "application/pdf", papers.paper(lines, "Lamps")))
     steps.tick(page, "Lamps")
     steps.ask(page, "How long did lamp 7 burn?")
     chip = page.locator("#chat .chip").first
@@ -161,30 +173,21 @@ def test_answers_stay_in_a_conversation_that_survives_a_reload(page: Page, tiny_
 def test_a_restart_in_the_middle_goes_on_where_it_stopped(
     page: Page, serve_tiny: Callable, tmp_path: Path, screenshot: Callable[[str], None]
 ) -> None:
-    compressing = re.compile(r"compressing (\d+) of (\d+)")
     with serve_tiny(tmp_path) as address:
         steps.visit(page, address)
         chooser = page.locator("#upload input[type=file]")
         chooser.wait_for(state="attached")
         files = [notes("long", 3_000), notes("later")]
         chooser.set_input_files([{"name": n, "mimeType": t, "buffer": b} for n, t, b in files])
-        row = page.locator("#listing .doc", has_text="long")
-        expect(row).to_contain_text(re.compile(r"compressing [1-9]\d+ of"))
-        expect(page.locator("#progress .stages .now")).to_have_text("memory")
-        expect(page.locator("#progress")).to_contain_text("later.txt")
+        reached = steps.wait_to_read(page, COMPRESSING_LONG)
         screenshot("queue")
-        found = compressing.search(row.inner_text())
-        assert found
-        reached = int(found[1])
         context = page.context
         page.close()
     with serve_tiny(tmp_path) as address:
         later = context.new_page()
-        steps.visit(later, address)
-        row = later.locator("#listing .doc", has_text="long")
-        expect(row).to_contain_text(re.compile(r"compressing|stored"))
-        found = compressing.search(row.inner_text())
-        assert found is None or int(found[1]) >= reached
+        later.goto(address)
+        assert steps.wait_to_read(later, LONG_GOES_ON) >= reached
+        steps.be_at_rest(later)
         expect(later.locator("#progress .ccf-success")).to_have_count(2)
         for name in ("long", "later"):
             expect(later.locator("#listing .doc", has_text=name)).to_contain_text("stored")

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser import steps
-
-pytestmark = pytest.mark.browser
 
 #: Long enough for an event to have said its first words, and for the page to have looked for other news meanwhile.
 LATE_MS = 4000
@@ -17,9 +14,11 @@ def test_stop_appears_though_the_page_learns_late_that_its_event_was_taken(page:
     rows = 500
 
     def late(route: Route) -> None:
+        if rows not in (route.request.post_data_json or {})["data"]:
+            route.continue_()
+            return
         taken = route.fetch()
-        if rows in (route.request.post_data_json or {})["data"]:
-            page.wait_for_timeout(LATE_MS)
+        page.wait_for_timeout(LATE_MS)
         route.fulfill(response=taken)
 
     page.route("**/queue/join*", late)
@@ -33,3 +32,45 @@ def test_stop_appears_though_the_page_learns_late_that_its_event_was_taken(page:
     stop.click()
     expect(stop).to_be_hidden()
     expect(progress).to_have_count(0)
+
+
+def test_an_outcome_stays_though_the_page_learns_after_it_that_its_file_was_queued(page: Page, tiny_app: str) -> None:
+    name = "torn.pdf"
+    outcome = page.locator("#progress .ccf-error")
+
+    def late(route: Route) -> None:
+        if name not in (route.request.post_data or ""):
+            route.continue_()
+            return
+        taken = route.fetch()
+        expect(outcome).to_contain_text(name)
+        route.fulfill(response=taken)
+
+    page.route("**/queue/join*", late)
+    steps.visit(page, tiny_app)
+    page.locator("#upload input[type=file]").set_input_files(
+        {"name": name, "mimeType": "application/pdf", "buffer": b"%PDF-1.7 and no more"}
+    )
+    expect(page.locator("#upload")).not_to_contain_text(name)
+    # With it came the queue as it was, which has to give way to the outcome again.
+    expect(outcome).to_contain_text(name)
+
+
+def test_an_answer_comes_though_the_stream_ended_as_the_question_was_sent(page: Page, tiny_app: str) -> None:
+    ended: list[Route] = []
+
+    def end(route: Route) -> None:
+        ended.append(route)
+        route.fulfill(content_type="text/event-stream", body='data: {"msg": "close_stream"}\n\n')
+
+    steps.visit(page, tiny_app)
+    steps.settle(page)
+    page.route("**/queue/data*", end, times=1)
+    budgets = iter("abcdefghijkl")
+    # A stream of an earlier event may still be open, which then brings what the question leads to.
+    while not ended:
+        budget = next(budgets)
+        page.fill("#kv-budget textarea, #kv-budget input", budget)
+        page.fill("#question textarea", "Who counted the ships?")
+        page.press("#question textarea", "Enter")
+        expect(page.locator("#chat [role=alert]").last).to_contain_text(f"not '{budget}'")

@@ -8,11 +8,12 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from app.asking import ABSTAINED
-from app.examples import examples
-from tests.browser import papers, steps
+from app.answers.ask import ABSTAINED
+from app.documents.examples import examples
+from tests import papers
+from tests.browser import steps
 
-pytestmark = [pytest.mark.browser, pytest.mark.model, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.browser, pytest.mark.model]
 
 REPORT = """The lighthouse at Grey Point was built in 1871 by the engineer Martha Lindqvist, who had already
 finished two bridges and a small railway station further down the coast. The tower is forty
@@ -39,9 +40,7 @@ def test_a_pdf_is_compressed_asked_and_given_back(
     page: Page, shipped_app: str, screenshot: Callable[[str], None]
 ) -> None:
     steps.visit(page, shipped_app)
-    steps.watch_stages(page)
-    steps.upload(page, ("lighthouse.pdf", "application/pdf", papers.pdf(REPORT, "Grey Point")))
-    assert "memory" in steps.seen_stages(page)
+    steps.upload(page, ("lighthouse.pdf", "application/pdf", papers.paper(REPORT, "Grey Point")))
     expect(page.locator("#progress .ccf-success")).to_contain_text("Grey Point")
 
     steps.tick(page, "Grey Point")
@@ -87,3 +86,13 @@ def test_an_answer_that_is_stopped_keeps_what_was_written(page: Page, shipped_ap
     expect(page.locator("#chat [role=status]")).to_contain_text("stopped before its end")
     expect(steps.answer(page)).not_to_be_empty()
     expect(page.locator("#chat .streaming")).to_have_count(0)
+
+
+def test_the_shipped_adapter_has_every_curve(page: Page, shipped_app: str, screenshot: Callable[[str], None]) -> None:
+    steps.visit(page, shipped_app)
+    steps.open_tab(page, "Lab")
+    for key in ("reconstruction", "questions", "long", "gain", "needle", "evidence"):
+        figure = page.locator(f"#lab-{key} .js-plotly-plot .main-svg").first
+        expect(figure).to_be_visible()
+        expect(page.locator(f"#lab-{key}-definition")).to_contain_text("half B")
+    screenshot("live-lab")

@@ -10,10 +10,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser import papers, steps
-from tests.browser.conftest import Serve
-
-pytestmark = pytest.mark.browser
+from app.documents.examples import examples
+from app.settings import Settings
+from app.types import IngestProgress
+from app.workbench import Workbench
+from ccf_core import Cancelled
+from tests import papers
+from tests.browser import steps
+from tests.browser.conftest import Serve, served
 
 NOTES = [f"Ship number {i} carried {i * 13} crates of apples to the town. The fog was thick." for i in range(1, 12)]
 
@@ -27,7 +31,7 @@ def inspected(page: Page, tiny_app: str) -> Page:
 def inspect(page: Page, address: str) -> Page:
     steps.visit(page, address)
     if "Cargo" not in steps.titles(page):
-        steps.upload(page, ("cargo.pdf", "application/pdf", papers.pdf(NOTES, "Cargo")))
+        steps.upload(page, ("cargo.pdf", "application/pdf", papers.paper(NOTES, "Cargo")))
     expect(page.locator("#listing .doc", has_text="Cargo")).to_contain_text("stored")
     steps.tick(page, "Cargo")
     steps.open_tab(page, "Inspect")
@@ -113,7 +117,7 @@ def test_surgery_shows_both_memories(inspected: Page, screenshot: Callable[[str]
 def test_two_adapters_are_compared(
     page: Page,
     serve_tiny: Serve,
-    tiny_folders: tuple[Path, Path],
+    tiny_model_folders: tuple[Path, Path],
     tmp_path: Path,
     screenshot: Callable[[str], None],
 ) -> None:
@@ -124,7 +128,7 @@ def test_two_adapters_are_compared(
         expect(page.locator("#adapters-note")).to_contain_text("Only the adapter in use is there")
         expect(page.locator("#pair-reconstruct")).to_be_hidden()
         surgery.click()
-        shutil.copytree(tiny_folders[1], tmp_path / "data" / "adapters" / "second")
+        shutil.copytree(tiny_model_folders[1], tmp_path / "data" / "adapters" / "second")
         surgery.click()
         expect(page.locator("#other-adapter input")).to_have_value("second")
         page.locator("#off-levels").get_by_label("8x", exact=True).check()
@@ -139,27 +143,48 @@ def test_two_adapters_are_compared(
         screenshot("two-adapters")
 
 
-def test_a_memory_is_shown_as_soon_as_it_is_stored(page: Page, serve_tiny: Serve, tmp_path: Path) -> None:
-    with serve_tiny(tmp_path) as address:
-        steps.visit(page, address)
-        long = {"name": "long.txt", "mimeType": "text/plain", "buffer": " ".join(NOTES * 250).encode()}
+def test_a_memory_in_the_making_is_cancelled(
+    page: Page, tiny_folder: Callable[..., Path], tiny_adapter: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    # Of so many layers that the memory is still in the making when the page has seen it begin.
+    base = tiny_folder(num_hidden_layers=24)
+    long = {"name": "long.txt", "mimeType": "text/plain", "buffer": " ".join(NOTES * 250).encode()}
+    with served(tmp_path, CCF_BASE=str(base), CCF_ADAPTER=str(tiny_adapter(base))) as address:
+        page.goto(address)
         page.locator("#upload input[type=file]").set_input_files(long)  # type: ignore[arg-type]
-        # In the very frame in which it is there: a tiny model has soon compressed it all.
-        page.wait_for_function(
-            """() => {
-                const cancel = document.querySelector('#progress button[aria-label="Cancel long.txt"]');
-                const row = [...document.querySelectorAll('#listing .doc')].find(one => /long/.test(one.textContent));
-                return cancel && /compressing/.test(row?.textContent) && (cancel.click(), true);
-            }"""
-        )
-        compress = page.locator("#listing").get_by_role("button", name="Compress long", exact=True)
-        expect(compress).to_be_visible()
+        expect(page.locator("#progress .stages .now")).to_have_text("memory")
+        page.locator("#progress").get_by_role("button", name="Cancel long.txt").click()
+        expect(page.locator("#listing .doc", has_text="long")).to_contain_text("interrupted after")
+        page.close()
+
+
+def test_a_memory_is_shown_as_soon_as_it_is_stored(
+    page: Page, serve_tiny: Serve, tiny_model_folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    interrupt("long", tmp_path / "data", *tiny_model_folders)
+    with serve_tiny(tmp_path) as address:
+        page.goto(address)
+        # A row that comes in at the top moves those below it away from the pointer.
+        expect(page.locator("#listing .doc").filter(has_text="· stored")).to_have_count(len(examples()))
         steps.tick(page, "long")
         steps.open_tab(page, "Inspect")
         expect(page.locator("#sliced")).to_contain_text("not complete yet")
-        compress.click()
+        page.locator("#listing").get_by_role("button", name="Compress long", exact=True).click()
         expect(page.locator("#sliced")).to_contain_text("At 8x: 4 slots for 32 tokens")
         page.close()
+
+
+def interrupt(title: str, data: Path, base: Path, adapter: Path) -> None:
+    """Store a document of which the first segments alone are compressed."""
+    stored: list[IngestProgress] = []
+
+    def note(step: IngestProgress) -> None:
+        if step.stage == "memory" and step.done:
+            stored.append(step)
+
+    settings = Settings(data, adapter=adapter, base=str(base), device="cpu", dtype="float32")
+    with Workbench(settings) as workbench, pytest.raises(Cancelled):
+        workbench.intake.ingest_text(" ".join(NOTES * 20), title, note, lambda: bool(stored))
 
 
 def test_figures_fit_a_phone(inspected: Page, screenshot: Callable[[str], None]) -> None:

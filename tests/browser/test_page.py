@@ -7,12 +7,11 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser import papers, steps
-
-pytestmark = pytest.mark.browser
+from tests import papers
+from tests.browser import steps
 
 PDF = "application/pdf"
-PAPER = papers.pdf([f"Ship number {i} carried {i * 13} crates of apples to the town." for i in range(1, 50)], "Cargo")
+PAPER = papers.paper([f"Ship number {i} carried {i * 13} crates of apples to the town." for i in range(1, 50)], "Cargo")
 SHORT = ["The fog hid seven ships.", "The harbour master counted them again in the evening light."]
 
 
@@ -86,7 +85,7 @@ def test_a_kv_budget_bounds_what_is_read(page: Page, tiny_app: str) -> None:
     [
         ("empty.pdf", b"", "The file is empty"),
         ("renamed.pdf", b"\x7fELF\x02\x01\x01" + bytes(range(256)) * 8, "whatever its name says"),
-        ("locked.pdf", papers.encrypted(papers.pdf(SHORT), "secret"), "needs a password"),
+        ("locked.pdf", papers.paper(SHORT, password="secret"), "needs a password"),
     ],
 )
 def test_a_bad_file_is_refused_in_a_sentence(page: Page, tiny_app: str, name: str, data: bytes, sentence: str) -> None:
@@ -100,7 +99,7 @@ def test_a_bad_file_is_refused_in_a_sentence(page: Page, tiny_app: str, name: st
 
 def test_good_and_bad_files_of_one_drop_each_have_their_outcome(page: Page, tiny_app: str) -> None:
     steps.visit(page, tiny_app)
-    steps.upload(page, ("broken.pdf", PDF, b"%PDF-1.7 and no more"), ("fog.pdf", PDF, papers.pdf(SHORT, "Fog")))
+    steps.upload(page, ("broken.pdf", PDF, b"%PDF-1.7 and no more"), ("fog.pdf", PDF, papers.paper(SHORT, "Fog")))
     expect(page.locator("#progress .ccf-error")).to_contain_text("broken.pdf")
     expect(page.locator("#progress .ccf-success")).to_contain_text("Fog")
     expect(steps.listed(page).filter(has_text="Fog")).to_have_count(1)
@@ -108,7 +107,7 @@ def test_good_and_bad_files_of_one_drop_each_have_their_outcome(page: Page, tiny
 
 def test_a_document_is_deleted_after_a_second_click(page: Page, tiny_app: str) -> None:
     steps.visit(page, tiny_app)
-    steps.upload(page, ("doomed.pdf", PDF, papers.pdf([*SHORT, "It was the last day."], "Doomed")))
+    steps.upload(page, ("doomed.pdf", PDF, papers.paper([*SHORT, "It was the last day."], "Doomed")))
     expect(steps.listed(page).filter(has_text="Doomed")).to_have_count(1)
     steps.tick(page, "Doomed")
     steps.delete(page, "Doomed")

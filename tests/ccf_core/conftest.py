@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from ccf_core import CCF, Adapter, CCFConfig, KVMemory
-from ccf_core.base import Base
-from ccf_core.transformer import StackSpec, finish, layer_weights, project, rms_norm, rotary_table, rotate
+from ccf_core.base.load import Base
+from ccf_core.model.layers import StackSpec, finish, layer_weights, project, rms_norm, rotary_table, rotate
 
 
 @pytest.fixture(scope="module", autouse=True)

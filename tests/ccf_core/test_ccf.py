@@ -14,9 +14,10 @@ import pytest
 import torch
 
 from ccf_core import CCF, AdapterError, Cancelled, KVMemory, MemoryMismatch, NothingToCompress
-from ccf_core.answer import question_prompt
-from ccf_core.encoder import Encoder
-from ccf_core.memory_file import block_to_bytes, unpacked
+from ccf_core.answering.prompt import question_prompt
+from ccf_core.memory.block import block_to_bytes, unpacked
+from ccf_core.memory.file import load_memory, save_memory
+from ccf_core.model.encoder import Encoder
 
 ROOT = Path(__file__).parents[2]
 TEXT = "The harbour master counted seven ships in 1984. Zoë saw the evening fog hide them all again. " * 4
@@ -52,6 +53,10 @@ def test_a_memory_says_where_it_comes_from(ccf, memory):
     assert memory.spans == ccf.segment(TEXT).spans
     assert memory.tokens == len(ccf.tokenizer(TEXT, add_special_tokens=False)["input_ids"])
     assert ccf.token_kv_bytes == 2 * 2 * 2 * 8 * 2
+    assert ccf.decoder.kv_bytes == ccf.base.kv_bytes(torch.float32) == 2 * ccf.token_kv_bytes
+    assert {ratio: ccf.segment(TEXT).slots(ratio) for ratio in ccf.config.ratios} == {
+        ratio: memory.at(ratio).slots for ratio in ccf.config.ratios
+    }
 
 
 def test_token_ids_give_the_same_slots_as_their_text(ccf, memory):
@@ -63,8 +68,8 @@ def test_a_memory_made_small_where_it_is_made_is_the_one_made_small_afterwards(c
     small = ccf.compress(TEXT, dtype=dtype)
     assert small.dtype == dtype
     assert same(small, memory.quantize(dtype))
-    small.save(tmp_path / "small")
-    assert same(KVMemory.load(tmp_path / "small"), small)
+    save_memory(small, tmp_path / "small")
+    assert same(load_memory(tmp_path / "small"), small)
     assert all(same_block(block_to_bytes(block), block) for _, _, block in small.parts())
 
 
@@ -157,13 +162,13 @@ def test_all_of_it_moves(make_base, make_adapter, plain_forward, monkeypatch):
     assert same(moving.to("cpu").compress(TEXT), memory)
     assert moving.reconstruct_ids(memory) == before
     # A device without numbers, which no machine lacks.
-    monkeypatch.setattr("ccf_core.codec.choose_device", torch.device)
+    monkeypatch.setattr("ccf_core.ccf.choose_device", torch.device)
     moving.to("meta")
     held = [*moving.model.parameters(), *moving.model.buffers(), moving.encoder.embedding]
     held += [moving.encoder.level_embeddings, *(w for layer in moving.encoder.layers for w in layer.values())]
     held += [w for layer in moving.decoder.layers for w in layer.values()]
     assert {tensor.device.type for tensor in held} == {"meta"}
-    assert {moving.encoder.plan(8, 4).pool.device.type, moving.encoder.plan(8, 4).cos.device.type} == {"meta"}
+    assert {moving.encoder.tables(8, 4).pool.device.type, moving.encoder.tables(8, 4).cos.device.type} == {"meta"}
     assert moving.model(torch.full((1, 3), moving.config.repeat_token, device="meta")).logits.device.type == "meta"
 
 
@@ -172,7 +177,7 @@ FOREIGN = {
     "adapter": {"adapter_seed": 7},
     "tokenizer": {"tokenizer": "tokenizer 1"},
     "segment length": {"segment_length": 16},
-    "encoder mask": {"mask": "prefix"},
+    "compressor": {"compressor": "mean_pool"},
 }
 
 
@@ -188,12 +193,11 @@ def foreign(request, make_base, make_adapter):
 
 def test_a_foreign_memory_is_refused_at_every_door(ccf, foreign, tmp_path):
     differs, memory = foreign
-    says = "another adapter" if differs in ("segment length", "encoder mask") else f"another {differs}"
-    memory.save(tmp_path / "m.safetensors")
-    for some in (memory, KVMemory.load(tmp_path / "m.safetensors")):
+    says = "another adapter" if differs in ("segment length", "compressor") else f"another {differs}"
+    save_memory(memory, tmp_path / "m.safetensors")
+    for some in (memory, load_memory(tmp_path / "m.safetensors")):
         for door in (
             lambda m: ccf.check(m),
-            lambda m: ccf.prefill(m),
             lambda m: ccf.reconstruct(m, [0]),
             lambda m: ccf.answer("Who?", m),
             lambda m: ccf.prefix_for("memory", m),
@@ -207,7 +211,7 @@ def test_a_foreign_memory_is_refused_at_every_door(ccf, foreign, tmp_path):
 def test_a_memory_of_another_configuration_is_refused_even_by_the_same_adapter(ccf, memory, field, value):
     other = dataclasses.replace(memory, header=dataclasses.replace(memory.header, **{field: value}))
     with pytest.raises(MemoryMismatch, match=field.replace("_", " ").replace("mask", "encoder mask")):
-        ccf.prefill(other)
+        ccf.prefix_for("memory", other)
 
 
 @pytest.mark.parametrize("trained_on", [{"base": "weights llama 9"}, {"tokenizer": "tokenizer 9"}])
@@ -261,10 +265,10 @@ def test_a_reader_without_what_it_reads_is_refused(ccf, memory, reader, with_mem
 
 
 def test_stored_memory_is_read_without_the_encoder(ccf, memory, tmp_path, monkeypatch):
-    memory.quantize().save(tmp_path / "m.safetensors")
+    save_memory(memory.quantize(), tmp_path / "m.safetensors")
     encoded = []
     monkeypatch.setattr(Encoder, "begin", lambda *_: encoded.append(1))
-    loaded = KVMemory.load(tmp_path / "m.safetensors").at(8)
+    loaded = load_memory(tmp_path / "m.safetensors").at(8)
     assert ccf.answer("Who counted the ships?", loaded, 4).kv_bytes > 0
     assert len(ccf.reconstruct(loaded)) == memory.segments
     assert encoded == []
@@ -272,12 +276,12 @@ def test_stored_memory_is_read_without_the_encoder(ccf, memory, tmp_path, monkey
 
 IN_ANOTHER_PROCESS = """
 import json, sys
-from ccf_core import CCF, KVMemory
-from ccf_core.answer import question_prompt
+from ccf_core import CCF, load_memory
+from ccf_core.answering.prompt import question_prompt
 
 adapter, base, path, question, target = sys.argv[1:]
 ccf = CCF.from_pretrained(adapter, base, device="cpu", dtype="float32")
-memory = KVMemory.load(path)
+memory = load_memory(path)
 prompt = question_prompt(ccf.tokenizer, question)
 print(json.dumps({
     "scores": ccf.decoder.score(ccf.decoder.prefix(memory), prompt, json.loads(target)).tolist(),
@@ -287,14 +291,15 @@ print(json.dumps({
 """
 
 
+@pytest.mark.slow
 def test_a_memory_file_is_all_that_another_process_needs(make_adapter, tiny_folder, tiny_model, text_ids, tmp_path):
     """Scores agree with a process that never saw the text, and change with the memory of another document."""
     base, adapter, question = tiny_folder(), tmp_path / "adapter", "Who counted the ships?"
     make_adapter(tiny_model()).save(adapter)
     ccf = CCF.from_pretrained(adapter, base, device="cpu", dtype="float32")
-    ccf.save_pretrained(adapter)
+    ccf.adapter.save(adapter)
     memory = ccf.compress(TEXT).at(8)
-    memory.save(tmp_path / "m.safetensors")
+    save_memory(memory, tmp_path / "m.safetensors")
     assert b"harbour" not in (tmp_path / "m.safetensors").read_bytes()
 
     target = text_ids(10)

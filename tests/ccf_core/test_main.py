@@ -13,8 +13,8 @@ import pytest
 
 import ccf_core
 from ccf_core.__main__ import main
-from ccf_core.base import load_base
-from ccf_core.evaluation import report
+from ccf_core.base.load import load_base
+from ccf_core.evaluation.report import page as report
 
 TEXT = "The harbour master counted seven ships in the morning, and Oslo hid 1984 of them again. " * 40
 
@@ -152,6 +152,7 @@ def test_mistakes_end_with_code_2_and_one_sentence(
     assert len(printed.err.strip().splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_it_runs_as_a_module(folders: list[str]) -> None:
     root = str(Path(ccf_core.__file__).parents[1])
     done = subprocess.run(
@@ -165,6 +166,7 @@ def test_it_runs_as_a_module(folders: list[str]) -> None:
     assert json.loads(done.stdout)["device"] == "cpu"
 
 
+@pytest.mark.slow
 def test_train_makes_an_adapter_and_goes_on_from_it(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, folders: list[str], data: dict[str, Path]
 ) -> None:
@@ -179,9 +181,9 @@ def test_train_makes_an_adapter_and_goes_on_from_it(
     told = json.loads((tmp_path / "first" / "validation.jsonl").read_text())
     assert told["step"] == 2 and told["reconstruct_nats_4"] > 0
     first = ["--start", str(tmp_path / "first" / "adapter")]
-    assert main([*run, *first, "--compressor", "pooled_slots", "--out", str(tmp_path / "second")]) == 0
+    assert main([*run, *first, "--compressor", "mean_pool", "--out", str(tmp_path / "second")]) == 0
     second = ccf_core.Adapter.load(tmp_path / "second" / "adapter")
-    assert (second.config.encoder_rank, second.config.compressor) == (4, "pooled_slots")
+    assert (second.config.encoder_rank, second.config.compressor) == (4, "mean_pool")
     capsys.readouterr()
     assert main([*run, *first, "--encoder-rank", "5", "--out", str(tmp_path / "third")]) == 2
     assert "leave it out" in capsys.readouterr().err

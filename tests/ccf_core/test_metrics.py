@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import random
 from functools import cache
 
 import pytest
 
-from ccf_core.evaluation import metrics
+from ccf_core import metrics
 
 
 @pytest.mark.parametrize(
@@ -50,6 +51,31 @@ def test_longest_common_subsequence_agrees_with_its_definition() -> None:
 def test_token_scores(output: list[int], rouge_l: float, exact: float) -> None:
     assert metrics.rouge_l([1, 2, 3, 4], output) == rouge_l
     assert metrics.exact_token([1, 2, 3, 4], output) == exact
+
+
+@pytest.mark.parametrize(
+    ("reference", "output", "score"),
+    [
+        ([1, 2, 3, 4, 5], [1, 2, 3, 4, 5], 1.0),
+        # 1-grams 5 of 6, 2-grams 3 of 5, 3-grams 2 of 4, 4-grams 1 of 3; as long as the reference.
+        ([1, 2, 3, 4, 5, 6], [1, 2, 3, 4, 9, 6], (5 / 6 * 3 / 5 * 2 / 4 * 1 / 3) ** 0.25),
+        # All n-grams are there, but two tokens of six are missing: e^(1 - 6/4).
+        ([1, 2, 3, 4, 5, 6], [1, 2, 3, 4], math.exp(-0.5)),
+        # 7 stands once in the reference, so it counts once: 5 of 6, 4 of 5, 3 of 4, 2 of 3. Longer costs nothing else.
+        ([7, 1, 2, 3, 4], [7, 1, 2, 3, 4, 7], (5 / 6 * 4 / 5 * 3 / 4 * 2 / 3) ** 0.25),
+        # No 4-gram in common, and no smoothing.
+        ([1, 2, 3, 4, 5], [1, 2, 3, 9, 5], 0.0),
+        ([1, 2, 3, 4, 5], [1, 2], 0.0),
+        ([1, 2, 3, 4, 5], [], 0.0),
+    ],
+)
+def test_bleu_4_by_hand(reference: list[int], output: list[int], score: float) -> None:
+    value, weight = metrics.bleu_4(reference, output)
+    assert (value, weight) == (pytest.approx(score), 1.0)
+
+
+def test_a_reference_without_a_4_gram_has_no_bleu_4() -> None:
+    assert metrics.pooled([metrics.bleu_4([1, 2, 3], [1, 2, 3])]) is None
 
 
 @pytest.mark.parametrize(
@@ -157,6 +183,16 @@ def test_interval_is_seeded_and_close_to_theory() -> None:
     assert high - mean == pytest.approx(expected, rel=0.15)
     assert metrics.ci95([(0.5, 1.0)] * 7) == [0.5, 0.5]
     assert metrics.ci95([]) is None
+
+
+def test_in_a_macro_average_groups_weigh_alike() -> None:
+    small, large = [(1.0, 1.0), (0.0, 1.0)], [(0.2, 1.0)] * 50
+    assert metrics.pooled(metrics.macro([small, large, []])) == pytest.approx((0.5 + 0.2) / 2)
+    assert metrics.pooled(metrics.macro([small])) == metrics.pooled(small)
+    assert metrics.ci95(metrics.macro([small])) == metrics.ci95(small)
+    quotients = [(0.3, 0.6), (0.1, 0.6)], [(0.5, 1.0)]
+    assert metrics.pooled(metrics.macro(quotients)) == pytest.approx((0.2 + 0.5) / (0.6 + 1.0))
+    assert metrics.macro([[]]) == []
 
 
 def test_summary_leaves_out_what_no_row_tells() -> None:

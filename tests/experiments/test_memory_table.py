@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from ccf_core.adapter import Adapter
 from ccf_core.config import CCFConfig
-from ccf_core.training.memory_table import main, table
+from ccf_core.model.adapter import Adapter
 from ccf_core.training.model import TrainingModel
+from experiments.memory_table import main, table
 
 CONFIG = CCFConfig(segment_length=32, encoder_rank=3, decoder_rank=3)
 DOCUMENTS, RATIO = 2, 8
@@ -52,7 +52,7 @@ def test_the_command_writes_json_and_a_table(tiny_folder, tmp_path, capsys):
     out = tmp_path / "memory.json"
     main([
         "--base", str(tiny_folder("llama")), "--device", "cpu", "--dtype", "float32", "--segment-length", "32",
-        "--segments", "2", "3", "--reservoir", "1", "--documents", "1", "--out", str(out),
+        "--segments", "2", "3", "--reservoir", "1", "--documents", "1", "--max-seconds", "600", "--out", str(out),
     ])  # fmt: skip
     told = json.loads(capsys.readouterr().out)
     assert told == json.loads(out.read_text())

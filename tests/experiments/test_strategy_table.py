@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ccf_core.adapter import Adapter
-from ccf_core.base import load_base
+from ccf_core.base.load import load_base
 from ccf_core.config import CCFConfig
-from ccf_core.training.strategy_table import main
+from ccf_core.model.adapter import Adapter
+from experiments.strategy_table import main
+from tests.tiny_models import WORDS
 
-WORDS = ("harbour", "master", "counted", "seven", "ships", "morning", "evening", "fog", "hid", "them", "1906", "Lisbon")
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 
-from ccf_core.default_base import PIN
+from ccf_core.base.default import PIN
 from tests.load.server import Server, call, serving
 from tests.load.visitor import Page
 
@@ -24,10 +24,10 @@ HEAD = "| base model | page served, s | model ready, s | three examples stored, 
 def measure(server: Server) -> list[float]:
     """Seconds since the start: page, model, examples, answer."""
     page_s = server.page()
-    look = Page.of(httpx.get(f"{server.address}/config", timeout=60).json()).look
+    page = Page.of(httpx.get(f"{server.address}/config", timeout=60).json())
 
     def model_ready() -> bool:
-        body = {"data": [None, [], [], "All documents", 0], "fn_index": look, "session_hash": "cold"}
+        body = {"data": page.sent[page.look], "fn_index": page.look, "session_hash": "cold"}
         answer = httpx.post(f"{server.address}/gradio_api/run/predict", json=body, timeout=60)
         ready.append("Model ready" in answer.text)
         return any(ready)

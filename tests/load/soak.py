@@ -34,33 +34,33 @@ def soak(settings: Settings, texts: Sequence[str]) -> dict[str, Any]:
     """Figures of a library of these texts, whose folder must be empty; sizes are bytes, times are seconds."""
     empty_s = _opening(settings)
     with Workbench(settings) as workbench:
-        before = workbench.stats().file_bytes
+        before = workbench.library.stats().file_bytes
         started = time.perf_counter()
         # The first ones are read at once, so that none has been used for longer.
-        done = [workbench.ingest_text(text) for text in texts[:RECALLED]]
-        finest = workbench.ratios[0]
-        memories = {sha: workbench.memory(sha, finest) for sha in [one.document.sha256 for one in done]}
-        done += [workbench.ingest_text(text) for text in texts[RECALLED:]]
+        done = [workbench.intake.ingest_text(text) for text in texts[:RECALLED]]
+        finest = workbench.model.ratios[0]
+        memories = {sha: workbench.memories.recall(sha, finest).memory for sha in [one.document.sha256 for one in done]}
+        done += [workbench.intake.ingest_text(text) for text in texts[RECALLED:]]
         ingest_s = time.perf_counter() - started
         slots = sum(one.slots[finest] for one in done)
         predicted = slots * slot_bytes(next(iter(memories.values())))
         text_bytes = sum(one.document.text_bytes for one in done)
-        workbench.vacuum()
-        full = workbench.stats()
+        workbench.store.vacuum()
+        full = workbench.library.stats()
     full_s = _opening(settings)
     cap = full.memory_bytes // 2
     with Workbench(replace(settings, memory_cap_bytes=cap)) as workbench:
-        workbench.ingest_text(texts[0] + " One more.")
-        highest, compressed, alike = workbench.stats().memory_bytes, 0, 0
+        workbench.intake.ingest_text(texts[0] + " One more.")
+        highest, compressed, alike = workbench.library.stats().memory_bytes, 0, 0
         for sha, memory in memories.items():
-            recalled = workbench.recall(sha, finest)
+            recalled = workbench.memories.recall(sha, finest)
             compressed += any("compressed now" in note for note in recalled.notes)
             alike += _same(recalled.memory, memory)
-            highest = max(highest, workbench.stats().memory_bytes)
-        evicted = workbench.stats()
-        workbench.vacuum()
-        vacuumed = workbench.stats()
-        documents = len(workbench.documents())
+            highest = max(highest, workbench.library.stats().memory_bytes)
+        evicted = workbench.library.stats()
+        workbench.store.vacuum()
+        vacuumed = workbench.library.stats()
+        documents = len(workbench.library.documents())
     return {
         "documents": full.documents,
         "slots": slots,

@@ -16,12 +16,15 @@ from typing import Any
 
 import httpx
 
+from app.ui.stamps import STAMP
 from tests.load.server import HEADER, PATIENCE_S
 
 WORDS = [
     *("fog", "harbour", "master", "ship", "seven", "counted", "again", "rain", "evening", "light", "crew", "letter"),
     *("lamp", "pier", "rope", "captain", "island", "winter", "morning", "bread", "coal", "engine", "signal", "storm"),
 ]
+#: Parts of the page that come first among what a look gives, and of which it is sent the stamps last.
+PARTS = 4
 #: Documents of its own that a hand keeps before it deletes the oldest.
 KEPT = 4
 USES_MODEL = ("ingest", "ask", "reconstruct", "attention")
@@ -43,12 +46,12 @@ class Action:
 @dataclass(frozen=True)
 class Page:
     """Numbers of the handlers that a visitor uses; ``sent``, by number, what a page sends them that was just opened;
-    ``queued``, those that go through the queue; ``call``, where in the values of a glance the page is told to look."""
+    ``queued``, those that go through the queue; ``call``, where in the values of a poll the page is told to look."""
 
     by_name: dict[str, int]
     add_files: int
     open_text: int
-    glance: int
+    poll: int
     call: int
     look: int
     every_s: float
@@ -66,14 +69,14 @@ class Page:
         timers = [part for part in config["components"] if part["type"] == "timer"]
         by_name = {e["api_name"]: e["id"] for e in events if e["api_name"]}
         add_files, open_text = on("upload", ids["upload"]), on("place", ids["hits"])
-        glance = on("tick", *(timer["id"] for timer in timers))
-        look = on("change", *glance["outputs"])
-        call = glance["outputs"].index(look["targets"][0][0])
+        poll = on("tick", *(timer["id"] for timer in timers))
+        look = on("change", *poll["outputs"])
+        call = poll["outputs"].index(look["targets"][0][0])
         # The server alone knows what a state holds.
         values = {c["id"]: None if c["type"] == "state" else c["props"].get("value") for c in config["components"]}
         sent = {e["id"]: [values[id] for id in e["inputs"]] for e in events}
         queued = frozenset(e["id"] for e in events if e["queue"] is not False)
-        numbers = add_files["id"], open_text["id"], glance["id"], call, look["id"]
+        numbers = add_files["id"], open_text["id"], poll["id"], call, look["id"]
         return cls(by_name, *numbers, timers[0]["props"]["value"], sent, queued)
 
 
@@ -173,12 +176,20 @@ class Visitor:
                     mine.append(title)
 
     async def _watch(self) -> None:
+        shown: list[Any] = self.page.sent[self.page.poll][-PARTS:]
         while True:
             await asyncio.sleep(self.page.every_s)
-            told = await self._do("look", self.page.glance, self.page.sent[self.page.glance])
+            told = await self._look(self.page.poll, shown)
             # Every call is a new value, and anything else tells that there is none.
             if told and not isinstance(told[self.page.call], dict):
-                await self._do("look", self.page.look, self.page.sent[self.page.look])
+                await self._look(self.page.look, shown)
+
+    async def _look(self, number: int, shown: list[Any]) -> list[Any] | None:
+        """A look of a page that shows these parts, and those that it shows now."""
+        told = await self._do("look", number, [*self.page.sent[number][:-PARTS], *shown])
+        if told:
+            shown[:] = [was if isinstance(new, dict) else new[:STAMP] for was, new in zip(shown, told, strict=False)]
+        return told
 
     # What they do
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from store import CollectionNotFound, DocumentNotFound
+from store import DocumentNotFound
 
 
 def listed(store):
@@ -31,20 +31,7 @@ def test_a_collection_goes_with_its_last_document(store, add, sql):
     assert sql("SELECT * FROM collections") == sql("SELECT * FROM collection_documents") == []
 
 
-def test_renaming_merges_where_the_name_is_taken(store, add):
-    one, two = add("one"), add("two")
-    store.collections.set(one.sha256, ["law", "art"])
-    store.collections.set(two.sha256, ["law"])
-    store.collections.rename("art", "art")
-    store.collections.rename("art", "music")
-    assert listed(store) == {"law": (two.sha256, one.sha256), "music": (one.sha256,)}
-    store.collections.rename("law", "music")
-    assert listed(store) == {"music": (two.sha256, one.sha256)}
-
-
 def test_what_is_not_there_is_said(store):
-    with pytest.raises(CollectionNotFound, match="“law”"):
-        store.collections.rename("law", "art")
     with pytest.raises(DocumentNotFound):
         store.collections.set("0" * 64, ["law"])
     assert listed(store) == {}

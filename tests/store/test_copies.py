@@ -7,7 +7,7 @@ from store import Store, StoreUnavailable
 
 def test_a_copy_is_whole_and_on_its_own(store, add, tmp_path):
     first = add("seven ships")
-    store.memories.put(first.sha256, "m", 0, 4, b"blob")
+    store.memories.put_many(first.sha256, "m", [(0, 4, b"blob")])
     path = tmp_path / "copy.db"
     store.copy_to(path)
     add("written later")

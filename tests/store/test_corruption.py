@@ -37,7 +37,7 @@ def test_a_damage_is_reported_once_and_can_be_repaired(store, sql, document):
     spoil(sql, 1, 8)
     assert store.memories.get(document, "aa", None, LEVELS).corrupted == [(1, 8)]
     assert store.memories.get(document, "aa", None, LEVELS).corrupted == []
-    store.memories.put(document, "aa", 1, 8, b"made again")
+    store.memories.put_many(document, "aa", [(1, 8, b"made again")])
     found = store.memories.get(document, "aa", [1], [8])
     assert (found, found.corrupted) == ({(1, 8): b"made again"}, [])
 

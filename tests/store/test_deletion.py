@@ -37,7 +37,7 @@ def test_a_late_segment_of_a_deleted_document_is_refused(store, add):
     document = add("text")
     store.documents.delete(document.sha256)
     with pytest.raises(DocumentNotFound):
-        store.memories.put(document.sha256, "aa", 0, 4, b"late")
+        store.memories.put_many(document.sha256, "aa", [(0, 4, b"late")])
     assert store.stats().blobs == 0
 
 

@@ -70,7 +70,7 @@ def test_find_is_none_where_get_raises(store):
 def test_reopening_finds_everything(path):
     with Store(path) as store:
         document = store.documents.add("kept", title="kept.txt", media_type="text/plain")
-        store.memories.put(document.sha256, "aa", 0, 4, b"memory")
+        store.memories.put_many(document.sha256, "aa", [(0, 4, b"memory")])
         chat = store.chats.create("about it", [document.sha256])
         store.chats.append(chat.id, "user", "why?")
         run = store.runs.add("bench", {"tokens": 1}, {"seconds": 2.0})

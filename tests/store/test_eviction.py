@@ -90,7 +90,7 @@ def test_without_a_cap_nothing_goes(path):
     with Store(path) as store:
         for n in range(20):
             document = store.documents.add(f"text {n}", title="t", media_type="text/plain")
-            store.memories.put(document.sha256, "aa", 0, 4, b"x" * 1000)
+            store.memories.put_many(document.sha256, "aa", [(0, 4, b"x" * 1000)])
         assert store.memories.nbytes() == 20_000
 
 
@@ -99,6 +99,6 @@ def test_a_lower_cap_takes_effect_at_the_next_write(path, store, add, remember):
     remember(first)
     remember(second)
     with Store(path, memory_cap_bytes=100) as tighter:
-        tighter.memories.put(second.sha256, "aa", 1, 4, b"")
+        tighter.memories.put_many(second.sha256, "aa", [(1, 4, b"")])
     assert store.memories.nbytes(first.sha256) == 0
     assert store.memories.nbytes(second.sha256) == 400

@@ -7,8 +7,8 @@ LEVELS = (4, 8, 16, 32)
 
 def test_parts_come_back_as_they_went_in(store, add):
     document = add("text").sha256
-    store.memories.put(document, "aa", 0, 4, b"\x00\xff four")
-    store.memories.put(document, "aa", 0, 8, b"")
+    store.memories.put_many(document, "aa", [(0, 4, b"\x00\xff four")])
+    store.memories.put_many(document, "aa", [(0, 8, b"")])
     assert store.memories.get(document, "aa", [0], [4, 8]) == {(0, 4): b"\x00\xff four", (0, 8): b""}
 
 
@@ -25,8 +25,8 @@ def test_get_narrows_to_segments_and_levels(store, add, remember):
 
 def test_a_part_written_again_is_replaced(store, add):
     document = add("text").sha256
-    store.memories.put(document, "aa", 0, 4, b"old and long")
-    store.memories.put(document, "aa", 0, 4, b"new")
+    store.memories.put_many(document, "aa", [(0, 4, b"old and long")])
+    store.memories.put_many(document, "aa", [(0, 4, b"new")])
     assert store.memories.get(document, "aa", None, [4]) == {(0, 4): b"new"}
     assert store.memories.nbytes() == 3
     assert store.stats().blobs == 1
@@ -35,7 +35,7 @@ def test_a_part_written_again_is_replaced(store, add):
 def test_missing_names_segments_that_lack_a_level(store, add, remember):
     document = add("text")
     remember(document, "aa", segments=2)
-    store.memories.put(document.sha256, "aa", 3, 32, b"coarse only")
+    store.memories.put_many(document.sha256, "aa", [(3, 32, b"coarse only")])
     assert store.memories.missing(document.sha256, "aa", 4, LEVELS) == [2, 3]
     assert store.memories.missing(document.sha256, "aa", 4, [32]) == [2]
     assert store.memories.missing(document.sha256, "aa", 1, LEVELS) == []
@@ -96,7 +96,7 @@ def test_delete_one_model_or_all(store, add, remember):
 def test_an_unknown_document_has_no_memories(store: Store):
     unknown = "0" * 64
     for use in (
-        lambda: store.memories.put(unknown, "aa", 0, 4, b""),
+        lambda: store.memories.put_many(unknown, "aa", [(0, 4, b"")]),
         lambda: store.memories.get(unknown, "aa", None, LEVELS),
         lambda: store.memories.missing(unknown, "aa", 1, LEVELS),
         lambda: store.memories.delete(unknown),

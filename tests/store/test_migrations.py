@@ -41,7 +41,7 @@ def test_an_older_file_is_brought_up_to_date_and_keeps_its_rows(tmp_path, step):
     with Store(older) as store:
         assert store.documents.text(ZEAL) == "zeal"
         assert [hit.document.title for hit in store.documents.search("zeal")] == ["old"]
-        store.memories.put(ZEAL, "aa", 0, 4, b"x")
+        store.memories.put_many(ZEAL, "aa", [(0, 4, b"x")])
         assert store.memories.nbytes() == 1
         store.collections.set(ZEAL, ["law"])
         assert [c.documents for c in store.collections.list()] == [(ZEAL,)]

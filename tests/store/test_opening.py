@@ -126,14 +126,14 @@ def test_a_damaged_file_is_named(path):
 
 def test_a_full_disk_is_named_and_loses_nothing(store, add):
     document = add("kept").sha256
-    store.memories.put(document, "aa", 0, 4, b"kept")
+    store.memories.put_many(document, "aa", [(0, 4, b"kept")])
     with store.transaction() as db:
         pages = db.execute("PRAGMA page_count").fetchone()[0]
         db.execute(f"PRAGMA max_page_count = {pages + 10}").fetchall()
     with pytest.raises(StoreUnavailable, match="is full; free some space"):
         store.memories.put_many(document, "aa", [(1, 4, b"small"), (1, 8, bytes(10**6))])
     assert store.memories.get(document, "aa", None, [4, 8]) == {(0, 4): b"kept"}
-    store.memories.put(document, "aa", 1, 4, b"fits")
+    store.memories.put_many(document, "aa", [(1, 4, b"fits")])
     assert store.memories.missing(document, "aa", 2, [4]) == []
 
 

@@ -26,7 +26,7 @@ def test_two_processes_lose_nothing(path, store, add):
         with Store(path) as store:
             chat = store.chats.create(model_key, [document])
             for segment in range(200):
-                store.memories.put(document, model_key, segment, 4, model_key.encode())
+                store.memories.put_many(document, model_key, [(segment, 4, model_key.encode())])
                 store.chats.append(chat.id, "user", str(segment))
     """
     processes = [start(code, path, document, key) for key in ("aa", "bb")]
@@ -80,7 +80,7 @@ def test_a_killed_writer_leaves_whole_segments(path, store, add):
     process.communicate()
     assert store.memories.get(document, "aa", None, [4, 8]) == {(0, 4): b"whole", (0, 8): b"whole"}
     assert store.memories.missing(document, "aa", 2, [4, 8]) == [1]
-    store.memories.put(document, "aa", 1, 4, b"again")
+    store.memories.put_many(document, "aa", [(1, 4, b"again")])
     assert store.stats().blobs == 3
 
 

@@ -15,7 +15,7 @@ def test_eight_threads_lose_nothing(store, add):
     def write(document):
         together.wait()
         for segment in range(WRITES):
-            store.memories.put(document, "aa", segment, 4, segment.to_bytes(2, "big"))
+            store.memories.put_many(document, "aa", [(segment, 4, segment.to_bytes(2, "big"))])
 
     with ThreadPoolExecutor(THREADS) as pool:
         list(pool.map(write, documents))
@@ -59,12 +59,12 @@ def test_the_same_document_from_many_threads_is_one_document(store, add):
 
 def test_readers_never_see_a_wrong_part_while_it_is_rewritten(store, add):
     document = add("text").sha256
-    store.memories.put(document, "aa", 0, 4, b"0" * 5000)
+    store.memories.put_many(document, "aa", [(0, 4, b"0" * 5000)])
     stop = threading.Event()
 
     def rewrite():
         for number in range(300):
-            store.memories.put(document, "aa", 0, 4, str(number % 10).encode() * 5000)
+            store.memories.put_many(document, "aa", [(0, 4, str(number % 10).encode() * 5000)])
         stop.set()
 
     def read():

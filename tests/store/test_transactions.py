@@ -10,7 +10,7 @@ def test_a_block_is_kept_whole_or_not_at_all(store, add):
     assert len(store.documents.list()) == 2
     with pytest.raises(ZeroDivisionError), store.transaction():
         add("third")
-        store.memories.put(first.sha256, "aa", 0, 4, b"x")
+        store.memories.put_many(first.sha256, "aa", [(0, 4, b"x")])
         _ = 1 / 0
     assert len(store.documents.list()) == 2
     assert store.stats().blobs == 0
@@ -19,7 +19,7 @@ def test_a_block_is_kept_whole_or_not_at_all(store, add):
 def test_a_block_sees_its_own_writes(store, add):
     with store.transaction():
         document = add("text")
-        store.memories.put(document.sha256, "aa", 0, 4, b"x")
+        store.memories.put_many(document.sha256, "aa", [(0, 4, b"x")])
         assert store.memories.get(document.sha256, "aa", None, [4]) == {(0, 4): b"x"}
 
 

@@ -1,11 +1,11 @@
-"""Figures on their way out: one HTML page that needs no network, with each figure's definition under it."""
+"""Write figures as one HTML page that needs no network, with each figure's definition under it."""
 
 from __future__ import annotations
 
 import html
 from collections.abc import Sequence
 
-from app.charts import Chart
+from app.ui.figures.lab import Chart
 
 #: Over every figure a camera that saves it as PNG, and no button that sends it anywhere.
 CONFIG = {"modeBarButtons": [["toImage"]], "displayModeBar": True, "displaylogo": False, "responsive": True}
@@ -16,7 +16,7 @@ STYLE = (
 
 
 def page(title: str, facts: str, charts: Sequence[Chart]) -> str:
-    """A whole HTML document; ``facts`` says what was measured with what. Plotly's script is in it, once."""
+    """Make a whole HTML document; ``facts`` says what was measured with what. Plotly's script is in it, once."""
     parts = []
     for number, chart in enumerate(charts):
         figure = chart.figure.to_html(full_html=False, include_plotlyjs=number == 0, config=CONFIG)

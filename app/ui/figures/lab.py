@@ -1,4 +1,4 @@
-"""The figures of the Lab, made of evaluation results: what each shows, of what, and in which words. Reads no files."""
+"""Make the figures of the Lab from evaluation results, each with its definition. Reads no files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from app.curves import STYLE, Level, Own, Result, curve, heat_map, level, ratio_figure, rows_of
+from app.ui.figures.rate_curves import STYLE, Level, Own, Result, curve, heat_map, level, ratio_figure, rows_of
+from ccf_core.evaluation.tasks import TASKS
 
 #: Results by the name of their file.
 Results = Mapping[str, Result]
@@ -34,7 +35,7 @@ class Chart:
 
 
 def charts(results: Results, own: Own | None = None, pooled: Results | None = None) -> dict[str, Chart]:
-    """The figures that the results allow, by key; ``own`` are (segment, ROUGE-L) of a document by ratio.
+    """Make the figures that the results allow, by key; ``own`` are (segment, ROUGE-L) of a document by ratio.
 
     ``pooled`` are results of mean pooling, drawn where they were measured on the same base and data.
     """
@@ -73,28 +74,30 @@ def _questions(results: Results, name: str, title: str, pooled: Results) -> Char
     result, baselines = results.get(name), results.get(f"{name}-baselines")
     if not result:
         return None
-    curves = [curve(reader, result, "f1", reader=reader, source="all") for reader in ("memory", "truncated")]
-    curves += [curve(reader, baselines, "f1", reader=reader, source="all") for reader in PRUNED]
-    curves.append(curve("mean_pool", pooled.get(name), "f1", reader="mean_pool", source="all"))
-    levels = level("full context", result, "f1", reader="full", source="all")
-    levels += level("no document", result, "f1", below=True, reader="none", source="all")
-    pruned = f" Pruned caches keep a vector for each slot: {_source(baselines, 'questions')}." if baselines else ""
+    task = TASKS[name]
+    curves = [curve(reader, result, task.METRIC, reader=reader, **task.MAIN) for reader in ("memory", "truncated")]
+    curves += [curve(reader, baselines, task.METRIC, reader=reader, **task.MAIN) for reader in PRUNED]
+    curves.append(curve("mean_pool", pooled.get(name), task.METRIC, reader="mean_pool", **task.MAIN))
+    levels = level("full context", result, task.METRIC, reader="full", **task.MAIN)
+    levels += level("no document", result, task.METRIC, below=True, reader="none", **task.MAIN)
+    pruned = f" Pruned caches keep a vector for each slot: {_source(baselines, task.COUNTED)}." if baselines else ""
     definition = (
         "F1: overlap of words with the best reference answer, over questions that have a short one. Truncated text: "
         "the first tokens that fit the bytes of the memory at that ratio. "
-        f"{POOLED if name in pooled else ''}{_source(result, 'questions')}.{pruned} {BARS}"
+        f"{POOLED if name in pooled else ''}{_source(result, task.COUNTED)}.{pruned} {BARS}"
     )
-    return Chart(title, definition, ratio_figure(curves, levels, {}, "F1"))
+    return Chart(title, definition, ratio_figure(curves, levels, {}, task.LABEL))
 
 
 def _gain(results: Results, pooled: Results) -> Chart | None:
     result, baselines = results.get("perplexity"), results.get("perplexity-baselines")
     if not result:
         return None
-    curves = [curve("memory", result, "gain_kept", reader="memory", k=4)]
-    curves += [curve("memory-16", result, "gain_kept", reader="memory", k=16)]
-    curves.append(curve("mean_pool", pooled.get("perplexity"), "gain_kept", reader="mean_pool", k=4))
-    pruned = [curve(reader, baselines, "gain_kept", reader=reader, k=4) for reader in PRUNED]
+    task = TASKS["perplexity"]
+    curves = [curve("memory", result, task.METRIC, reader="memory", **task.MAIN)]
+    curves += [curve("memory-16", result, task.METRIC, reader="memory", k=16)]
+    curves.append(curve("mean_pool", pooled.get("perplexity"), task.METRIC, reader="mean_pool", **task.MAIN))
+    pruned = [curve(reader, baselines, task.METRIC, reader=reader, **task.MAIN) for reader in PRUNED]
     far = [one for one in pruned if one.points and min(p.value for p in one.points) < WORST_GAIN]
     left_out = "".join(
         f" Left out for being far below: {STYLE[one.style][0]} ({', '.join(f'{p.value:.2f}' for p in one.points)})."
@@ -105,10 +108,10 @@ def _gain(results: Results, pooled: Results) -> Chart | None:
         "Gain kept: (nats without context minus nats with memory) ÷ (nats without minus nats with full context), on "
         "the segment after 4 segments of context, or after 16. "
         f"{POOLED if 'perplexity' in pooled else ''}"
-        f"{_source(result, 'texts', 'teacher-forced', k=4)}.{left_out} {BARS}"
+        f"{_source(result, task.COUNTED, 'teacher-forced', **task.MAIN)}.{left_out} {BARS}"
     )
     shown = [one for one in [*curves, *pruned] if one not in far]
-    return Chart("Gain of the context kept, against ratio", definition, ratio_figure(shown, levels, {}, "gain kept"))
+    return Chart("Gain of the context kept, against ratio", definition, ratio_figure(shown, levels, {}, task.LABEL))
 
 
 def _needle(results: Results) -> Chart | None:
@@ -132,12 +135,13 @@ def _evidence(results: Results) -> Chart | None:
     result = results.get("evidence")
     if not result:
         return None
-    levels = level("BM25", result, "top3", reader="bm25", source="all")
-    levels += level("chance", result, "top3", reader="chance", source="all")
-    shown = [curve("memory", result, "top3", reader="memory", source="all")]
+    task = TASKS["evidence"]
+    levels = level("BM25", result, task.METRIC, reader="bm25", **task.MAIN)
+    levels += level("chance", result, task.METRIC, reader="chance", **task.MAIN)
+    shown = [curve("memory", result, task.METRIC, reader="memory", **task.MAIN)]
     definition = (
         "Share of questions whose segment with the answer is among the three that the answer's attention weighs most, "
-        f"on joined documents; BM25 ranks the segments by the question's words. {_source(result, 'questions')}. {BARS}"
+        f"on joined documents; BM25 ranks the segments by the question's words. {_source(result, task.COUNTED)}. {BARS}"
     )
     figure = ratio_figure(shown, levels, {}, "gold segment in the top 3")
     figure.update_yaxes(range=[0, 1.08])
@@ -145,12 +149,12 @@ def _evidence(results: Results) -> Chart | None:
 
 
 def _alike(one: Result, other: Result | None) -> bool:
-    """Whether two results can share a figure: the same task on the same base, data and half."""
-    return bool(other) and all(one.get(key) == other.get(key) for key in ("task", "base", "data", "half"))
+    """Tell whether two results can share a figure: the same task on the same base, data and half."""
+    return other is not None and all(one.get(key) == other.get(key) for key in ("task", "base", "data", "half"))
 
 
 def _source(result: Result, what: str, decoding: str = "", **where: Any) -> str:
-    """What was measured: data, half, count, decoding and dtype."""
+    """Say what was measured: data, half, count, decoding and dtype."""
     row = rows_of(result, **where)[0]
     count = row["n"] - row.get("unanswerable", 0)
     how = f"{decoding or result['decoding']}, {result['dtype']}"
@@ -159,7 +163,7 @@ def _source(result: Result, what: str, decoding: str = "", **where: Any) -> str:
 
 def _reader(row: Result) -> str:
     names = {"memory": f"memory {row['ratio']}x", "full": "full context", "none": "no document"}
-    return names.get(row["reader"], row["reader"])
+    return names.get(row["reader"]) or str(row["reader"])
 
 
 def _by_memory(row: Result) -> tuple[bool, int]:

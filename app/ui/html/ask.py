@@ -1,4 +1,4 @@
-"""HTML of conversations and of places in a text. All strings go through ``render.escape``."""
+"""Make the HTML of conversations, and of the original text that evidence opens."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import time
 from collections.abc import Sequence
 from itertools import pairwise
 
-from app import render
-from app.asking import abstained
-from app.library import Passage
-from app.panels_library import button
-from app.plots import readable_bytes
-from app.views import AnswerView, EvidenceView, MessageView
+from app.answers.ask import abstained
+from app.documents.library import Passage
+from app.types import AnswerView, EvidenceView, MessageView
+from app.ui.format import counted, readable_bytes
+from app.ui.html.elements import button, facts, note, notes, notice
+from app.ui.html.escape import escape
 
 SHOWN_EVIDENCE = 3
 #: Turns of a long conversation that are shown; the export has them all.
@@ -41,7 +41,7 @@ _READ_MEANS = (
 def conversation(
     messages: Sequence[MessageView], asked: str = "", so_far: str | None = None, trouble: str = "", again: bool = True
 ) -> str:
-    """A conversation; then, while one is answered, the question ``asked`` with the answer ``so_far``.
+    """Show a conversation; then, while one is answered, the question ``asked`` with the answer ``so_far``.
 
     ``trouble`` is the sentence of a question that could not be answered; ``again``: the last may be asked again.
     """
@@ -49,7 +49,7 @@ def conversation(
     last = max((i for i, message in enumerate(shown) if message.answer), default=-1)
     parts = []
     if len(shown) < len(messages):
-        parts.append(f'<p class="wb-note">The last {SHOWN_TURNS} questions are shown; the export has them all.</p>')
+        parts.append(note(f"The last {SHOWN_TURNS} questions are shown; the export has them all."))
     for i, message in enumerate(shown):
         if message.role == "user":
             parts.append(_question(message.content))
@@ -61,28 +61,28 @@ def conversation(
                 parts.append(f'<p class="turn-acts">{button("again", "Ask again with the settings below")}</p>')
     if so_far is not None:
         parts.append(_question(asked))
-        waiting = '<span class="lamp busy"></span>reading' if not so_far else render.escape(so_far)
+        waiting = '<span class="lamp busy"></span>reading' if not so_far else escape(so_far)
         parts.append(f'<p class="said streaming ccf-text" dir="auto">{waiting}</p>')
     if trouble:
-        parts.append(render.notice("error", trouble))
+        parts.append(notice("error", trouble))
     return f'<div class="turns" role="log" aria-label="Conversation">{"".join(parts) or EMPTY}</div>'
 
 
 def _question(text: str) -> str:
-    return f'<h3 class="asked" dir="auto">{render.escape(text)}</h3>'
+    return f'<h3 class="asked" dir="auto">{escape(text)}</h3>'
 
 
 def _said(text: str) -> str:
     muted = " wb-abstained" if abstained(text) else ""
-    return f'<p class="said ccf-text{muted}" dir="auto">{render.escape(text or "(no answer)")}</p>'
+    return f'<p class="said ccf-text{muted}" dir="auto">{escape(text or "(no answer)")}</p>'
 
 
 def _under(answer: AnswerView) -> str:
-    return "".join(render.notice("info", note) for note in answer.notes) + evidence(answer.evidence) + cost(answer)
+    return notes(answer.notes) + evidence(answer.evidence) + cost(answer)
 
 
 def evidence(items: Sequence[EvidenceView]) -> str:
-    """A chip for each segment that the answer looked at, the strongest first; each opens the text at its place."""
+    """Show a chip for each segment that the answer looked at, the strongest first; each opens the text at its place."""
     if not items:
         return ""
     chips = [_chip(item) for item in items]
@@ -102,26 +102,29 @@ def _chip(item: EvidenceView) -> str:
     return (
         f'<button type="button" class="chip" data-act="place" data-of="{item.document}" data-start="{item.start}" '
         f'data-end="{item.end}" title="Open the text at this place"><span class="chip-title" dir="auto">'
-        f'{render.escape(item.title)}</span><span class="chip-place">{page}segment {item.segment}{how}</span>'
+        f'{escape(item.title)}</span><span class="chip-place">{page}segment {item.segment}{how}</span>'
         f'<meter min="0" max="1" value="{share:.4f}">{share:.0%}</meter>'
         f'<span class="chip-share">{share:.0%}</span></button>'
     )
 
 
 def read_as(ratio: int) -> str:
-    """How ``focus`` read a segment."""
+    """Say how ``focus`` read a segment."""
     return "as text" if ratio == 1 else f"at {ratio}x"
 
 
 def cost(answer: AnswerView) -> str:
-    """What the answer cost, against full context; each figure has its definition one hover away."""
+    """List what the answer cost, against full context; each number has its definition on hover."""
     read = READ.get(answer.reader, answer.reader).format(ratio=answer.ratio)
     if answer.turns:
-        read += f" and {answer.turns} earlier turn{'s' * (answer.turns != 1)}"
-    first = answer.timings.load_s + answer.timings.first_token_s
-    lines = [
+        read += f" and {counted(answer.turns, 'earlier turn')}"
+    rows = [
         ("read", read, "What the decoder read of the documents"),
-        ("first token", f"{first:.2f} s", "From the question to the first token, memory or text put in place included"),
+        (
+            "first token",
+            f"{answer.timings.load_s + answer.timings.first_token_s:.2f} s",
+            "From the question to the first token, memory or text put in place included",
+        ),
         ("then", f"{answer.timings.tokens_per_s:.1f} tokens/s", "Tokens a second after the first"),
         (
             "KV held",
@@ -134,46 +137,44 @@ def cost(answer: AnswerView) -> str:
             "The plain key-value cache of the same documents, two bytes a number",
         ),
     ]
-    cells = "".join(
-        f'<div title="{render.escape(means)}"><dt>{name}</dt><dd>{render.escape(value)}</dd></div>'
-        for name, value, means in lines
-    )
-    return f'<dl class="wb-cost">{cells}</dl>'
+    return facts(rows)
 
 
 def suggestions(found: Sequence[tuple[str, str]]) -> str:
-    """(question, label) as buttons that ask at once; a label warns of what the adapter makes of it."""
+    """Show (question, label) as buttons that ask at once; a label warns of what the adapter makes of it."""
     if not found:
         return ""
     chips = "".join(
         f'<button type="button" class="suggestion" data-act="suggested" data-of="{i}"><span dir="auto">'
-        f"{render.escape(question)}</span>{f'<small>{render.escape(label)}</small>' if label else ''}</button>"
+        f"{escape(question)}</span>{f'<small>{escape(label)}</small>' if label else ''}</button>"
         for i, (question, label) in enumerate(found)
     )
     return f'<div class="suggestions" role="group" aria-label="Suggested questions">{chips}</div>'
 
 
 def original(view: Passage) -> str:
-    """A document's text with a place in it marked, as a dialog."""
+    """Show a document's text in a dialog, with a place in it marked."""
     end = view.start + len(view.before) + len(view.marked)
     place = f"characters {view.start + len(view.before):,} to {end:,}" if view.marked else ""
     where = " · ".join(part for part in (f"page {view.page}" if view.page else "", place) if part)
-    cut = '<p class="wb-note">… {:,} characters {} are not shown</p>'
-    body = _paged(view)
     return (
         f'<dialog class="original" aria-labelledby="original-title" data-nonce="{time.time_ns()}"><header><div>'
-        f'<h2 id="original-title" dir="auto">{render.escape(view.title)}</h2><p class="doc-facts">{where}</p></div>'
+        f'<h2 id="original-title" dir="auto">{escape(view.title)}</h2><p class="doc-facts">{where}</p></div>'
         '<button type="button" class="wb-button" data-close>Close</button></header>'
         '<div class="original-text" tabindex="0" role="region" aria-label="Original text">'
-        + (cut.format(view.skipped_before, "before this") if view.skipped_before else "")
-        + f'<div class="ccf-text" dir="auto">{body}</div>'
-        + (cut.format(view.skipped_after, "after this") if view.skipped_after else "")
+        + _skipped(view.skipped_before, "before")
+        + f'<div class="ccf-text" dir="auto">{_paged(view)}</div>'
+        + _skipped(view.skipped_after, "after")
         + "</div></dialog>"
     )
 
 
+def _skipped(characters: int, side: str) -> str:
+    return note(f"… {characters:,} characters {side} this are not shown") if characters else ""
+
+
 def _paged(view: Passage) -> str:
-    """The text with its pages told apart; a mark that runs over a page's end is one mark on each page."""
+    """Divide the text into its pages; a mark that runs over a page's end becomes one mark on each page."""
     text = view.before + view.marked + view.after
     mark = len(view.before), len(view.before) + len(view.marked)
     numbers = dict((offset, number) for number, offset in view.pages)
@@ -182,6 +183,6 @@ def _paged(view: Passage) -> str:
     for start, end in pairwise(cuts):
         if start in numbers:
             parts.append(f'<span class="page-break">page {numbers[start]}</span>')
-        piece = render.escape(text[start:end])
+        piece = escape(text[start:end])
         parts.append(f"<mark>{piece}</mark>" if mark[0] <= start and end <= mark[1] and start < end else piece)
     return "".join(parts)

@@ -1,14 +1,16 @@
-"""HTML of a comparison: a card for each setting, and all costs in one table."""
+"""Make the HTML of a comparison: a card for each setting, and all costs in one table."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app import render
-from app.comparing import FOCUS, FULL, NONE, SAME_BYTES, TRUNCATED
-from app.plots import readable_bytes
-from app.views import AnswerView
+from app.answers.compare import FOCUS, FULL, NONE, SAME_BYTES, TRUNCATED
+from app.types import AnswerView
+from app.ui.format import readable_bytes
+from app.ui.html.diff import inline_diff
+from app.ui.html.elements import facts, note, notes, notice, table
+from app.ui.html.escape import escape
 
 FIRST_TOKEN = "seconds from the question to the first token, reading included: stored memory from disk, text by prefill"
 HELD = "bytes of keys and values that the decoder held for the documents while it answered, in its own dtype"
@@ -27,14 +29,14 @@ class Card:
 
 
 def label(setting: str) -> str:
-    """A setting in words."""
+    """Name a setting in words."""
     same = f"bytes of {SAME_BYTES}x"
     names = {FULL: "full context", FOCUS: f"focus, {same}", TRUNCATED: f"truncated, {same}", NONE: "no document"}
     return names.get(setting, f"memory {setting}")
 
 
 def cards(found: Sequence[Card], ended: bool, dtype: str | None) -> str:
-    """One card a setting, each with its answer's difference from full context's; ``ended``: nothing more comes.
+    """Show a card for each setting, with its answer's difference from full context's; ``ended``: nothing more comes.
 
     ``dtype`` is the one that the decoder computes in.
     """
@@ -49,8 +51,8 @@ def cards(found: Sequence[Card], ended: bool, dtype: str | None) -> str:
     body = "".join(
         _card(card, full, dtype, writing=card.setting == current and not ended, ended=ended) for card in found
     )
-    return f'<p class="wb-note" role="status">{render.escape(status)}</p><div class="cmp-cards">{body}</div>' + (
-        _LEGEND if full and len(found) > 1 else ""
+    return note(status, status=True) + (
+        f'<div class="cmp-cards">{body}</div>{_LEGEND if full and len(found) > 1 else ""}'
     )
 
 
@@ -61,15 +63,15 @@ _LEGEND = (
 
 
 def _card(card: Card, full: AnswerView | None, dtype: str | None, writing: bool, ended: bool) -> str:
-    head = f"<header><h4>{render.escape(label(card.setting))}</h4>{_against(card, full)}</header>"
+    head = f"<header><h4>{escape(label(card.setting))}</h4>{_against(card, full)}</header>"
     if card.error:
-        body = render.notice("error", card.error)
+        body = notice("error", card.error)
     elif card.text.strip() or card.answer:
-        body = f'<div class="ccf-text" dir="auto">{render.escape(card.text.strip()) or "(no answer)"}</div>'
+        body = f'<div class="ccf-text" dir="auto">{escape(card.text.strip()) or "(no answer)"}</div>'
     else:
         body = f'<p class="ccf-empty">{"reading" if writing else "left out: stopped" if ended else "waiting"}</p>'
     if card.answer and full and _differs(card.answer, full):
-        body += render.inline_diff(full.text, card.answer.text)
+        body += inline_diff(full.text, card.answer.text)
     return (
         f'<article class="ccf-card cmp-card{" cmp-now" if writing else ""}">{head}{body}{_facts(card, dtype)}</article>'
     )
@@ -88,41 +90,31 @@ def _differs(answer: AnswerView, full: AnswerView) -> bool:
 def _facts(card: Card, dtype: str | None) -> str:
     if not card.answer:
         return ""
-    notes = "".join(render.notice("info", note) for note in card.answer.notes)
-    facts = [
+    rows = [
         ("first token", _first_token(card.answer), FIRST_TOKEN),
         ("then", f"{card.answer.timings.tokens_per_s:.1f} tokens/s", RATE),
         ("KV held", readable_bytes(card.answer.kv_bytes), HELD),
         ("of full context", _share(card.answer, dtype), SHARE),
     ]
-    cells = "".join(
-        f'<div title="{render.escape(hint)}"><dt>{name}</dt><dd>{render.escape(value)}</dd></div>'
-        for name, value, hint in facts
-    )
-    return f'<dl class="ccf-facts">{cells}</dl>{notes}'
+    return facts(rows, "ccf-facts") + notes(card.answer.notes)
 
 
 def costs(found: Sequence[Card], dtype: str | None) -> str:
-    """Every answered setting's costs, side by side; ``dtype`` is the one that the decoder computes in."""
+    """Put the costs of every answered setting into a table; ``dtype`` is the one that the decoder computes in."""
     answered = [(card.setting, card.answer) for card in found if card.answer]
     if not answered:
         return ""
-    body = "".join(
-        f'<tr><th scope="row">{render.escape(label(setting))}</th><td>{_first_token(answer)}</td>'
-        f"<td>{answer.timings.tokens_per_s:.1f}</td><td>{readable_bytes(answer.kv_bytes)}</td>"
-        f"<td>{_share(answer, dtype)}</td></tr>"
+    rows = [
+        (label(setting), _first_token(answer), f"{answer.timings.tokens_per_s:.1f}", readable_bytes(answer.kv_bytes),
+         _share(answer, dtype))
         for setting, answer in answered
-    )
+    ]  # fmt: skip
     full = readable_bytes(answered[0][1].full_kv_bytes)
     heads = [("First token", FIRST_TOKEN), ("Tokens/s", RATE), ("KV held", HELD), ("Of full context", SHARE)]
-    head = "".join(f'<th scope="col" title="{means}">{name}</th>' for name, means in heads)
     explained = ". ".join(f"{name}: {means}" for name, means in heads)
-    return (
-        '<div class="wb-scroll" tabindex="0" role="region" aria-label="Costs">'
-        '<table class="wb-table cmp-costs"><thead><tr>'
-        f'<th scope="col">Setting</th>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-        f'<p class="wb-note">{explained}. The decoder computes in {render.escape(dtype or "its own dtype")} here; in '
-        f"bf16 the plain cache of these documents is {full}.</p>"
+    return table("cmp-costs", [("Setting", ""), *heads], rows, "Costs") + note(
+        f"{explained}. The decoder computes in {dtype or 'its own dtype'} here; in bf16 the plain cache of these "
+        f"documents is {full}."
     )
 
 

@@ -1,22 +1,39 @@
-"""HTML of Inspect's figures and of Surgery. Every string that did not grow here goes through ``render.escape``."""
+"""Make the HTML of Inspect: reconstruction, fidelity, attention, summary, ablation, two adapters."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 
-from app import render
-from app.looking import AttentionView, Slice, SummaryView
-from app.operating import Operation, Outcome
-from app.pairing import Pair
-from app.plots import readable_bytes
+from app.analysis.ablation import AblationResult, AblationView
+from app.analysis.adapter_pair import PairView
+from app.analysis.attention import AttentionView, Slice
+from app.analysis.summary import SummaryView
+from app.types import Reconstruction
+from app.ui.format import readable_bytes
+from app.ui.html.diff import word_diff
+from app.ui.html.elements import facts, note, notes, notice, progress, table
+from app.ui.html.escape import escape
 
 #: Shades of the text's attention, from none to the most.
 SHADES = 7
 
 
+def reconstruction(view: Reconstruction) -> str:
+    """Show a segment beside its reconstruction, with its scores."""
+    rows = [
+        ("ROUGE-L", f"{view.rouge_l:.3f}", "longest common subsequence of tokens ÷ tokens of the segment"),
+        ("same position", f"{view.exact_token:.1%}", "share of positions with the same token"),
+        ("tokens", f"{view.tokens}", "tokens of the original"),
+        ("slots", f"{view.slots}", "slots that the reconstruction was decoded from"),
+        ("KV held", readable_bytes(view.kv_bytes), "bytes of those slots as the decoder holds them"),
+    ]
+    diff = word_diff(view.original, view.text, [(word.text, word.probability) for word in view.words])
+    return facts(rows) + notes(view.notes) + diff
+
+
 def strip(scores: Sequence[float | None], chosen: int | None, ratio: int) -> str:
-    """One button a segment, coloured and labelled by ROUGE-L; ``data-segment`` is what a click chooses."""
+    """Show a button for each segment, coloured and labelled by ROUGE-L; ``data-segment`` is what a click chooses."""
     cells = []
     for index, score in enumerate(scores):
         band = "none" if score is None else str(min(int(score * 10), 9))
@@ -34,22 +51,23 @@ def strip(scores: Sequence[float | None], chosen: int | None, ratio: int) -> str
     return (
         f'<div class="ccf-strip" role="group" aria-label="Fidelity of every segment">{"".join(cells)}</div>'
         f'<p class="ccf-legend">ROUGE-L 0 <span class="ccf-scale" aria-hidden="true">{scale}</span> 1</p>'
-        f'<p class="wb-note" role="status">{done}{mean}</p>'
+        + note(done + mean, status=True)
     )
 
 
 def sliced(view: Slice, ratio: int) -> str:
-    """What the ratio made of the segment, and how long that took."""
+    """Say how many slots of the segment the ratio reads, and how long reading them took."""
     if view.notes:
-        return "".join(render.notice("info", note) for note in view.notes)
-    return (
-        f'<p class="wb-note" role="status">At {ratio}x: {len(view.slots)} slots for {view.tokens} tokens, read from '
-        f"the database in {view.seconds * 1000:.0f} ms; nothing was encoded.</p>"
+        return notes(view.notes)
+    return note(
+        f"At {ratio}x: {len(view.slots)} slots for {view.tokens} tokens, read from the database in "
+        f"{view.seconds * 1000:.0f} ms; nothing was encoded.",
+        status=True,
     )
 
 
 def shaded_text(view: AttentionView, chosen: str) -> str:
-    """The segment's text, each word shaded by the attention of the chosen slots: "all", "level:8" or "slot:3"."""
+    """Show the segment's text, each word shaded by the attention of the chosen slots: "all", "level:8" or "slot:3"."""
     kind, _, number = chosen.partition(":")
     rows = [
         row
@@ -65,20 +83,23 @@ def shaded_text(view: AttentionView, chosen: str) -> str:
         shade = min(SHADES, math.ceil(SHADES * share / top)) if share / top > 0.02 else 0
         body = word.rstrip()
         spans.append(
-            f'<span class="ccf-h{shade}" title="{share:.2%} of the attention">{render.escape(body)}</span>'
-            f"{render.escape(word[len(body) :])}"
+            f'<span class="ccf-h{shade}" title="{share:.2%} of the attention">{escape(body)}</span>'
+            f"{escape(word[len(body) :])}"
         )
     scale = "".join(f'<span class="ccf-h{i}"></span>' for i in range(SHADES + 1))
     return (
         f'<div class="ccf-attention"><div class="ccf-text" dir="auto">{"".join(spans)}</div>'
         f'<p class="ccf-legend">no attention <span class="ccf-scale" aria-hidden="true">{scale}</span> {top:.1%}</p>'
-        f'</div><p class="wb-note">The segment\'s first token draws {view.sink:.0%} of all attention whatever it says: '
-        "a sink. It is shaded like the most, and sets no scale.</p>"
+        "</div>"
+        + note(
+            f"The segment's first token draws {view.sink:.0%} of all attention whatever it says: a sink. It is shaded "
+            "like the most, and sets no scale."
+        )
     )
 
 
 def summary(view: SummaryView) -> str:
-    """What the memory says in short beside what its slots looked at."""
+    """Show what the memory says in short beside the sentence that its slots look at most."""
     sides = (
         (
             "From the memory alone",
@@ -92,12 +113,12 @@ def summary(view: SummaryView) -> str:
         ),
     )
     cells = "".join(
-        f'<section class="ccf-side" title="{render.escape(means)}"><h4>{name}</h4>'
-        f'<div class="ccf-text" dir="auto">{render.escape(text)}</div>'
-        f'<p class="wb-note">{render.escape(means[0].upper() + means[1:])}.</p></section>'
+        f'<section class="ccf-side" title="{escape(means)}"><h4>{name}</h4>'
+        f'<div class="ccf-text" dir="auto">{escape(text)}</div>'
+        f"{note(means[0].upper() + means[1:] + '.')}</section>"
         for name, means, text in sides
     )
-    frank = render.notice(
+    frank = notice(
         "info",
         "Asked freely, the decoder says “Not in the document.”: it was trained on questions of fact, not on summaries. "
         "This is its answer with that one barred; expect mistakes.",
@@ -105,47 +126,40 @@ def summary(view: SummaryView) -> str:
     return f'<div class="ccf-diff"><div class="ccf-sides">{cells}</div></div>{frank if view.abstained else ""}'
 
 
-def operation(view: Operation) -> str:
-    """Intact and operated memory side by side, with what each cost and scored."""
+def ablation(view: AblationView) -> str:
+    """Show the intact memory beside the cut one, with what each cost and scored."""
     against = "the intact answer" if view.question else "the original"
     return (
-        f'<p class="wb-note" role="status">Switched off: {render.escape(view.off)}.</p>'
-        + _table("Memory", against, (("Intact", view.intact), ("Operated", view.operated)))
-        + render.word_diff(view.intact.text, view.operated.text, sides=("Intact memory", "Operated memory"))
+        note(f"Switched off: {view.off}.", status=True)
+        + _outcomes("Memory", against, (("Intact", view.intact), ("Operated", view.operated)))
+        + word_diff(view.intact.text, view.operated.text, sides=("Intact memory", "Operated memory"))
     )
 
 
-def pair(step: str | Pair) -> str:
-    """What is being done; then the segment under two adapters side by side, with what each cost and scored."""
+def adapter_pair(step: str | PairView) -> str:
+    """Say what is being done; in the end show the segment under two adapters, with what each cost and scored."""
     if isinstance(step, str):
-        return (
-            f'<p class="wb-note" role="status">{render.escape(step)} <progress aria-label="Comparing"></progress></p>'
-        )
+        return progress(step, "Comparing")
     used, other = step.adapters[0] + " (in use)", step.adapters[1]
     against = "the answer under the adapter in use" if step.question else "the original"
-    off = "" if step.off == "nothing" else f" Switched off in both: {render.escape(step.off)}."
+    off = "" if step.off == "nothing" else f" Switched off in both: {step.off}."
     return (
-        f'<p class="wb-note" role="status">Segment {step.segment} at {step.ratio}x under two adapters.{off}</p>'
-        + _table("Adapter", against, ((used, step.used), (other, step.other)))
-        + render.word_diff(step.used.text, step.other.text, sides=(used, other))
+        note(f"Segment {step.segment} at {step.ratio}x under two adapters.{off}", status=True)
+        + _outcomes("Adapter", against, ((used, step.used), (other, step.other)))
+        + word_diff(step.used.text, step.other.text, sides=(used, other))
     )
 
 
-def _table(what: str, against: str, outcomes: Sequence[tuple[str, Outcome]]) -> str:
+def _outcomes(what: str, against: str, outcomes: Sequence[tuple[str, AblationResult]]) -> str:
     columns = (
         ("Slots", "slots in the decoder's cache"),
         ("KV held", "bytes of those slots; layers and heads that are off keep theirs, holding zeros"),
         ("ROUGE-L", f"longest common subsequence of tokens ÷ tokens of {against}"),
         ("Loss", f"nats a token on {against}, teacher-forced"),
     )
-    head = "".join(f'<th scope="col" title="{means}">{name}</th>' for name, means in columns)
-    rows = "".join(
-        f'<tr><th scope="row">{render.escape(name)}</th><td>{one.slots}</td><td>{readable_bytes(one.kv_bytes)}</td>'
-        f"<td>{one.rouge_l:.3f}</td><td>{one.nats:.3f}</td></tr>"
+    rows = [
+        (name, f"{one.slots}", readable_bytes(one.kv_bytes), f"{one.rouge_l:.3f}", f"{one.nats:.3f}")
         for name, one in outcomes
-    )
+    ]
     means = "; ".join(f"{name}: {meant}" for name, meant in columns)
-    return (
-        f'<div class="wb-scroll"><table class="wb-table ccf-numbers"><thead><tr><th scope="col">{what}</th>{head}</tr>'
-        f'</thead><tbody>{rows}</tbody></table></div><p class="wb-note">{means}.</p>'
-    )
+    return table("ccf-numbers", [(what, ""), *columns], rows) + note(f"{means}.")

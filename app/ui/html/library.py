@@ -1,14 +1,14 @@
-"""HTML of the library: the queue, the shelf, what a search found. All strings go through ``render.escape``."""
+"""Make the HTML of the library: the queue, the shelf, what a search found."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from app import render
-from app.jobs import JobView, Outcome
-from app.panels import RULER, STAGES, duration
-from app.plots import readable_bytes
-from app.views import DocumentView, IngestProgress, SearchHit
+from app.documents.queue import JobResult, JobView
+from app.types import DocumentView, IngestProgress, SearchHit
+from app.ui.format import counted, duration, readable_bytes
+from app.ui.html.elements import RULER, button, note, notes, notice
+from app.ui.html.escape import escape
 
 STATES = {
     "ready": "stored",
@@ -17,17 +17,12 @@ STATES = {
     "text": "text only, not compressed",
     "unknown": "waiting for the model",
 }
-_STAGE_WORDS = dict(zip(STAGES, ("received", "reading", "cutting", "compressing", "stored"), strict=True))
-
-
-def button(act: str, label: str, of: object = "", name: str = "", tone: str = "") -> str:
-    """A button that raises ``act``; ``name`` says to screen readers what it works on."""
-    said = f' aria-label="{render.escape(f"{label} {name}")}"' if name else ""
-    return f'<button type="button" class="wb-link {tone}" data-act="{act}" data-of="{of}"{said}>{label}</button>'
+#: Stages of an ingest, and what goes on in each.
+STAGES = {"received": "received", "text": "reading", "segments": "cutting", "memory": "compressing", "stored": "stored"}
 
 
 def queue(jobs: Sequence[JobView], documents: Mapping[str, DocumentView]) -> str:
-    """What waits, runs, failed, or has just been stored; ``documents`` by their SHA-256."""
+    """List what waits, runs, failed, or has just been stored; ``documents`` by their SHA-256."""
     if not jobs:
         return ""
     waiting = 0
@@ -49,19 +44,19 @@ def queue(jobs: Sequence[JobView], documents: Mapping[str, DocumentView]) -> str
 def _queued(job: JobView, ahead: int) -> str:
     place = f"queued, {ahead} before it" if ahead else "queued"
     return (
-        f'<div class="job"><h3 dir="auto">{render.escape(job.name)}</h3><p class="doc-facts">{place} '
+        f'<div class="job"><h3 dir="auto">{escape(job.name)}</h3><p class="doc-facts">{place} '
         f"{button('dismiss', 'Remove', job.id, job.name)}</p></div>"
     )
 
 
 def _running(job: JobView, document: DocumentView | None) -> str:
     step = job.step or IngestProgress("received")
-    reached = STAGES.index(step.stage)
+    reached = [*STAGES].index(step.stage)
     stages = "".join(
         f'<li class="{"done" if i < reached else "now" if i == reached else ""}">{stage}</li>'
         for i, stage in enumerate(STAGES)
     )
-    facts = [_STAGE_WORDS[step.stage]]
+    facts = [STAGES[step.stage]]
     if step.stage == "memory" and document and document.segments:
         facts = [f"compressing {round(document.segments * step.done / max(step.total, 1))} of {document.segments}"]
     if step.seconds_left is not None:
@@ -70,22 +65,22 @@ def _running(job: JobView, document: DocumentView | None) -> str:
         facts.append(step.message)
     percent = f"{step.fraction * 100:.1f}"
     return (
-        f'<div class="job"><h3 dir="auto">{render.escape(job.name)}</h3><ol class="stages">{stages}</ol>'
-        f'<div class="fill" role="progressbar" aria-label="{render.escape(job.name)}" aria-valuenow="{percent}" '
+        f'<div class="job"><h3 dir="auto">{escape(job.name)}</h3><ol class="stages">{stages}</ol>'
+        f'<div class="fill" role="progressbar" aria-label="{escape(job.name)}" aria-valuenow="{percent}" '
         f'aria-valuemin="0" aria-valuemax="100">{RULER}<div class="ruler full" style="--part:{percent}%"></div></div>'
-        f'<p class="doc-facts">{render.escape(" · ".join(facts))} {button("dismiss", "Cancel", job.id, job.name)}</p>'
+        f'<p class="doc-facts">{escape(" · ".join(facts))} {button("dismiss", "Cancel", job.id, job.name)}</p>'
         "</div>"
     )
 
 
 def _failed(job: JobView) -> str:
     return (
-        f'<div class="job">{render.notice("error", f"{job.name}: {job.reason}")}<p class="doc-facts">failed '
+        f'<div class="job">{notice("error", f"{job.name}: {job.reason}")}<p class="doc-facts">failed '
         f"{button('retry', 'Try again', job.id, job.name)} {button('dismiss', 'Dismiss', job.id, job.name)}</p></div>"
     )
 
 
-def _stored(outcome: Outcome) -> str:
+def _stored(outcome: JobResult) -> str:
     facts = [
         f"{outcome.tokens:,} tokens",
         f"{outcome.segments} segments",
@@ -94,9 +89,8 @@ def _stored(outcome: Outcome) -> str:
         if outcome.from_cache
         else f"{duration(outcome.seconds)} at {outcome.tokens_per_s:,.0f} tokens/s",
     ]
-    notes = "".join(render.notice("warning", note) for note in outcome.notes)
-    done = render.notice("success", outcome.title + ": " + " · ".join(facts))
-    return f'<div class="job">{done}{notes}</div>'
+    done = notice("success", outcome.title + ": " + " · ".join(facts))
+    return f'<div class="job">{done}{notes(outcome.notes, "warning")}</div>'
 
 
 def shelf(
@@ -105,17 +99,17 @@ def shelf(
     collections: Mapping[str, Sequence[str]],
     queued: Collection[str] = (),
 ) -> str:
-    """Documents with a box each; ``picked`` are ticked, ``queued`` wait for the model."""
+    """List documents with a box each; ``picked`` are ticked, ``queued`` wait for the model."""
     if not views:
-        return '<p class="wb-note">No documents here yet: drop files above, or paste text.</p>'
-    count = f"{len(views)} document{'s' * (len(views) != 1)}"
+        return note("No documents here yet: drop files above, or paste text.")
     ticked = sum(view.sha256 in picked for view in views)
-    acts = button("tickall", "Tick all")
+    count, acts = counted(len(views), "document"), button("tickall", "Tick all")
     if ticked:
+        count += f", {ticked} ticked"
         acts += button("untick", "Untick") + button("manage", "Manage ticked")
     rows = "".join(_row(view, view.sha256 in picked, collections, view.sha256 in queued) for view in views)
     return (
-        f'<div class="docs-head"><span>{count}{f", {ticked} ticked" if ticked else ""}</span>{acts}</div>'
+        f'<div class="docs-head"><span>{count}</span>{acts}</div>'
         f'<ul class="docs" aria-label="Documents to ask about">{rows}</ul>'
     )
 
@@ -126,14 +120,14 @@ def _row(view: DocumentView, ticked: bool, collections: Mapping[str, Sequence[st
     if view.tokens:
         facts.append(f"{view.tokens:,} tokens")
     if view.segments:
-        facts.append(f"{view.segments} segment{'s' * (view.segments != 1)}")
+        facts.append(counted(view.segments, "segment"))
     if view.stored_bytes:
         facts.append(f"{readable_bytes(view.stored_bytes)} of memory")
     state = "queued" if queued and view.state in ("text", "partial") else STATES[view.state]
     if view.state in ("compressing", "partial") and view.segments and not queued:
         state += f" {view.compressed_segments} of {view.segments}"
     tags = "".join(
-        f'<span class="doc-tag" dir="auto">{render.escape(name)}</span>'
+        f'<span class="doc-tag" dir="auto">{escape(name)}</span>'
         for name, documents in collections.items()
         if view.sha256 in documents
     )
@@ -142,18 +136,18 @@ def _row(view: DocumentView, ticked: bool, collections: Mapping[str, Sequence[st
         acts = button("compress", "Compress", view.sha256, view.title) + acts
     return (
         f'<li class="doc"><label class="doc-pick"><input type="checkbox" data-act="tick" data-of="{view.sha256}"'
-        f'{" checked" if ticked else ""}><span class="doc-title" dir="auto">{render.escape(view.title)}</span></label>'
-        f'<p class="doc-facts">{render.escape(" · ".join(facts))} · <span class="state-{tone}">{state}</span></p>'
+        f'{" checked" if ticked else ""}><span class="doc-title" dir="auto">{escape(view.title)}</span></label>'
+        f'<p class="doc-facts">{escape(" · ".join(facts))} · <span class="state-{tone}">{state}</span></p>'
         f'<div class="doc-acts">{tags}{acts}</div></li>'
     )
 
 
 def hits(found: Sequence[SearchHit], query: str) -> str:
-    """What a search found, each opening the text at the place."""
+    """List what a search found; each hit opens the text at its place."""
     if not query.strip():
         return ""
     if not found:
-        return '<p class="wb-note" role="status">Nothing holds all of these words.</p>'
+        return note("Nothing holds all of these words.", status=True)
     rows = []
     for hit in found:
         start, end = hit.marks[0] if hit.marks else (0, 0)
@@ -161,19 +155,16 @@ def hits(found: Sequence[SearchHit], query: str) -> str:
         rows.append(
             f'<li><button type="button" class="hit" data-act="place" data-of="{hit.document.sha256}" '
             f'data-start="{hit.start + start}" data-end="{hit.start + end}">'
-            f'<span class="doc-title" dir="auto">{render.escape(hit.document.title)}{page}</span>'
+            f'<span class="doc-title" dir="auto">{escape(hit.document.title)}{page}</span>'
             f'<span class="hit-text" dir="auto">{marked(hit.snippet, hit.marks)}</span></button></li>'
         )
-    return (
-        f'<p class="wb-note" role="status">Found in {len(found)} document{"s" * (len(found) != 1)}</p>'
-        f'<ul class="hits">{"".join(rows)}</ul>'
-    )
+    return note(f"Found in {counted(len(found), 'document')}", status=True) + f'<ul class="hits">{"".join(rows)}</ul>'
 
 
 def marked(text: str, marks: Sequence[tuple[int, int]]) -> str:
-    """Escaped text with these (start, end) ranges, in order, marked."""
+    """Escape a text and mark these (start, end) ranges of it, which are in order."""
     parts, at = [], 0
     for start, end in marks:
-        parts += [render.escape(text[at:start]), f"<mark>{render.escape(text[start:end])}</mark>"]
+        parts += [escape(text[at:start]), f"<mark>{escape(text[start:end])}</mark>"]
         at = end
-    return "".join([*parts, render.escape(text[at:])])
+    return "".join([*parts, escape(text[at:])])

@@ -1,4 +1,4 @@
-"""Measured rate-distortion curves of the adapter, the runs, and a document of one's own on the same axes."""
+"""Show the measured rate-distortion curves of the adapter, a document of one's own on the same axes, and runs."""
 
 from __future__ import annotations
 
@@ -8,21 +8,23 @@ from typing import Any
 
 import gradio as gr
 
-from app import laboratory, render, report
-from app.charts import charts
-from app.curves import Own
-from app.tabs.common import MENDABLE, Stops, one_document, relay
-from app.tabs.evaluation import render_evaluation
-from app.tabs.library import Library
-from app.tabs.saving import save_on_click
+from app.ui.cancel import StopButton, relay
+from app.ui.figures import export
+from app.ui.figures.lab import charts
+from app.ui.figures.rate_curves import Own
+from app.ui.html import lab as html
+from app.ui.html.elements import note, notice
+from app.ui.saving import save_on_click
+from app.ui.tabs.lab_evaluation import render_evaluation
+from app.ui.tabs.library import Library
+from app.ui.widgets import MENDABLE, QUIET, QUIET_WORK, one_document
 from app.workbench import Workbench
-from ccf_core import Cancelled as WasCancelled
+from ccf_core import Cancelled
 
 KEYS = ("reconstruction", "questions", "long", "gain", "needle", "evidence")
 
 
 def render_lab(workbench: Workbench, library: Library, tab: gr.Tab) -> None:
-    stops = Stops()
     own = gr.State(None)  # what was measured of the document chosen, on this page
     introduction = gr.HTML(elem_id="lab-introduction")
     save = gr.Button("Save all figures", size="sm", elem_id="lab-save", scale=0, min_width=150)
@@ -42,7 +44,7 @@ def render_lab(workbench: Workbench, library: Library, tab: gr.Tab) -> None:
     with gr.Row(elem_id="lab-own"):
         document = gr.Dropdown(label="A document of yours on these axes", choices=[], elem_id="lab-document", scale=3)
         measure = gr.Button("Measure it", elem_id="lab-measure", scale=1)
-        stop = gr.Button("Stop", visible=False, elem_id="lab-cancel", scale=1)
+        stop = StopButton("lab-cancel", size="lg", scale=1, min_width=None)
     gr.HTML(
         '<p class="wb-note">Up to 8 evenly spaced segments are decoded from their memory at every ratio, greedily; the '
         "small circles are segments, the star is their mean.</p>"
@@ -54,65 +56,63 @@ def render_lab(workbench: Workbench, library: Library, tab: gr.Tab) -> None:
     runs = gr.HTML(elem_id="lab-runs", render=False)
 
     def drawn(own: Own | None = None, only: str = "") -> list[Any]:
-        made = charts(workbench.measuring.results(), own, workbench.measuring.pooled())
+        made = charts(workbench.results.shipped(), own, workbench.results.pooled())
         values: list[Any] = []
         for key in [only] if only else KEYS:
             chart = made.get(key)
             values += (
-                [laboratory.heading(chart), gr.Plot(chart.figure, visible=True), laboratory.definition(chart)]
+                [html.heading(chart), gr.Plot(chart.figure, visible=True), html.definition(chart)]
                 if chart
                 else ["", gr.Plot(None, visible=False), ""]
             )
         return values
 
     def table() -> str:
-        measuring = workbench.measuring
-        return laboratory.runs([(run, measuring.title(run)) for run in measuring.runs()], measuring.results())
+        return html.runs(
+            [(run, workbench.results.title(run)) for run in workbench.results.runs()], workbench.results.shipped()
+        )
 
-    render_evaluation(workbench, runs, table)
+    render_evaluation(workbench, tab, runs, table)
     gr.HTML('<h3 class="lab-title">Runs</h3>')
     runs.render()
 
     def show(scores: Own | None) -> list[Any]:
-        adapter = workbench.info()["adapter"] or ""
-        return [laboratory.introduction(adapter, len(workbench.measuring.results())), *drawn(scores), table()]
+        adapter = workbench.model.info()["adapter"] or ""
+        return [html.introduction(adapter, len(workbench.results.shipped())), *drawn(scores), table()]
 
     def forget() -> list[Any]:
         return [*drawn(None, KEYS[0]), "", None]
 
     def measure_one(sha: str | None, request: gr.Request) -> Iterator[list[Any]]:
-        pressed = stops.begin(request)
+        switch = stop.begin(request)
         unchanged = [gr.skip()] * 3
-        waiting = '<p class="wb-note" role="status">Waiting for the model</p>'
+        waiting = note("Waiting for the model", status=True)
         yield [*unchanged, waiting, gr.skip(), gr.Button(visible=True), gr.skip()]
         try:
-            title = workbench.document(sha).title if sha else ""
-            for step in relay(workbench.measuring.measure(sha, pressed.is_set), pressed):
+            title = workbench.library.document(sha).title if sha else ""
+            for step in relay(workbench.results.measure(sha, switch.is_set), switch):
                 yield [
                     *drawn(step.scores, KEYS[0]),
-                    laboratory.progress(title, step),
+                    html.progress(title, step),
                     step.scores,
                     gr.skip(),
                     gr.skip(),
                 ]
             yield [*unchanged, gr.skip(), gr.skip(), gr.Button(visible=False), table()]
-        except WasCancelled as stopped:
-            yield [*unchanged, render.notice("info", str(stopped)), gr.skip(), gr.Button(visible=False), gr.skip()]
+        except Cancelled as stopped:
+            yield [*unchanged, notice("info", str(stopped)), gr.skip(), gr.Button(visible=False), gr.skip()]
         except MENDABLE as error:
-            yield [*unchanged, render.notice("error", str(error)), gr.skip(), gr.Button(visible=False), gr.skip()]
+            yield [*unchanged, notice("error", str(error)), gr.skip(), gr.Button(visible=False), gr.skip()]
 
     def written(scores: Own | None) -> tuple[str, str]:
-        info = workbench.info()
-        made = charts(workbench.measuring.results(), scores)
+        info = workbench.model.info()
+        made = charts(workbench.results.shipped(), scores)
         facts = f"Adapter {info['adapter']}, base {info['base']}."
-        return "lab.html", report.page("CCF Workbench: measured curves", facts, [*made.values()]) if made else ""
+        return "lab.html", export.page("CCF Workbench: measured curves", facts, [*made.values()]) if made else ""
 
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     changes = [library.picked.change, library.changed.change]
-    gr.on(changes, partial(one_document, workbench), [library.picked, document], document, **quiet)
-    gr.on([tab.select, library.changed.change], show, own, [introduction, *shown, runs], **quiet)
-    document.change(forget, None, [*shown[:3], progress, own], **quiet)
-    watched = [*shown[:3], progress, own, stop, runs]
-    measure.click(measure_one, document, watched, concurrency_limit=8, **quiet)
+    gr.on(changes, partial(one_document, workbench), [library.picked, document], document, **QUIET)
+    gr.on([tab.select, library.changed.change], show, own, [introduction, *shown, runs], **QUIET)
+    document.change(forget, None, [*shown[:3], progress, own], **QUIET)
+    measure.click(measure_one, document, [*shown[:3], progress, own, stop.button, runs], **QUIET_WORK)
     save_on_click(save, written, [own])
-    stop.click(stops.press, queue=False, **quiet)

@@ -1,4 +1,4 @@
-"""What is done to stored documents: renamed, put into collections, compressed again, deleted."""
+"""Rename stored documents, put them into collections, compress them again, delete them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 import gradio as gr
 
-from app import render
-from app.tabs.common import sentences
-from app.tabs.library import Library, shown_queue
+from app.ui.html.escape import escape
+from app.ui.tabs.library import Library, shown_queue
+from app.ui.widgets import QUIET, refusal, sentences
 from app.workbench import Workbench
 
 
@@ -37,7 +37,7 @@ def render_manage(workbench: Workbench, library: Library) -> None:
     def show(chosen: list[str]) -> tuple[Any, ...]:
         names = workbench.library.collections()
         with sentences():
-            views = [workbench.document(sha) for sha in chosen]
+            views = [workbench.library.document(sha) for sha in chosen]
         one = views[0] if len(views) == 1 else None
         what = one.title if one else f"{len(views)} documents"
         # Several documents share what all of them are in.
@@ -45,7 +45,7 @@ def render_manage(workbench: Workbench, library: Library) -> None:
         return (
             chosen,
             gr.Column(visible=bool(views)),
-            f'<h3 class="wb-label" dir="auto">Manage: {render.escape(what)}</h3>',
+            f'<h3 class="wb-label" dir="auto">Manage: {escape(what)}</h3>',
             gr.Textbox(value=one.title if one else "", visible=one is not None),
             gr.Dropdown(list(names), value=shared),
             gr.Button(f"Delete {len(views)} for good" if not one else "Delete for good", visible=False),
@@ -60,7 +60,7 @@ def render_manage(workbench: Workbench, library: Library) -> None:
             before = {n for n, members in workbench.library.collections().items() if set(chosen) <= set(members)}
             for sha in chosen:
                 if len(chosen) == 1:
-                    workbench.rename(sha, name)
+                    workbench.library.rename(sha, name)
                 own = {n for n, members in workbench.library.collections().items() if sha in members}
                 workbench.library.collect(sha, sorted((own - before) | set(into or [])))
         return gr.Column(visible=False), count + 1
@@ -68,35 +68,33 @@ def render_manage(workbench: Workbench, library: Library) -> None:
     def compress(chosen: list[str], count: int) -> tuple[Any, int, str]:
         with sentences():
             for sha in chosen:
-                workbench.jobs.add_document(sha, anew=True)
+                workbench.queue.add_document(sha, anew=True)
         return gr.Column(visible=False), count + 1, shown_queue(workbench)
 
     def remove(chosen: list[str], picked: list[str], count: int) -> tuple[Any, list[str], int]:
         with sentences():
             for sha in chosen:
-                workbench.delete(sha)
+                workbench.library.delete(sha)
         return gr.Column(visible=False), [sha for sha in picked if sha not in chosen], count + 1
 
     def adapters() -> Any:
-        found = workbench.adapters()
-        used = next((str(folder) for folder, in_use in found if in_use), None)
-        return gr.Dropdown([(folder.name, str(folder)) for folder, _ in found], value=used, visible=len(found) > 1)
+        folders = [(folder.name, str(folder)) for folder in workbench.model.adapters()]
+        return gr.Dropdown(folders, value=str(workbench.model.adapter), visible=len(folders) > 1)
 
     def use(folder: str, count: int) -> int:
-        if folder not in {str(known) for known, _ in workbench.adapters()}:
-            raise gr.Error("Choose one of the adapters listed.", title="Nothing changed", print_exception=False)
+        if folder not in {str(known) for known in workbench.model.adapters()}:
+            raise refusal("Choose one of the adapters listed.", "Nothing changed")
         with sentences():
-            workbench.use_adapter(Path(folder))
+            workbench.model.use(Path(folder))
         return count + 1
 
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     shown = [of, panel, heading, title, collections, confirm]
     focus = "() => setTimeout(() => document.querySelector('#manage input, #manage textarea')?.focus(), 50)"
-    library.listing.manage(open_one, library.picked, shown, **quiet).then(None, js=focus, api_visibility="private")
-    save.click(store, [of, title, collections, library.changed], [panel, library.changed], **quiet)
-    again.click(compress, [of, library.changed], [panel, library.changed, library.queue], **quiet)
-    delete.click(lambda: gr.Button(visible=True), None, confirm, **quiet)
-    confirm.click(remove, [of, library.picked, library.changed], [panel, library.picked, library.changed], **quiet)
-    close.click(lambda: gr.Column(visible=False), None, panel, **quiet)
-    gr.on([library.changed.change], adapters, None, adapter, **quiet)
+    library.listing.manage(open_one, library.picked, shown, **QUIET).then(None, js=focus, api_visibility="private")
+    save.click(store, [of, title, collections, library.changed], [panel, library.changed], **QUIET)
+    again.click(compress, [of, library.changed], [panel, library.changed, library.queue], **QUIET)
+    delete.click(lambda: gr.Button(visible=True), None, confirm, **QUIET)
+    confirm.click(remove, [of, library.picked, library.changed], [panel, library.picked, library.changed], **QUIET)
+    close.click(lambda: gr.Column(visible=False), None, panel, **QUIET)
+    gr.on([library.changed.change], adapters, None, adapter, **QUIET)
     adapter.input(use, [adapter, library.changed], library.changed, show_progress="full", api_visibility="private")

@@ -1,4 +1,4 @@
-"""What a memory costs and saves: bytes held and stored, their growth with length, and seconds by the clock."""
+"""Show what a memory costs and saves: bytes held and stored, their growth with length, and measured seconds."""
 
 from __future__ import annotations
 
@@ -8,16 +8,19 @@ from typing import Any
 
 import gradio as gr
 
-from app import growth, ledger, report
-from app.charts import Chart
+from app.analysis.savings import Times
 from app.errors import NoDocument
-from app.plots import Amount, bytes_chart
-from app.tabs.common import RATIOS, Stops, one_document, sentences
-from app.tabs.library import Library
-from app.tabs.saving import save_on_click
-from app.tabs.stopping import stop_button, stoppable
-from app.timing import Times
-from app.views import Savings
+from app.types import SavingsView
+from app.ui.cancel import StopButton, stoppable
+from app.ui.figures import export
+from app.ui.figures import savings as figures
+from app.ui.figures.lab import Chart
+from app.ui.figures.savings import Amount
+from app.ui.html import savings as html
+from app.ui.html.elements import note
+from app.ui.saving import save_on_click
+from app.ui.tabs.library import Library
+from app.ui.widgets import QUIET, QUIET_WORK, RATIOS, one_document, sentences
 from app.workbench import Workbench
 
 BYTES, HELD = "Bytes, on a logarithmic axis", "As the decoder holds them on this machine, and as stored."
@@ -26,8 +29,8 @@ CLOCK = "Seconds, by length of the document"
 PAYBACK = "Seconds of waiting, by questions asked"
 
 
-def amounts(view: Savings, dtype: str | None) -> list[Amount]:
-    """The bars of one document, from its text to what the database holds."""
+def amounts(view: SavingsView, dtype: str | None) -> list[Amount]:
+    """List the bars of one document, from its text to what the database holds."""
     held = {"bfloat16": "bf16"}.get(dtype or "", dtype or "")
     return [
         Amount("Text", view.text_bytes, "text"),
@@ -38,103 +41,88 @@ def amounts(view: Savings, dtype: str | None) -> list[Amount]:
 
 
 def render_savings(workbench: Workbench, library: Library) -> None:
-    stops = Stops()
     document = gr.Dropdown(label="Document", choices=[], elem_id="savings-document")
     facts = gr.HTML(elem_id="savings-facts")
     with gr.Row(elem_classes="chart-grid"):
         bars = _chart("savings-plot", BYTES, HELD)
-        lengths = _chart("savings-growth", LENGTHS, ledger.GROWTH)
+        lengths = _chart("savings-growth", LENGTHS, html.GROWTH)
     table = gr.HTML(elem_id="savings-table")
     gr.HTML('<h3 class="lab-title">Time, measured on this machine</h3>')
     with gr.Row(elem_id="savings-timing"):
         ratio = gr.Radio(RATIOS, value=8, label="Memory at", elem_id="savings-ratio", scale=0, min_width=330)
         start = gr.Button("Measure", variant="primary", elem_id="savings-measure", size="md", scale=0, min_width=150)
-        stop = stop_button("savings-stop")
+        stop = StopButton("savings-stop")
     progress = gr.HTML(elem_id="savings-progress")
     outcome = gr.HTML(elem_id="savings-outcome")
     with gr.Row(elem_classes="chart-grid", visible=False) as clocks:
-        curves = _chart("savings-times", CLOCK, ledger.TIMES)
-        payback = _chart("savings-payback", PAYBACK, ledger.PAYBACK)
+        curves = _chart("savings-times", CLOCK, html.TIMES)
+        payback = _chart("savings-payback", PAYBACK, html.PAYBACK)
 
     save = gr.Button("Save all figures", size="sm", elem_id="savings-save", scale=0, min_width=150)
 
     def written(sha: str | None) -> tuple[str, str]:
         if not sha:
             raise NoDocument("There is nothing to save; choose a document.")
-        view, times, info = workbench.savings(sha), workbench.measuring.timing.last(sha), workbench.info()
-        title = workbench.document(sha).title
+        view, times, info = workbench.savings.sizes(sha), workbench.timing.last(sha), workbench.model.info()
+        title = workbench.library.document(sha).title
         made = [
-            Chart(BYTES, HELD, bytes_chart(amounts(view, info["dtype"]))),
-            Chart(LENGTHS, ledger.GROWTH, growth.bytes_by_length(view, workbench.measuring.timing.limit())),
+            Chart(BYTES, HELD, figures.bytes_chart(amounts(view, info["dtype"]))),
+            Chart(LENGTHS, html.GROWTH, figures.bytes_by_length(view, workbench.timing.limit())),
         ]
         if times:
-            made.append(Chart(CLOCK, ledger.TIMES, growth.seconds_by_length(times.points, times.ratio)))
-            made.append(Chart(PAYBACK, ledger.PAYBACK, growth.seconds_by_questions(times.points[-1], times.ratio)))
+            made.append(Chart(CLOCK, html.TIMES, figures.seconds_by_length(times.points, times.ratio)))
+            made.append(Chart(PAYBACK, html.PAYBACK, figures.seconds_by_questions(times.points[-1], times.ratio)))
         facts = f"{title}: {view.tokens:,} tokens. Adapter {info['adapter']}, {info['device']}, {info['dtype']}."
-        return "savings.html", report.page("CCF Workbench: savings", facts, made)
+        return "savings.html", export.page("CCF Workbench: savings", facts, made)
 
     def clocked(times: Times | None, tokens: int) -> tuple[Any, ...]:
         if times is None or not times.points:
-            return ledger.outcome(None, tokens), gr.Row(visible=False), None, None
+            return html.outcome(None, tokens), gr.Row(visible=False), None, None
         return (
-            ledger.outcome(times, tokens),
+            html.outcome(times, tokens),
             gr.Row(visible=True),
-            growth.seconds_by_length(times.points, times.ratio),
-            growth.seconds_by_questions(times.points[-1], times.ratio),
+            figures.seconds_by_length(times.points, times.ratio),
+            figures.seconds_by_questions(times.points[-1], times.ratio),
         )
 
     def show(sha: str | None) -> tuple[Any, ...]:
         if not sha:
-            return (
-                '<p class="wb-note">Choose a document.</p>',
-                None,
-                None,
-                "",
-                "",
-                "",
-                gr.Row(visible=False),
-                None,
-                None,
-            )
+            return note("Choose a document."), None, None, "", "", "", gr.Row(visible=False), None, None
         with sentences():
-            view = workbench.savings(sha)
-            timing = workbench.measuring.timing
+            view = workbench.savings.sizes(sha)
+            timing = workbench.timing
             limit, last = timing.limit(), timing.last(sha)
-        dtype = workbench.info()["dtype"]
+        dtype = workbench.model.info()["dtype"]
         return (
-            ledger.facts(view, workbench.stats().file_bytes),
-            bytes_chart(amounts(view, dtype)),
-            growth.bytes_by_length(view, limit),
-            ledger.table(view, dtype),
+            html.facts(view, workbench.library.stats().file_bytes),
+            figures.bytes_chart(amounts(view, dtype)),
+            figures.bytes_by_length(view, limit),
+            html.table(view, dtype),
             "",
             *clocked(last, view.tokens),
         )
 
     def measure(sha: str | None, ratio: int, request: gr.Request) -> Iterator[Any]:
-        tokens = workbench.document(sha).tokens if sha else 0
+        tokens = workbench.library.document(sha).tokens if sha else 0
 
         def step(times: Times) -> tuple[Any, ...]:
             ended = bool(times.created_at)
-            return ("" if ended else ledger.progress(times), *clocked(times, tokens or 0))
+            return ("" if ended else html.progress(times), *clocked(times, tokens or 0))
 
-        yield from stoppable(
-            stops, request, partial(workbench.measuring.timing.measure, sha, int(ratio)), step, count=5
-        )
+        yield from stoppable(stop, request, partial(workbench.timing.measure, sha, int(ratio)), step, count=5)
 
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     changes = [library.picked.change, library.changed.change]
-    gr.on(changes, partial(one_document, workbench), [library.picked, document], document, **quiet)
+    gr.on(changes, partial(one_document, workbench), [library.picked, document], document, **QUIET)
     clock = [outcome, clocks, curves, payback]
-    gr.on([document.change, library.changed.change], show, document,
-          [facts, bars, lengths, table, progress, *clock], **quiet)  # fmt: skip
-    measured = start.click(measure, [document, ratio], [progress, *clock, stop], concurrency_limit=8, **quiet)
-    measured.then(lambda: "", None, progress, **quiet)  # one that was stopped leaves its progress behind
+    shown = [facts, bars, lengths, table, progress, *clock]
+    gr.on([document.change, library.changed.change], show, document, shown, **QUIET)
+    measured = start.click(measure, [document, ratio], [progress, *clock, stop.button], **QUIET_WORK)
+    measured.then(lambda: "", None, progress, **QUIET)  # one that was stopped leaves its progress behind
     save_on_click(save, written, [document])
-    stop.click(stops.press, queue=False, **quiet)
 
 
 def _chart(elem_id: str, title: str, definition: str) -> gr.Plot:
-    """A figure under its title and over its definition, which the title has on hover, too."""
+    """Add a figure under its title and over its definition, which the title has on hover, too."""
     with gr.Column(elem_classes="lab-chart", min_width=300):
         gr.HTML(f'<h3 class="lab-title" title="{definition}">{title}</h3>')
         plot = gr.Plot(label=title, show_label=False, elem_id=elem_id)

@@ -15,21 +15,24 @@ from pathlib import Path
 
 import torch
 
-from ccf_core.adapter import Adapter
-from ccf_core.answer import question_prompt
-from ccf_core.base import load_base
-from ccf_core.codec import CCF
+from ccf_core.answering.batching import on_gpu
+from ccf_core.answering.prompt import question_prompt
+from ccf_core.base.load import load_base
+from ccf_core.ccf import CCF
+from ccf_core.cli import positive, report
 from ccf_core.config import CCFConfig
-from ccf_core.decoder import Decoder, Prefix
-from ccf_core.evaluation.batches import compress_all, on_gpu
-from ccf_core.evaluation.bench_page import Figure, figure, markdown
-from ccf_core.evaluation.cli import command, positive, report
-from ccf_core.evaluation.data import EvaluationError
-from ccf_core.evaluation.floors import Counts, matrix_products, matrix_vector_products
+from ccf_core.evaluation.bench.roofline import Counts, matrix_products, matrix_vector_products
+from ccf_core.evaluation.bench.table import Figure, figure, markdown
+from ccf_core.evaluation.bench.timing import TurnTimes, Work, clock_of, peak, per_token, time_in_turns, timed
+from ccf_core.evaluation.cli import command
+from ccf_core.evaluation.memories import compress_all
+from ccf_core.evaluation.rows import EvaluationError
 from ccf_core.evaluation.subject import described
-from ccf_core.evaluation.timing import Turns, Work, clock_of, peak, per_token, timed, turns
-from ccf_core.memory import KVMemory
-from ccf_core.transformer import embedding_table
+from ccf_core.memory.memory import KVMemory
+from ccf_core.model.adapter import Adapter
+from ccf_core.model.decoder import Decoder
+from ccf_core.model.layers import embedding_table
+from ccf_core.model.prefix import Prefix
 
 QUESTION = "What does the document say about the harbour, and who is it that says so?"
 
@@ -61,15 +64,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> dict:
-    """``figures``, each with ``measured``, the ``bound`` that counting operations and bytes gives, and what both are
-    made ``of``; ``machine``, the rates that the bounds are made with, medians of the same run."""
+    """Measure ``figures``, each with ``measured``, the ``bound`` that counting operations and bytes gives, and what
+    both are made ``of``; and ``machine``, the rates that the bounds are made with, medians of the same run."""
     if args.markdown and not args.markdown.parent.is_dir():
         raise EvaluationError(f"There is no folder for {args.markdown.name}: make it first.")
-    bench = Bench(_codec(args), args)
+    bench = Bench(_load_ccf(args), args)
     figures: list[Figure] = []
-    for one in bench.figures():
-        report(f"{one['figure']} {one['measured']}, at best {one['bound']}")
-        figures.append(one)
+    for row in bench.figures():
+        report(f"{row['figure']} {row['measured']}, at best {row['bound']}")
+        figures.append(row)
     result = {
         "figures": figures,
         "machine": bench.machine(),
@@ -85,7 +88,7 @@ def main(args: argparse.Namespace) -> dict:
     return result
 
 
-def _codec(args: argparse.Namespace) -> CCF:
+def _load_ccf(args: argparse.Namespace) -> CCF:
     if not args.untrained:
         return CCF.from_pretrained(args.adapter, args.base, args.device, args.dtype)
     base = load_base(args.base, device=args.device, dtype=args.dtype)
@@ -93,7 +96,7 @@ def _codec(args: argparse.Namespace) -> CCF:
 
 
 class Bench:
-    """A codec, the settings of a run, and the turns in which the machine itself was measured."""
+    """A CCF, the settings of a run, and the times of the machine's own matrix products in its turns."""
 
     def __init__(self, ccf: CCF, args: argparse.Namespace) -> None:
         self.ccf = ccf
@@ -111,34 +114,34 @@ class Bench:
         self.prompt = question_prompt(ccf.tokenizer, QUESTION)
         self.counts = Counts.of(ccf.decoder)
         segment = ccf.segment(self._ids(ccf.config.segment_length))
-        rows = ccf.batch_size * len(ccf.encoder.plan(len(segment.input_ids), self.finest).cos)
+        rows = ccf.batch_size * len(ccf.encoder.tables(len(segment.input_ids), self.finest).cos)
         products, self.matrix_operations = matrix_products(ccf.decoder, rows)
         self.matrix = timed(self.clock, products)
         self.vector = timed(self.clock, matrix_vector_products(ccf.decoder))
         self.rates: dict[str, list[float]] = {"matrix": [], "vector": []}
 
     def figures(self) -> Iterator[Figure]:
-        """Of every length, then of the batch."""
+        """Measure the figures of every length, then that of the batch."""
         for tokens in self.args.tokens:
             yield from self.document(tokens)
         yield self.batch()
 
     def document(self, tokens: int) -> Iterator[Figure]:
-        """Figures of one document of so many tokens: read by either way, then decoded after."""
+        """Measure one document of so many tokens: read by either way, then decoded after."""
         ids = self._ids(tokens)
-        made: dict[str, KVMemory] = {}
-        yield from self._reading(ids, made)
-        yield from self._decoding(made["memory"].at(self.args.ratio))
+        memory: dict[str, KVMemory] = {}
+        yield from self._reading(ids, memory)
+        yield from self._decoding(memory["finest"].at(self.args.ratio))
 
-    def _reading(self, ids: list[int], made: dict[str, KVMemory]) -> Iterator[Figure]:
+    def _reading(self, ids: list[int], memory: dict[str, KVMemory]) -> Iterator[Figure]:
         ccf, counts, tokens = self.ccf, self.counts, len(ids)
         report(f"compressing and reading {tokens} tokens")
 
         def compress() -> None:
-            made["memory"] = ccf.compress(ids, self.finest, dtype="int8")
+            memory["finest"] = ccf.compress(ids, self.finest, dtype="int8")
 
         def first_token() -> None:
-            prefix = ccf.prefix_for("memory", made["memory"].at(self.args.ratio))
+            prefix = ccf.prefix_for("memory", memory["finest"].at(self.args.ratio))
             ccf.decoder.generate([prefix], [self.prompt], max_new_tokens=1, exactly=True)
 
         works = {"matrix": self.matrix, "vector": self.vector}
@@ -146,8 +149,7 @@ class Bench:
         gpu = on_gpu(ccf.decoder)
         reads = tokens <= (self.args.prefill_up_to or (tokens if gpu else PREFILL_ON_CPU))
         if reads:
-            chunk = 8192 if gpu else 1024
-            works["prefill"] = timed(self.clock, lambda: ccf.decoder.read_text(ids, chunk))
+            works["prefill"] = timed(self.clock, lambda: ccf.decoder.read_text(ids))
         measured = self._turns(works)
         operations = {
             "compress": counts.compress(ccf, map(len, ccf.segment(ids).spans), self.finest),
@@ -155,7 +157,7 @@ class Bench:
         }
         first_bound = counts.first_token_s(
             len(self.prompt),
-            made["memory"].at(self.args.ratio).slots,
+            memory["finest"].at(self.args.ratio).slots,
             self.matrix_operations / measured.median("matrix"),
             counts.weight_bytes / measured.median("vector"),
         )
@@ -180,13 +182,13 @@ class Bench:
         def decode(prefix: Prefix) -> dict[str, list[float]]:
             return per_token(self.clock, decoder, prefix, self.prompt, self.args.new_tokens, self.vector)
 
-        held = {name: peak(decoder.model.device, make, decode) for name, make in makers.items()}
+        peaks = {name: peak(decoder.model.device, make, decode) for name, make in makers.items()}
         taken: dict[str, dict[str, list[float]]] = {name: {"token": [], "between": []} for name in makers}
         for _ in range(self.args.runs):
             for name, make in makers.items():
                 for part, seconds in decode(make()).items():
                     taken[name][part] += seconds
-        after = {name: Turns(seconds) for name, seconds in taken.items()}
+        after = {name: TurnTimes(seconds) for name, seconds in taken.items()}
         for turn in after.values():
             self.rates["vector"] += turn.seconds["between"]
         rates = {f"{name}_tokens_per_s": 1 / turn.median("token") for name, turn in after.items()}
@@ -200,11 +202,11 @@ class Bench:
         # Each in units of the products that were done between its own tokens.
         ratio = after["full"].ratio("token", "between") / measured.ratio("token", "between")
         yield figure("decode_over_full", tokens, ratio, over_full, measured, **rates)
-        sizes = {f"{name}_bytes": size for name, size in held.items()}
-        yield figure("held_over_full", tokens, held["memory"] / held["full"], slots / tokens, measured, **sizes)
+        sizes = {f"{name}_bytes": size for name, size in peaks.items()}
+        yield figure("held_over_full", tokens, peaks["memory"] / peaks["full"], slots / tokens, measured, **sizes)
 
     def batch(self) -> Figure:
-        """Documents of half the first length to the whole of it, compressed together."""
+        """Measure documents that are compressed together, of half the first length to the whole."""
         most, draw = self.args.tokens[0], random.Random(self.args.seed)
         lengths = [draw.randint((most + 1) // 2, most) for _ in range(self.args.documents)]
         documents = [self.ccf.segment(self._ids(length)) for length in lengths]
@@ -223,8 +225,8 @@ class Bench:
         return figure("batch_share_of_matrix_rate", sum(lengths), share, 1, measured, operations=operations, **rates)
 
     def machine(self) -> dict[str, float]:
-        """Operations a second of matrix products, bytes a second of matrix-vector products, and how many of all
-        matrices that is: medians of the run."""
+        """Give the machine's rates, medians of the run: operations a second in matrix products; in matrix-vector
+        products bytes a second, and passes a second through all matrices."""
         matrix, vector = (statistics.median(seconds) for seconds in self.rates.values())
         return {
             "matrix_operations_per_s": self.matrix_operations / matrix,
@@ -232,8 +234,8 @@ class Bench:
             "matrix_vector_tokens_per_s": 1 / vector,
         }
 
-    def _turns(self, works: dict[str, Work]) -> Turns:
-        measured = turns(works, self.args.runs, self.args.seconds)
+    def _turns(self, works: dict[str, Work]) -> TurnTimes:
+        measured = time_in_turns(works, self.args.runs, self.args.seconds)
         for name, seconds in self.rates.items():
             seconds += measured.seconds.get(name, ())
         return measured
@@ -245,7 +247,7 @@ class Bench:
 
 
 def _filled(counts: Counts, decoder: Decoder, positions: int) -> Prefix:
-    """A cache of so many positions in the place of a text's."""
+    """Fill a cache of so many positions, in the place of a text's."""
     spec, like = counts.spec, embedding_table(decoder.model)
-    made = [like.new_full((1, spec.kv_heads, positions, spec.head_dim), 0.1) for _ in range(2 * spec.layers)]
-    return Prefix(tuple(made[::2]), tuple(made[1::2]), positions)
+    filled = [like.new_full((1, spec.kv_heads, positions, spec.head_dim), 0.1) for _ in range(2 * spec.layers)]
+    return Prefix(tuple(filled[::2]), tuple(filled[1::2]), positions)

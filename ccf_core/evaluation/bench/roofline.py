@@ -1,4 +1,4 @@
-"""What this machine allows: its measured matrix rate and memory bandwidth, and the operations and bytes of our works.
+"""Measured peak FLOP/s and bandwidth of this machine, and the FLOPs and bytes that each benchmark needs.
 
 Operations are multiplications and additions, two for each weight or pair; norms, activations, rotary embedding and
 softmax are left out. The last layer of a pass that is made for its cache counts for its projections alone.
@@ -13,9 +13,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from ccf_core.codec import CCF
-from ccf_core.decoder import Decoder
-from ccf_core.transformer import JOINED, StackSpec
+from ccf_core.ccf import CCF
+from ccf_core.model.decoder import Decoder
+from ccf_core.model.layers import JOINED, StackSpec
 
 #: A layer's matrices as the decoder holds them.
 MATRICES = (*JOINED, "o_proj", "down_proj")
@@ -29,7 +29,7 @@ class Counts:
     layer: int
     qkv: int
     head: int
-    itemsize: int
+    dtype: torch.dtype
 
     @classmethod
     def of(cls, decoder: Decoder) -> Counts:
@@ -37,55 +37,54 @@ class Counts:
         sizes = {name: layer[f"{name}.weight"].numel() for name in MATRICES}
         head = model.get_output_embeddings().weight
         spec = StackSpec.of(model)
-        return cls(spec, sum(sizes.values()), sizes["qkv_proj"], head.numel(), head.itemsize)
+        return cls(spec, sum(sizes.values()), sizes["qkv_proj"], head.numel(), head.dtype)
 
     @property
     def weight_bytes(self) -> int:
-        """Of all matrices that a token goes through, the output head with them."""
-        return (self.spec.layers * self.layer + self.head) * self.itemsize
+        """Bytes of all matrices that a token goes through, the output head with them."""
+        return (self.spec.layers * self.layer + self.head) * self.dtype.itemsize
 
     @property
     def kv_bytes(self) -> int:
-        """Of one position of cache, as it is held."""
-        return self.spec.layers * 2 * self.spec.kv_heads * self.spec.head_dim * self.itemsize
+        """Bytes of one position of cache."""
+        return self.spec.kv_bytes(self.dtype)
 
     def stack(self, tokens: int, pairs: int) -> int:
-        """Operations of a pass over ``tokens`` with ``pairs`` of query and key that see each other, for its cache."""
+        """Count the operations of a pass over ``tokens`` with ``pairs`` of query and key that see each other."""
         attention = 4 * self.spec.heads * self.spec.head_dim * pairs
         return (self.spec.layers - 1) * (2 * tokens * self.layer + attention) + 2 * tokens * self.qkv
 
     def prefill(self, tokens: int) -> int:
-        """Operations of reading a text causally."""
+        """Count the operations of reading a text causally."""
         return self.stack(tokens, tokens * (tokens + 1) // 2)
 
     def compress(self, ccf: CCF, lengths: Iterable[int], finest: int) -> int:
-        """Operations of encoding segments of these lengths."""
+        """Count the operations of encoding segments of these lengths."""
         return sum(self._segment(ccf, length, finest) for length in lengths)
 
     def _segment(self, ccf: CCF, length: int, finest: int) -> int:
-        plan = ccf.encoder.plan(length, finest)
-        total = len(plan.cos)
-        return self.stack(total, total * (total + 1) // 2 if plan.mask is None else int(plan.mask.sum()))
+        total = len(ccf.encoder.tables(length, finest).cos)
+        return self.stack(total, total * (total + 1) // 2)
 
     def first_token_s(self, prompt: int, cached: int, flops: float, bandwidth: float) -> float:
-        """Seconds to read a prompt after ``cached`` positions, and the output head once: the greater limit."""
+        """Bound the seconds to read a prompt after ``cached`` positions, the output head once: the greater limit."""
         operations = self.stack(prompt, prompt * cached + prompt * (prompt + 1) // 2) + 2 * self.head
         return max(operations / flops, (self.weight_bytes + cached * self.kv_bytes) / bandwidth)
 
     def decode_bytes(self, cached: int) -> int:
-        """Bytes that are read for one token after ``cached`` positions."""
+        """Count the bytes that are read for one token after ``cached`` positions."""
         return self.weight_bytes + cached * self.kv_bytes
 
 
 def matrices(decoder: Decoder) -> list[Tensor]:
-    """Every matrix that a token goes through, as the decoder holds it."""
-    own = [layer[f"{name}.weight"] for layer in decoder.layers for name in MATRICES]
-    return [*own, decoder.model.get_output_embeddings().weight.detach()]
+    """List every matrix that a token goes through, as the decoder holds it."""
+    of_layers = [layer[f"{name}.weight"] for layer in decoder.layers for name in MATRICES]
+    return [*of_layers, decoder.model.get_output_embeddings().weight.detach()]
 
 
 @torch.inference_mode()
 def matrix_vector_products(decoder: Decoder) -> Callable[[], object]:
-    """One product of every matrix with a vector: what decoding a token cannot do without.
+    """Multiply every matrix by a vector once: the least that decoding a token takes.
 
     On CUDA the products are one graph, so that what is measured is not the time to launch them.
     """
@@ -114,7 +113,7 @@ def _replay(graph: torch.cuda.CUDAGraph, _: object) -> None:
 
 @torch.inference_mode()
 def matrix_products(decoder: Decoder, rows: int) -> tuple[Callable[[], object], int]:
-    """A layer's matrices times ``rows`` vectors, and the operations of that."""
+    """Make the work of multiplying a layer's matrices by ``rows`` vectors, and count its operations."""
     weights: Sequence[Tensor] = matrices(decoder)[: len(MATRICES)]
     inputs = {w.shape[1]: torch.randn(rows, w.shape[1], dtype=w.dtype, device=w.device) for w in weights}
 

@@ -1,16 +1,16 @@
-"""A figure of ``bench``, and all of them as a table."""
+"""Make the figures of ``bench`` and write them as a table."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ccf_core.evaluation.timing import Turns
+from ccf_core.evaluation.bench.timing import TurnTimes
 
 Figure = dict[str, Any]
 
 
-def figure(name: str, tokens: int, measured: float | None, bound: float, of: Turns, **parts: float) -> Figure:
-    """``bound`` is what counting operations and bytes allows at best; ``parts`` is what both are made of."""
+def figure(name: str, tokens: int, measured: float | None, bound: float, of: TurnTimes, **parts: float) -> Figure:
+    """Make a figure; ``bound`` is the best that operations and bytes allow, ``parts`` is what both are made of."""
     rounded = {part: float(f"{value:.4g}") if isinstance(value, float) else value for part, value in parts.items()}
     return {
         "figure": name,
@@ -23,7 +23,7 @@ def figure(name: str, tokens: int, measured: float | None, bound: float, of: Tur
 
 
 def markdown(result: dict[str, Any]) -> str:
-    """The figures as a table, with the machine's rates above it and the command below."""
+    """Write the figures as a table, with the machine's rates above it and the command below."""
     machine = result["machine"]
     head = (
         f"{result['base']['id']} in {result['dtype']} on {result['device']}, {result['threads']} threads: "
@@ -32,15 +32,15 @@ def markdown(result: dict[str, Any]) -> str:
         "in bare matrix-vector products."
     )
     lines = ["| figure | tokens | measured | at best | turns | of |", "|---|---:|---:|---:|---:|---|"]
-    for one in result["figures"]:
-        measured = "not measured" if one["measured"] is None else f"{one['measured']:.4g}"
-        parts = ", ".join(f"{name} {value:,.4g}" for name, value in one["of"].items())
+    for row in result["figures"]:
+        measured = "not measured" if row["measured"] is None else f"{row['measured']:.4g}"
+        parts = ", ".join(f"{name} {value:,.4g}" for name, value in row["of"].items())
         cells = [
-            one["figure"],
-            f"{one['tokens']:,}",
+            row["figure"],
+            f"{row['tokens']:,}",
             measured,
-            f"{one['bound']:.4g}",
-            str(one["turns"]),
+            f"{row['bound']:.4g}",
+            str(row["turns"]),
             parts,
         ]
         lines.append(f"| {' | '.join(cells)} |")

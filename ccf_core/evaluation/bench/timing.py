@@ -1,4 +1,4 @@
-"""Times that can be set against one another on a busy machine: works take turns, and ratios are taken turn by turn."""
+"""Compare times on a busy machine: in a turn every piece of work is done once, and ratios are taken within a turn."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
-from ccf_core.decoder import Decoder, Prefix
+from ccf_core.model.decoder import Decoder
+from ccf_core.model.prefix import Prefix
 
-#: What is timed returns its own seconds, for one unit of what it does.
+#: Does a piece of work and returns the seconds that one unit of it took.
 Work = Callable[[], float]
 Clock = Callable[[], float]
 
 
 @dataclass(frozen=True)
-class Turns:
-    """Seconds of every work in every turn, by name."""
+class TurnTimes:
+    """Seconds that each piece of work took in each turn, by the name of the work."""
 
     seconds: Mapping[str, Sequence[float]]
 
@@ -36,8 +36,11 @@ class Turns:
         return statistics.median(one / two for one, two in pairs)
 
 
-def turns(works: Mapping[str, Work], runs: int, limit_s: float) -> Turns:
-    """``runs`` turns of every work after one to warm up. None begins after ``limit_s``; if so, all of them count."""
+def time_in_turns(works: Mapping[str, Work], runs: int, limit_s: float) -> TurnTimes:
+    """Time ``runs`` turns of all works, after one to warm up; no turn begins after ``limit_s`` seconds.
+
+    If the limit ends the run early, the first turn counts like the others.
+    """
     started = time.perf_counter()
     seconds: dict[str, list[float]] = {name: [] for name in works}
     taken = 0
@@ -45,26 +48,26 @@ def turns(works: Mapping[str, Work], runs: int, limit_s: float) -> Turns:
         for name, work in works.items():
             seconds[name].append(work())
         taken += 1
-    return Turns({name: own[taken > runs :] for name, own in seconds.items()})
+    return TurnTimes({name: of_work[taken > runs :] for name, of_work in seconds.items()})
 
 
 def clock_of(device: torch.device, cpu_time: bool = False) -> Clock:
-    """Seconds gone by, told when the device is done; with ``cpu_time`` those that a CPU gave to this process.
+    """Make a clock of seconds that waits for the device; with ``cpu_time`` of those that a CPU gave to this process.
 
     On a machine shared with others the second kind is steadier; with several threads it is their sum.
     """
     if device.type == "cuda":
 
-        def told() -> float:
+        def synchronized() -> float:
             torch.cuda.synchronize(device)
             return time.perf_counter()
 
-        return told
+        return synchronized
     return time.process_time if cpu_time else time.perf_counter
 
 
 def timed(clock: Clock, work: Callable[[], object]) -> Work:
-    """Seconds that ``work`` takes."""
+    """Time ``work`` with ``clock``."""
 
     def run() -> float:
         started = clock()
@@ -77,27 +80,24 @@ def timed(clock: Clock, work: Callable[[], object]) -> Work:
 def per_token(
     clock: Clock, decoder: Decoder, prefix: Prefix, prompt: Sequence[int], new: int, between: Work
 ) -> dict[str, list[float]]:
-    """Seconds of each of ``new`` tokens after the first one that is decoded, and of ``between``, done before each.
+    """Time each of ``new`` tokens after the first one, and ``between``, which is done before each: seconds.
 
     The tokens are watched as those of an answer are.
     """
     seconds: dict[str, list[float]] = {"token": [], "between": []}
-    since: list[float] = []
-
-    def tell(ids: Tensor, scores: Tensor, **kwargs: object) -> Tensor:
-        if since:
-            seconds["token"].append(clock() - since.pop())
-        if len(seconds["token"]) < new:
-            seconds["between"].append(between())
-            since.append(clock())
-        return torch.zeros(len(ids), dtype=torch.bool, device=ids.device)
-
-    decoder.generate([prefix], [prompt], max_new_tokens=new + 1, exactly=True, stopping_criteria=[tell])
+    steps = decoder.steps([prefix], [prompt], max_new_tokens=new + 1, exactly=True)
+    next(steps)
+    for _ in range(new):
+        seconds["between"].append(between())
+        since = clock()
+        tokens, _ = next(steps)
+        tokens.tolist()
+        seconds["token"].append(clock() - since)
     return seconds
 
 
 def peak(device: torch.device, make: Callable[[], Prefix], work: Callable[[Prefix], object]) -> int:
-    """Bytes held for a prefix while ``work`` decodes after it.
+    """Measure the bytes held for a prefix while ``work`` decodes after it.
 
     On CUDA the most that was allocated above what was before, copies and activations too; elsewhere the prefix alone.
     """

@@ -67,7 +67,7 @@ MARKERS: tuple[Draw, ...] = (
 
 
 def svg(title: str, y_label: str, lines: Sequence[Line], levels: Sequence[Level] = ()) -> str:
-    """A figure of shares (0 to 1, drawn in %) against the ratio on a logarithmic axis, one document of SVG.
+    """Draw shares (0 to 1, in %) against the ratio on a logarithmic axis, as one document of SVG.
 
     ValueError if there is no point to draw.
     """
@@ -170,7 +170,7 @@ class Label:
 
 
 def _labels(wanted: Sequence[Label], apart: float = 16.0) -> list[str]:
-    """Names at the ends of lines, pushed apart where they would lie on one another."""
+    """Write names at the ends of lines, pushed apart where they would lie on one another."""
     ordered = sorted(wanted, key=lambda label: label.y)
     placed: list[float] = []
     for label in ordered:

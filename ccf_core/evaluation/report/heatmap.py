@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-from ccf_core.evaluation.figure import INK
+from ccf_core.evaluation.report.figure import INK
 
 CELL_WIDTH, CELL_HEIGHT, GAP = 46, 24, 2
 LEFT, TOP = 60, 66
@@ -30,7 +30,7 @@ class Panel:
 def svg(
     title: str, x_label: str, y_label: str, columns: Sequence[str], rows: Sequence[str], panels: Sequence[Panel]
 ) -> str:
-    """Panels line by line, all with the same columns and rows. ValueError if there is nothing to draw."""
+    """Draw panels line by line, all with the same columns and rows. ValueError if there is nothing to draw."""
     if not (panels and columns and rows):
         raise ValueError("a heat map needs a panel, a column and a row")
     panel_width = LEFT + len(columns) * CELL_WIDTH + 24

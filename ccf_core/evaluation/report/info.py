@@ -1,19 +1,19 @@
-"""``python -m ccf_core info``: what would be used, without using it."""
+"""``python -m ccf_core info``: print the version, adapter, base, dtype and device that a command would use."""
 
 from __future__ import annotations
 
 import argparse
 
-import ccf_core
 from ccf_core.evaluation.subject import Subject
+from ccf_core.version import __version__
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """None of its own."""
+    """Add no arguments: the common ones are enough."""
 
 
 def main(args: argparse.Namespace) -> dict:
     return {
-        "version": ccf_core.__version__,
+        "version": __version__,
         **Subject.load(args.adapter, args.base, args.device, args.dtype).described(),
     }

@@ -1,4 +1,4 @@
-"""``python -m ccf_core report``: results as one page of Markdown, with figures. Nothing is measured here."""
+"""``python -m ccf_core report``: write results of ``evaluate`` as one page of Markdown with figures."""
 
 from __future__ import annotations
 
@@ -8,25 +8,17 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ccf_core.evaluation import figure, heatmap
-from ccf_core.evaluation.data import EvaluationError
-from ccf_core.evaluation.readers import AS_HELD
+from ccf_core.evaluation.readers import READERS
+from ccf_core.evaluation.report import figure, heatmap
+from ccf_core.evaluation.rows import EvaluationError
 from ccf_core.evaluation.tasks import TASKS
 
 Result = dict[str, Any]
 
+#: Metrics that are no shares: (what they are multiplied with, digits that are shown).
+UNITS = {"nats": (1, 3), "perplexity": (1, 2), "bytes": (1, 0)}
 #: Columns that say what a row is about, in this order.
 KEYS = ("reader", "ratio", "sample", "source", "k", "length", "depth", "n", "documents", "cut", "unanswerable")
-#: Task -> (metric, its name on the axis, rows to draw, key that tells lines of one reader apart).
-FIGURES: dict[str, tuple[str, str, dict[str, Any], str]] = {
-    "reconstruct": ("rouge_l", "ROUGE-L", {}, "sample"),
-    "perplexity": ("gain_kept", "gain kept", {}, "k"),
-    "qa": ("f1", "F1", {"source": "all"}, ""),
-    "longqa": ("f1", "F1", {"source": "all"}, ""),
-    "needle": ("hit", "needles found", {"length": "all", "depth": "all"}, ""),
-    "evidence": ("top3", "gold segment in the first three", {"source": "all"}, ""),
-    "peers": ("f1", "F1", {"source": "all"}, ""),
-}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> dict:
-    """Write the page and its figures; the names of what was written. EvaluationError for a file that is no result."""
+    """Write the page and its figures; return the names of the files. EvaluationError for a file that is no result."""
     results = {file.stem: _read(file) for file in args.files}
     if len(results) < len(args.files):
         raise EvaluationError("Two of the files have one name: rename one of them.")
@@ -63,7 +55,7 @@ def _read(file: Path) -> Result:
 
 
 def page(results: dict[str, Result], figures: dict[str, list[str]]) -> str:
-    """A page of every result, in the order of the tasks; ``figures`` are paths by the results' names."""
+    """Write a page of every result, in the order of the tasks; ``figures`` are paths by the results' names."""
     order = list(TASKS)
     parts = [
         "# Results",
@@ -78,12 +70,12 @@ def page(results: dict[str, Result], figures: dict[str, list[str]]) -> str:
 
 
 def markdown(result: Result) -> str:
-    """What was measured, on what and how, and a table of its rows."""
+    """Write what was measured, on what and how, and a table of the result's rows."""
     half = f", half {result['half']}" if result.get("half") else ""
-    held = f", memories held as {result['memory_dtype']}" if _held_as_told(result) else ""
+    dtype_note = f", memories held as {result['memory_dtype']}" if _one_dtype(result) else ""
     about = (
         f"Data: `{result['data']['name']}`{half}; n = {result['n']}, seed {result['seed']}. "
-        f"Adapter `{result['adapter'][:12]}` on {result['base']['id']}, {result['dtype']}{held}, greedy; "
+        f"Adapter `{result['adapter'][:12]}` on {result['base']['id']}, {result['dtype']}{dtype_note}, greedy; "
         f"{result['device']}, {result['seconds']} s."
     )
     return (
@@ -94,13 +86,14 @@ def markdown(result: Result) -> str:
     )
 
 
-def _held_as_told(result: Result) -> bool:
-    """Whether a dtype for all memories says something: not if every reader has one of its own."""
-    return bool(result.get("memory_dtype")) and any(row.get("reader") not in AS_HELD for row in result["rows"])
+def _one_dtype(result: Result) -> bool:
+    """Tell whether one dtype holds for all memories: not if every reader has a dtype of its own."""
+    names = {row.get("reader") for row in result["rows"]}
+    return bool(result.get("memory_dtype")) and not all(n in READERS and READERS[n].memory_dtype for n in names)
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
-    """Markdown of result rows; a column for each key and metric that any row has."""
+    """Write result rows as Markdown; a column for each key and metric that any row has."""
     keys = [key for key in KEYS if any(row.get(key) is not None for row in rows)]
     names = list(dict.fromkeys(name for row in rows for name in row["metrics"]))
     words = ("reader", "sample", "source")
@@ -122,7 +115,7 @@ def _score(name: str, value: float | None, interval: Sequence[float] | None) -> 
         return ""
     if name.endswith("_bytes"):
         return f"{value:,.0f}"
-    scale, digits = {"nats": (1, 3), "bytes": (1, 0)}.get(name, (1, 4) if name.endswith("_s") else (100, 1))
+    scale, digits = UNITS.get(name, (1, 4) if name.endswith("_s") else (100, 1))
     shown = f"{scale * value:.{digits}f}"
     if interval:
         shown += f" [{scale * interval[0]:.{digits}f}, {scale * interval[1]:.{digits}f}]"
@@ -130,7 +123,7 @@ def _score(name: str, value: float | None, interval: Sequence[float] | None) -> 
 
 
 def _pivoted(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows of one reader, ratio and length at several depths as one row with a column for each depth."""
+    """Merge rows of one reader, ratio and length at several depths into one with a column for each depth."""
     result: dict[tuple, dict[str, Any]] = {}
     for number, row in enumerate(rows):
         if "depth" not in row:
@@ -147,8 +140,11 @@ def _pivoted(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def drawing(result: Result) -> str:
-    """The result's figure, empty if it has nothing at several ratios."""
-    metric, label, wanted, split = FIGURES[result["task"]]
+    """Draw the main metric against the ratio as SVG; "" if it is no share or of a single ratio."""
+    task = TASKS[result["task"]]
+    if task.METRIC in UNITS:
+        return ""
+    metric, label, wanted, split = task.METRIC, task.LABEL, task.DRAWN, getattr(task, "LINES", "")
     rows = [
         row
         for row in result["rows"]
@@ -173,7 +169,7 @@ def _part(key: str, value: Any) -> str:
 
 
 def heat_map(result: Result) -> str:
-    """Shares over length and depth, a panel for each reader and ratio; empty if the rows have no depths."""
+    """Draw shares over length and depth as SVG, a panel for each reader and ratio; "" if the rows have no depths."""
     panels: dict[str, dict[tuple[str, str], float]] = {}
     lengths, depths = set(), set()
     for row in result["rows"]:

@@ -40,7 +40,7 @@ class Vocabulary:
 
     @classmethod
     def of(cls, tokenizer: PreTrainedTokenizerBase, end_token: int) -> Vocabulary:
-        from ccf_core.answer import abstention, question_prompt
+        from ccf_core.answering.prompt import abstention, question_prompt
 
         pieces = [cast(str, tokenizer.decode([i])) for i in range(len(tokenizer))]
         ids = {piece: i for i, piece in reversed(list(enumerate(pieces)))}
@@ -79,7 +79,7 @@ def _runs(flags: np.ndarray) -> np.ndarray:
 def draw_cloze(
     ids: np.ndarray, vocabulary: Vocabulary, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """(prompt, answer with its end token) about a number or name in ``ids``, as likely the one as the other.
+    """Draw (prompt, answer with its end token) about a number or name in ``ids``, as likely the one as the other.
 
     None if the text has neither. A name is a capitalised word that does not begin a sentence, with those after it.
     """

@@ -1,13 +1,10 @@
-"""Rows of text and questions to token arrays, once; and back from the one file that holds them.
+"""Turns rows into token arrays, once, and reads them back from the one file that holds them.
 
-Rows are JSON lines (plain, .gz or .xz): text rows {"text", …}; question rows {"context", "question", "answers", …}.
+Text rows are {"text", …}, question rows {"context", "question", "answers", …}.
 """
 
 from __future__ import annotations
 
-import gzip
-import json
-import lzma
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -16,19 +13,11 @@ from typing import Any
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
-from ccf_core.answer import question_prompt
-from ccf_core.training.cloze import Vocabulary
-from ccf_core.training.facts import facts
+from ccf_core.answering.prompt import question_prompt
+from ccf_core.training.data.cloze import Vocabulary
+from ccf_core.training.data.synthetic_facts import facts
 
 _RAGGED = ("texts", "contexts", "prompts", "answers", "statements", "fact_prompts", "fact_answers")
-_OPENERS: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open}
-
-
-def read_rows(path: str | Path) -> Iterator[dict]:
-    path = Path(path)
-    with _OPENERS.get(path.suffix, open)(path, "rt", encoding="utf-8") as lines:
-        for line in lines:
-            yield json.loads(line)
 
 
 @dataclass(frozen=True)
@@ -63,7 +52,8 @@ class TrainingData:
     """Token arrays of all documents, all contexts, and the questions (prompt, answer) of each context; a look at
     each token of the vocabulary; made-up facts, each a statement and a question about it.
 
-    ``question_of[c]`` … ``question_of[c + 1]`` are the questions of context c.
+    ``question_of[c]`` … ``question_of[c + 1]`` are the questions of context c. ``context_weights`` (contexts,)
+    float64: how often each is drawn, relative to the others; empty where all are drawn alike.
     """
 
     texts: Ragged
@@ -75,9 +65,10 @@ class TrainingData:
     statements: Ragged = field(default_factory=Ragged.none)
     fact_prompts: Ragged = field(default_factory=Ragged.none)
     fact_answers: Ragged = field(default_factory=Ragged.none)
+    context_weights: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
     def save(self, path: str | Path) -> None:
-        arrays: dict[str, Any] = {"question_of": self.question_of}
+        arrays: dict[str, Any] = {"question_of": self.question_of, "context_weights": self.context_weights}
         for name in _RAGGED:
             ragged = getattr(self, name)
             arrays |= {f"{name}.ids": ragged.ids, f"{name}.offsets": ragged.offsets}
@@ -93,7 +84,10 @@ class TrainingData:
                 if f"{name}.ids" in file  # written before there were facts, it has none
             }
             looks = {f.name: file[f"vocabulary.{f.name}"] for f in fields(Vocabulary)}
-            return cls(**ragged, question_of=file["question_of"], vocabulary=Vocabulary(**looks))
+            weights = file["context_weights"] if "context_weights" in file else np.zeros(0)
+            return cls(
+                **ragged, question_of=file["question_of"], vocabulary=Vocabulary(**looks), context_weights=weights
+            )
 
 
 def tokenize_rows(
@@ -108,7 +102,8 @@ def tokenize_rows(
     """Tokenize rows and ``made_up`` facts; questions are grouped by context, and contexts of more than
     ``max_context`` tokens left out.
 
-    The first answer of a row is the one that is taught, closed by ``end_token``.
+    The first answer of a row is the one that is taught, closed by ``end_token``. A row may say how often it is to be
+    drawn (``weight``, 1 unless told); a context is drawn as often as its rows together.
     """
 
     def plain(batch: list[str]) -> list[list[int]]:
@@ -119,14 +114,19 @@ def tokenize_rows(
     smallest = np.uint16 if len(tokenizer) <= 2**16 else np.int32
     text_ids = [ids for batch in _batched((row["text"] for row in texts), 256) for ids in plain(batch)]
     by_context: dict[str, list[tuple[str, str]]] = {}
+    weight_of: dict[str, float] = {}
+    weighted = False
     for row in questions:
         by_context.setdefault(row["context"], []).append((row["question"], row["answers"][0]))
-    contexts, prompts, answers, question_of = [], [], [], [0]
+        weight_of[row["context"]] = weight_of.get(row["context"], 0.0) + row.get("weight", 1.0)
+        weighted = weighted or "weight" in row
+    contexts, prompts, answers, question_of, weights = [], [], [], [0], []
     for context, asked in by_context.items():
         ids = plain([context])[0]
         if not 0 < len(ids) <= max_context:
             continue
         contexts.append(ids)
+        weights.append(weight_of[context])
         prompts += [question_prompt(tokenizer, question) for question, _ in asked]
         answers += [[*ids, end_token] for ids in plain([answer.strip() for _, answer in asked])]
         question_of.append(len(prompts))
@@ -139,6 +139,7 @@ def tokenize_rows(
         **{name: Ragged.of(items, smallest) for name, items in zip(_RAGGED, every, strict=True)},
         question_of=np.asarray(question_of),
         vocabulary=Vocabulary.of(tokenizer, end_token),
+        context_weights=np.asarray(weights if weighted else ()),
     )
 
 

@@ -15,11 +15,12 @@ from torch.utils.data import Dataset
 
 from ccf_core.config import CCFConfig
 from ccf_core.errors import CCFError
-from ccf_core.training.capacity import PAD_RUN, Capacity, size_of
-from ccf_core.training.data import TrainingData
-from ccf_core.training.examples import Decoded, Example, Kind, Mix
-from ccf_core.training.packing import Batch, pack
-from ccf_core.training.prefix_mask import BLOCK
+from ccf_core.memory.segments import slot_count
+from ccf_core.training.data.batch import Batch
+from ccf_core.training.data.batch_size import PAD_RUN, Capacity, size_of
+from ccf_core.training.data.dataset import TrainingData
+from ccf_core.training.data.examples import Decoded, Example, Kind, Mix
+from ccf_core.training.data.packing import pack
 
 #: Segments of one document, each an int64 array of token ids.
 Document = list[np.ndarray]
@@ -35,38 +36,39 @@ class ShortTexts(CCFError):
 
 
 @dataclass(frozen=True)
-class Room:
+class SegmentCapacity:
     """Sizes of one Batch: those of the streams that are encoded, and those of what is decoded."""
 
     encoder: Capacity
     decoder: Capacity
 
     @classmethod
-    def of(cls, encoded: list[Example], decoded: list[Example], config: CCFConfig) -> Room:
-        """What these examples take, and in the encoder a token and a slot that nobody uses, where filling points to."""
-        text, _, slots, *_ = _sizes(encoded, config)
-        _, tokens, _, memory, _, targets, _ = _sizes(decoded, config)
-        longest = max(len(d.input_ids) + _slots_read(e, d) for e in decoded for d in e.decoded)
+    def of(cls, encoded: list[Example], decoded: list[Example], config: CCFConfig) -> SegmentCapacity:
+        """Count what examples take; the encoder gets an unused token and slot more, for filling to point at."""
+        text, slots, *_ = _sizes(encoded, config)
+        _, _, tokens, memory, *_, targets, _ = _sizes(decoded, config)
+        longest = max(len(d.input_ids) + e.slots_read(d) for e in decoded for d in e.decoded)
         sequences = sum(len(e.decoded) for e in decoded)
         return cls(
-            Capacity(text + 1, 1, slots + 1, 0, 0, 0, len(encoded) + 1, 0),  # pack wants something to decode
-            Capacity(0, tokens, 0, memory, 0, targets, sequences, longest),
+            # pack wants something to decode
+            Capacity(text + 1, slots + 1, 1, 0, 0, 0, 0, 0, 0, len(encoded) + 1, 0),
+            Capacity(0, 0, tokens, memory, 0, 0, 0, 0, targets, sequences, longest),
         )
 
     @classmethod
-    def fixed(cls, documents: int, segments: int, config: CCFConfig) -> Room:
-        """Enough for each segment of ``documents`` of up to ``segments`` segments at any ratio: one shape for all,
-        as compiled layers want it."""
+    def fixed(cls, documents: int, segments: int, config: CCFConfig) -> SegmentCapacity:
+        """Bound all segments of ``documents`` documents of up to ``segments`` segments at any ratio: compiled layers
+        want one shape."""
         ids = np.zeros(config.segment_length, np.int64)
         tight = cls.of(*_step([[ids] * segments] * documents, segments - 1, config.finest, 0, config), config)
         e, d = tight.encoder, tight.decoder
-        encoder = -(-e.encoder // BLOCK) * BLOCK  # whole blocks of a mask
-        fillers = 1 + max(d.memory, d.decoder) // PAD_RUN  # sequences that fill up a stream, each with a query
+        encoder = -(-e.encoder // 128) * 128  # a multiple, as in Capacity.measured
+        fillers = 1 + max(d.read_memory, d.read) // PAD_RUN  # sequences that fill up a stream, each with a query
         return cls(
             dataclasses.replace(e, encoder=encoder, sequences=e.sequences + 1 + encoder // PAD_RUN),
             dataclasses.replace(
                 d,
-                decoder=d.decoder + fillers,
+                read=d.read + fillers,
                 sequences=d.sequences + fillers + 1,
                 longest=max(d.longest, 2 * PAD_RUN),  # filling is as long: PAD_RUN slots and PAD_RUN tokens
             ),
@@ -77,14 +79,10 @@ def _sizes(examples: list[Example], config: CCFConfig) -> list[int]:
     return [int(n) for n in np.sum([size_of(e, config) for e in examples], axis=0)]
 
 
-def _slots_read(example: Example, decoded: Decoded) -> int:
-    return sum(-(-len(example.segments[i]) // example.ratio) for i in decoded.segments)
-
-
 def _step(
     documents: Sequence[Document], t: int, ratio: int, shift: int, config: CCFConfig
 ) -> tuple[list[Example], list[Example]]:
-    """The t-th segments as the encoder takes them, and what the decoder does with them and with earlier ones."""
+    """List (t-th segments to encode, sequences in which the decoder reads these and earlier segments)."""
     encoded = [Example(ratio, [document[t]]) for document in documents]
     decoded = []
     for document in documents:
@@ -104,44 +102,46 @@ def segment_batches(
     mix: Mix,
     *,
     shift: int = 0,
-    room: Room | None = None,
+    capacity: SegmentCapacity | None = None,
     notable: np.ndarray | None = None,
 ) -> list[Batch]:
     """Batch t holds the t-th segment of every document: to encode, to reconstruct and, after the first, to continue.
 
     documents : of equally many segments, which may differ in length. ratio : text tokens a slot.
-    shift : power of two by which positions of continuations are squeezed. room : shape of every Batch; exactly what
-    each takes if ``None``. notable : as in ``pack``.
+    shift : power of two by which positions of continuations are squeezed. capacity : of every Batch; exactly
+    what each takes if ``None``. notable : as in ``pack``.
 
-    ``memory_slot`` of Batch t counts through the slots that encoding Batches 0 … t gives, one after the other. Over
-    all Batches the targets of each kind weigh ``mix.weights[kind]``. Raises ValueError for unequal documents.
+    ``read.memory_slot`` of Batch t counts through the slots that encoding Batches 0 … t gives, one after the other.
+    Over all Batches the targets of each kind weigh ``mix.weights[kind]``. Raises ValueError for unequal documents.
     """
     if len({len(document) for document in documents}) != 1:
         raise ValueError("give documents of equally many segments")
-    slots = np.array([[-(-len(s) // ratio) for s in document] for document in documents])
+    slots = np.array([[slot_count(len(s), ratio) for s in document] for document in documents])
     within = np.cumsum(slots, axis=0) - slots  # of earlier documents, in the same segment
     batches: list[Batch] = []
     edges = [0]
     for t in range(slots.shape[1]):
         encoded, decoded = _step(documents, t, ratio, shift, config)
-        own = room or Room.of(encoded, decoded, config)
+        own = capacity or SegmentCapacity.of(encoded, decoded, config)
         source = pack(encoded, config, own.encoder, mix)
-        # Only the decoder's side of this one is used, but pack wants room for all segments that are read.
+        # Only the decoder's side of this one is used, but pack wants capacity for all segments that are read.
         batch = pack(decoded, config, _with_text(own.decoder, decoded, config), mix, notable)
         first = np.array(edges)
         edges.append(edges[-1] + len(source.slot_at))
         rows = [first[i] + within[d, i] + np.arange(slots[d, i]) for d in range(len(documents)) for i in range(t + 1)]
-        read = sum(_slots_read(e, d) for e in decoded for d in e.decoded)
-        at = np.concatenate(rows)[batch.memory_slot[:read].numpy()]
+        read = sum(e.slots_read(d) for e in decoded for d in e.decoded)
+        at = np.concatenate(rows)[batch.read.memory_slot[:read].numpy()]
         # Spread out: the gradients of what fills the stream, all zero, are added one by one to the rows it points to.
-        spare = np.arange(len(batch.memory_slot) - read) % edges[-1]
+        spare = np.arange(len(batch.read.memory_slot) - read) % edges[-1]
         bounds = own.decoder.sequences + 1
         batches.append(
             batch._replace(
                 **{name: getattr(source, name) for name in ENCODER_FIELDS},
-                query_bounds=batch.query_bounds[:bounds],
-                key_bounds=batch.key_bounds[:bounds],
-                memory_slot=torch.from_numpy(np.concatenate((at, spare))),
+                read=batch.read._replace(
+                    query_bounds=batch.read.query_bounds[:bounds],
+                    key_bounds=batch.read.key_bounds[:bounds],
+                    memory_slot=torch.from_numpy(np.concatenate((at, spare))),
+                ),
                 source_tokens=source.source_tokens,
             )
         )
@@ -149,13 +149,13 @@ def segment_batches(
 
 
 def _with_text(capacity: Capacity, decoded: list[Example], config: CCFConfig) -> Capacity:
-    text, _, slots, *_ = _sizes(decoded, config)
+    text, slots, *_ = _sizes(decoded, config)
     segments = sum(len(e.segments) for e in decoded)
     return dataclasses.replace(capacity, encoder=text, slots=slots, sequences=max(segments, capacity.sequences))
 
 
 def _weighed(batches: list[Batch], kinds: int) -> list[Batch]:
-    """A kind's targets weigh as much in each Batch as they are many."""
+    """Weigh the targets of each kind in a Batch by the share of that kind's targets that the Batch holds."""
     counts = torch.stack(
         [torch.bincount(b.target_kind[b.target_weight > 0], minlength=kinds + 1) for b in batches]
     ).float()
@@ -186,11 +186,11 @@ class Documents(Dataset):
                 "or more: give longer texts or a smaller --segment-length."
             )
         self.documents = max(1, tokens // (segments * config.segment_length))
-        self.room = Room.fixed(self.documents, segments, config) if fixed else None
+        self.capacity = SegmentCapacity.fixed(self.documents, segments, config) if fixed else None
         self.notable = data.vocabulary.notable
 
     def __getitem__(self, number: int) -> list[Batch]:
-        """Texts are drawn by their length; the first sets how many segments all have."""
+        """Draw texts by their length; the first sets how many segments all have."""
         rng = np.random.default_rng((self.seed, number))
         ratio = int(rng.choice(self.config.ratios, p=self.mix.ratios))
         shift = int(rng.choice(len(self.mix.strides), p=self.mix.strides))
@@ -199,7 +199,7 @@ class Documents(Dataset):
         chosen += [self._pick(rng, count) for _ in range(self.documents - 1)]
         documents = [self._cut(rng, self.data.texts[index], count) for index in chosen]
         return segment_batches(
-            documents, ratio, self.config, self.mix, shift=shift, room=self.room, notable=self.notable
+            documents, ratio, self.config, self.mix, shift=shift, capacity=self.capacity, notable=self.notable
         )
 
     def _pick(self, rng: np.random.Generator, at_least: int) -> int:

@@ -2,8 +2,8 @@
 
 A memory that can write a number again can still fail to find it. Texts of which one sentence answers a question, and
 all else is about other things, teach finding. Names, things and forms are drawn from the lists below, which share no
-name and no kind of number with the needles of ``ccf_core.evaluation.needle``; one form differs from theirs in the kind
-of number alone.
+name and no kind of number with the needles of ``evaluation.tasks.needle``; one form differs from theirs in the kind of
+number alone.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _FORMS = (
 
 
 def facts(count: int, seed: int) -> Iterator[tuple[str, str, str]]:
-    """``count`` of (statement, question, answer); the statement begins with a space and ends with a full stop."""
+    """Yield ``count`` of (statement, question, answer); the statement begins with a space and ends with a full stop."""
     rng = random.Random(seed)
     drawn = {
         "number": lambda: str(rng.randrange(10 ** (digits := rng.randint(1, 6)), 10 * 10**digits)),
@@ -65,13 +65,13 @@ def facts(count: int, seed: int) -> Iterator[tuple[str, str, str]]:
 
 
 def state(
-    statements: Sequence[np.ndarray], ids: np.ndarray, ends: np.ndarray, room: int, rng: np.random.Generator
+    statements: Sequence[np.ndarray], ids: np.ndarray, ends: np.ndarray, budget: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """A text with these statements in it, each after a sentence or at the beginning, cut to ``room`` tokens in all.
+    """Put these statements into a text, each after a sentence or at the beginning, cut to ``budget`` tokens in all.
 
     ids : int64 (tokens,).  ends : of every token of the vocabulary, whether it ends a sentence, bool (vocabulary,).
     """
-    ids = ids[: max(0, room - sum(map(len, statements)))]
+    ids = ids[: max(0, budget - sum(map(len, statements)))]
     places = np.sort(rng.choice(np.concatenate(([0], 1 + np.flatnonzero(ends[ids]))), len(statements)))
     first, *rest = np.split(ids, places)
     return np.concatenate([first, *(part for pair in zip(statements, rest, strict=True) for part in pair)])

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from app.analysis.adapter_pair import PairView
 from app.errors import NotAnswerable, UnknownAdapter
-from app.pairing import Pair
 from app.settings import Settings
 from app.workbench import Workbench
 from ccf_core import CCF, Adapter, AdapterError, Cancelled, MemoryMismatch
-from ccf_core.surgery import Cut
+from ccf_core.analysis.cut import Cut
 
 QUESTION = "What did the fog hide?"
 Add = Callable[..., Path]
@@ -39,13 +39,13 @@ def add(settings: Settings) -> Add:
 
 @pytest.fixture
 def sha256(workbench: Workbench, prose) -> str:
-    return workbench.ingest_text(prose(120), "Log").document.sha256
+    return workbench.intake.ingest_text(prose(120), "Log").document.sha256
 
 
-def pair(workbench: Workbench, *args: object, **options: object) -> Pair:
-    *steps, result = workbench.looking.pair(*args, **options)  # type: ignore[arg-type]
+def pair(workbench: Workbench, *args: object, **options: object) -> PairView:
+    *steps, result = workbench.adapter_pair.compare(*args, **options)  # type: ignore[arg-type]
     assert [type(step) for step in steps] == [str] * 3
-    assert isinstance(result, Pair)
+    assert isinstance(result, PairView)
     return result
 
 
@@ -58,7 +58,7 @@ def test_a_copy_of_the_adapter_in_use_makes_the_same(workbench, sha256, add, que
     assert found.other.text == found.used.text
     assert found.other.nats == pytest.approx(found.used.nats, rel=1e-3)
     assert (found.other.slots, found.other.kv_bytes) == (found.used.slots, found.used.kv_bytes)
-    operated = workbench.looking.operate(sha256, 1, 8, cut, question)
+    operated = workbench.ablation.ablate(sha256, 1, 8, cut, question)
     assert (found.used.text, found.off, found.question) == (operated.operated.text, operated.off, question)
 
 
@@ -66,28 +66,29 @@ def test_another_adapter_is_measured_as_if_it_were_the_one_in_use(settings: Sett
     folder = add("other", noise=0.3)
     found = pair(workbench, sha256, 1, 8, folder)
     with Workbench(replace(settings, data_dir=settings.data_dir / "elsewhere", adapter=folder)) as elsewhere:
-        there = elsewhere.ingest_text(workbench.text(sha256)).document.sha256
-        alone = elsewhere.looking.operate(there, 1, 8, Cut()).intact
+        there = elsewhere.intake.ingest_text(workbench.library.text(sha256)).document.sha256
+        alone = elsewhere.ablation.ablate(there, 1, 8, Cut()).intact
     assert (found.other.text, found.other.rouge_l) == (alone.text, alone.rouge_l)
     assert found.other.nats == pytest.approx(alone.nats, rel=1e-3)
     assert found.other.nats != pytest.approx(found.used.nats, rel=1e-3)
-    assert found.used == workbench.looking.operate(sha256, 1, 8, Cut()).intact
+    assert found.used == workbench.ablation.ablate(sha256, 1, 8, Cut()).intact
 
 
 def test_answers_are_held_against_that_of_the_adapter_in_use(workbench, sha256, add) -> None:
     add("other", noise=0.3)
     found = pair(workbench, sha256, 1, 8, "other", question=f"  {QUESTION} ")
     assert (found.question, found.used.rouge_l) == (QUESTION, 1)
-    assert found.used.text == workbench.looking.operate(sha256, 1, 8, Cut(), QUESTION).intact.text
+    assert found.used.text == workbench.ablation.ablate(sha256, 1, 8, Cut(), QUESTION).intact.text
     assert found.other.rouge_l < 1
 
 
 def test_the_adapter_in_use_and_what_is_stored_stay_as_they_are(workbench, sha256, add, sql, monkeypatch) -> None:
     add("other", noise=0.3, segment_length=64)
     pooled = add("pooled", compressor="mean_pool")
-    state, info, adapters = workbench.model_state(), workbench.info(), workbench.adapters()
-    stored = sql("SELECT * FROM memories"), workbench.documents()
-    before = workbench.looking.reconstruct(sha256, 1, 8).text
+    model = workbench.model
+    state, info, adapters = model.state, model.info(), (model.adapters(), model.adapter)
+    stored = sql("SELECT * FROM memories"), workbench.library.documents()
+    before = next(workbench.fidelity.reconstruct_all(sha256, 8, [1])).text
     loaded: list[weakref.ref[CCF]] = []
     init = CCF.__init__
     monkeypatch.setattr(
@@ -95,10 +96,10 @@ def test_the_adapter_in_use_and_what_is_stored_stay_as_they_are(workbench, sha25
     )
     for adapter in ("other", pooled):
         pair(workbench, sha256, 1, 8, adapter)
-        assert workbench.model_state() == state
-    assert (workbench.info(), workbench.adapters()) == (info, adapters)
-    assert (sql("SELECT * FROM memories"), workbench.documents()) == stored
-    assert workbench.reconstruct(sha256, 1, 8).text == before
+        assert workbench.model.state == state
+    assert (model.info(), (model.adapters(), model.adapter)) == (info, adapters)
+    assert (sql("SELECT * FROM memories"), workbench.library.documents()) == stored
+    assert next(workbench.fidelity.reconstruct_all(sha256, 8, [1])).text == before
     gc.collect()
     assert [reference() for reference in loaded] == [None, None]
 
@@ -109,7 +110,7 @@ def test_what_stops_a_comparison_is_a_sentence(workbench, sha256, add) -> None:
     add("short", segment_length=16)
     damaged = add("damaged")
     next(damaged.glob("*.safetensors")).write_bytes(b"nothing")
-    state = workbench.model_state()
+    state = workbench.model.state
     for adapter, error, sentence in (
         ("missing", UnknownAdapter, "There is no adapter “missing”: choose .* or put its folder into “adapters”"),
         (Path("/etc"), UnknownAdapter, "There is no adapter “etc”"),
@@ -120,7 +121,7 @@ def test_what_stops_a_comparison_is_a_sentence(workbench, sha256, add) -> None:
     ):
         with pytest.raises(error, match=sentence):
             pair(workbench, sha256, 1, 4, adapter)
-        assert workbench.model_state() == state
+        assert workbench.model.state == state
     with pytest.raises(NotAnswerable, match="at most 512"):
         pair(workbench, sha256, 1, 4, "foreign", question="why " * 600)
 
@@ -128,7 +129,7 @@ def test_what_stops_a_comparison_is_a_sentence(workbench, sha256, add) -> None:
 def test_a_comparison_can_be_stopped_between_its_steps(workbench, sha256, add) -> None:
     add("other")
     stopped = False
-    steps = workbench.looking.pair(sha256, 1, 8, "other", cancelled=lambda: stopped)
+    steps = workbench.adapter_pair.compare(sha256, 1, 8, "other", cancelled=lambda: stopped)
     assert "adapter in use" in next(steps)
     assert next(steps).startswith("Loading other")
     stopped = True

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from app.analysis.evaluation_runs import readers
 from app.errors import CannotEvaluate
-from app.evaluating import readers
-from app.laboratory import runs
+from app.ui.html.lab import runs
 from app.workbench import Workbench
 from ccf_core import Cancelled
 from ccf_core.evaluation.tasks import TASKS
@@ -16,7 +16,7 @@ from ccf_core.evaluation.tasks import TASKS
 
 @pytest.fixture
 def evaluate(workbench: Workbench) -> Callable[..., list]:
-    return lambda *args, **options: list(workbench.evaluate(*args, **options))
+    return lambda *args, **options: list(workbench.evaluation_runs.run(*args, **options))
 
 
 def test_an_evaluation_is_watched_and_recorded_with_its_command(workbench: Workbench, evaluate) -> None:
@@ -34,7 +34,7 @@ def test_an_evaluation_is_watched_and_recorded_with_its_command(workbench: Workb
 
 
 def test_a_stopped_evaluation_leaves_nothing(workbench: Workbench) -> None:
-    steps = workbench.evaluate("reconstruct", 50, [4], ["memory"], lambda: True)
+    steps = workbench.evaluation_runs.run("reconstruct", 50, [4], ["memory"], lambda: True)
     assert next(steps) == "Starting"
     with pytest.raises(Cancelled, match="nothing was recorded"):
         list(steps)

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from app.budget import KVBudget
-from app.cli import main
+from app.cli.main import main
 from app.errors import BadSetting
+from app.limits import KVBudget
 from app.settings import Settings
-from app.views import AnswerView
+from app.types import AnswerView
 from app.workbench import Workbench
 
 QUESTION = "What did the harbour master count?"
@@ -26,8 +26,8 @@ def ask(settings: Settings) -> Callable[..., AnswerView]:
     def run(text: str, ratio: int, budget: str | KVBudget | None = None, reader: str = "memory") -> AnswerView:
         limit = KVBudget.parse(budget) if isinstance(budget, str) else budget
         with Workbench(replace(settings, kv_budget=limit)) as workbench:
-            done = workbench.ingest_text(text, "Log")
-            *_, answer = workbench.ask(QUESTION, [done.document.sha256], ratio, reader, max_new_tokens=4)
+            done = workbench.intake.ingest_text(text, "Log")
+            *_, answer = workbench.asking.ask(QUESTION, [done.document.sha256], ratio, reader, max_new_tokens=4)
             assert isinstance(answer, AnswerView)
             return answer
 
@@ -75,9 +75,9 @@ def test_the_finest_ratio_within_the_budget_is_read_and_noted(ask, prose) -> Non
 
 def test_the_budget_of_a_question_comes_before_that_of_the_settings(settings: Settings, prose) -> None:
     with Workbench(replace(settings, kv_budget=KVBudget(3, in_bytes=False))) as workbench:
-        done = workbench.ingest_text(prose(), "Log")
-        *_, own = workbench.ask(QUESTION, [done.document.sha256], 4, kv_budget=KVBudget(500, in_bytes=False))
-        *_, common = workbench.ask(QUESTION, [done.document.sha256], 4)
+        done = workbench.intake.ingest_text(prose(), "Log")
+        *_, own = workbench.asking.ask(QUESTION, [done.document.sha256], 4, kv_budget=KVBudget(500, in_bytes=False))
+        *_, common = workbench.asking.ask(QUESTION, [done.document.sha256], 4)
     assert isinstance(own, AnswerView) and isinstance(common, AnswerView)
     assert (own.ratio, own.notes, common.ratio) == (4, (), 32)
 

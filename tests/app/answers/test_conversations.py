@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from app.followups import MAX_TURNS, leans_back
+from app.answers.conversations import MAX_TURNS, leans_back
 from app.settings import Settings
-from app.views import AnswerView
+from app.types import AnswerView
 from app.workbench import Workbench
 from ccf_core import CCF
 
@@ -16,13 +16,13 @@ SECOND = "And when did it happen?"
 
 @pytest.fixture
 def document(workbench: Workbench, prose) -> str:
-    return workbench.ingest_text(prose(), "Log").document.sha256
+    return workbench.intake.ingest_text(prose(), "Log").document.sha256
 
 
 def asked(workbench: Workbench, question: str, document: str, chat: int, **more: object) -> AnswerView:
     # The tiny model has room for some 120 tokens, of about a character each.
     limits = {"max_new_tokens": 4} | more
-    *_, answer = workbench.ask(question, [document], 8, chat=chat, **limits)  # type: ignore[arg-type]
+    *_, answer = workbench.asking.ask(question, [document], 8, chat=chat, **limits)  # type: ignore[arg-type]
     assert isinstance(answer, AnswerView)
     return answer
 
@@ -47,7 +47,7 @@ def test_a_follow_up_is_answered_after_the_turns_before_it(workbench: Workbench,
     second = asked(workbench, SECOND, document, chat)
     assert (first.turns, second.turns) == (0, 1)
     ccf = CCF.from_pretrained(settings.adapter, settings.base, settings.device, settings.dtype)
-    expected = ccf.answer(SECOND, workbench.memory(document, 8), 4, history=[(FIRST, first.text)])
+    expected = ccf.answer(SECOND, workbench.memories.recall(document, 8).memory, 4, history=[(FIRST, first.text)])
     assert (second.text, second.evidence[0].score) == (expected.text, expected.evidence[0].score)
 
 
@@ -79,8 +79,8 @@ def test_asking_again_takes_the_place_of_the_last_answer(workbench: Workbench, d
 def test_nothing_of_a_deleted_document_comes_back_as_an_earlier_turn(workbench: Workbench, document, prose) -> None:
     chat = workbench.conversations.new("Ships").id
     asked(workbench, FIRST, document, chat)
-    other = workbench.ingest_text(prose(100, 7), "Other").document.sha256
-    workbench.delete(document)
+    other = workbench.intake.ingest_text(prose(100, 7), "Other").document.sha256
+    workbench.library.delete(document)
     assert asked(workbench, SECOND, other, chat, history="all").turns == 0
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.settings import Settings
-from app.views import IngestProgress
+from app.types import IngestProgress
 from app.workbench import Workbench
 from ccf_core import Block
 from tests.peak_memory import measure
@@ -31,7 +31,7 @@ def test_no_more_blocks_are_alive_than_one_batch_has(workbench: Workbench, prose
         if step.done % (5 * SEGMENT) == 0:
             most = max(most, alive())
 
-    done = workbench.ingest_text(prose(words), "Log", look)
+    done = workbench.intake.ingest_text(prose(words), "Log", look)
     assert done.segments > 16
     assert 0 < most - before <= BATCH * LEVELS
     assert alive() == before
@@ -51,12 +51,12 @@ def test_encoding_takes_no_more_memory_of_a_document_ten_times_as_long(workbench
 
         tracemalloc.start()
         try:
-            workbench.ingest_text(prose(words, seed=words), "Log", look)
+            workbench.intake.ingest_text(prose(words, seed=words), "Log", look)
         finally:
             tracemalloc.stop()
         return highest - at_start
 
-    workbench.ingest_text(prose(500), "Warm")
+    workbench.intake.ingest_text(prose(500), "Warm")
     short, long = peak(500), peak(5000)
     # A list of the segments that are missing, their offsets and a row of batches belong to each.
     segments = len(prose(5000)) // SEGMENT

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from app.cli import main
+from app.cli.main import main
 from app.settings import Settings
-from app.views import IngestProgress
+from app.types import IngestProgress
 from app.workbench import Workbench
-from ccf_core import KVMemory
+from ccf_core.memory.file import load_memory
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 EVIDENCE = {"segment", "score", "start", "end", "page", "text"}
 
 
@@ -63,10 +63,10 @@ def test_memories_are_stored_in_the_dtype_that_is_asked_for(as_json, file, tmp_p
     sizes = []
     for dtype in ("bfloat16", "int8", "int4"):
         told = as_json("compress", file, "--memory-dtype", dtype, "--out", out)
-        assert KVMemory.load(out).dtype == dtype
+        assert load_memory(out).dtype == dtype
         # Each is made of the one before.
         assert told["from_cache"] == (dtype != "bfloat16")
-        sizes.append(KVMemory.load(out).nbytes)
+        sizes.append(load_memory(out).nbytes)
     assert sizes == sorted(sizes, reverse=True)
 
 
@@ -78,14 +78,14 @@ def test_compress(as_json, file, settings: Settings, tmp_path, encoded) -> None:
     ]
     assert list(first["slots"]) == ["4", "8", "16", "32"]
     assert (first["from_cache"], sum(encoded)) == (False, first["tokens"])
-    memory = KVMemory.load(tmp_path / "log.safetensors")
+    memory = load_memory(tmp_path / "log.safetensors")
     assert (memory.ratio, memory.slots) == (4, first["slots"]["4"])
     encoded.clear()
     again = as_json("compress", file)
     assert (again["from_cache"], encoded) == (True, [])
     with Workbench(settings) as workbench:
-        assert [d.sha256 for d in workbench.documents()] == [first["document_sha256"]]
-        assert workbench.documents()[0].stored_bytes == first["stored_bytes"]
+        assert [d.sha256 for d in workbench.library.documents()] == [first["document_sha256"]]
+        assert workbench.library.documents()[0].stored_bytes == first["stored_bytes"]
 
 
 def test_reconstruct(as_json, file, settings: Settings) -> None:
@@ -95,15 +95,15 @@ def test_reconstruct(as_json, file, settings: Settings) -> None:
     assert {frozenset(one) for one in found["segments"]} == {frozenset({"index", "text", "reconstruction", "rouge_l"})}
     assert "".join(one["text"] for one in found["segments"]) == file.read_text(encoding="utf-8")
     with Workbench(settings) as workbench:
-        (document,) = workbench.documents()
-        weighted = sum(one.rouge_l * one.tokens for one in workbench.reconstruct_all(document.sha256, 8))
+        (document,) = workbench.library.documents()
+        weighted = sum(one.rouge_l * one.tokens for one in workbench.fidelity.reconstruct_all(document.sha256, 8))
     assert found["rouge_l"] == pytest.approx(weighted / document.tokens)
     chosen = as_json("reconstruct", file, "--segments", 4, 2)
     assert [one["index"] for one in chosen["segments"]] == [4, 2]
     assert chosen["segments"][1] == found["segments"][2]
 
 
-@pytest.mark.parametrize("reader", ["memory", "focus", "full", "repeat_attention"])
+@pytest.mark.parametrize("reader", ["memory", "focus", "full", "repeat_attention", "graded"])
 def test_ask(as_json, file, reader, settings: Settings) -> None:
     answer = as_json("ask", file, "Where were the ships?", "--ratio", 16, "--reader", reader)
     assert list(answer) == [
@@ -112,10 +112,10 @@ def test_ask(as_json, file, reader, settings: Settings) -> None:
     assert (answer["reader"], answer["ratio"]) == (reader, 16)
     assert list(answer["timings"]) == ["load_s", "first_token_s", "tokens_per_s"]
     assert all(set(item) == EVIDENCE | ({"ratio"} if reader == "focus" else set()) for item in answer["evidence"])
-    assert bool(answer["evidence"]) == (reader in ("memory", "focus"))
+    assert bool(answer["evidence"]) == (reader in ("memory", "focus", "graded"))
     with Workbench(settings) as workbench:
-        sha256 = workbench.documents()[0].sha256
-        *_, same = workbench.ask("Where were the ships?", [sha256], 16, reader)
+        sha256 = workbench.library.documents()[0].sha256
+        *_, same = workbench.asking.ask("Where were the ships?", [sha256], 16, reader)
     assert (answer["answer"], answer["kv_bytes"]) == (same.text, same.kv_bytes)
 
 
@@ -223,7 +223,7 @@ def test_wrong_arguments_are_one_sentence_and_code_2(argv, capsys) -> None:
 
 
 def test_ctrl_c_keeps_what_was_stored(run, file, settings: Settings, monkeypatch) -> None:
-    from app.meter import Meter
+    from app.cli.progress import Meter
 
     def interrupt(self: Meter, step: IngestProgress) -> None:
         if step.stage == "memory" and step.done >= 64:
@@ -235,8 +235,8 @@ def test_ctrl_c_keeps_what_was_stored(run, file, settings: Settings, monkeypatch
     assert "goes on from there" in last_line(err)
     monkeypatch.undo()
     with Workbench(replace(settings)) as workbench:
-        workbench.load_model()
-        (document,) = workbench.documents()
+        workbench.model.load()
+        (document,) = workbench.library.documents()
         assert (document.state, document.compressed_segments) == ("partial", 2)
     assert run("compress", file)[0] == 0
 
@@ -248,13 +248,14 @@ def python(*argv: str, **env: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_help_is_light() -> None:
-    code = "import sys; import app.cli; sys.argv[1:] = ['--help']\ntry: app.cli.main()\nfinally: "
+    code = "import sys; import app.cli.main; sys.argv[1:] = ['--help']\ntry: app.cli.main.main()\nfinally: "
     done = python("-c", code + "print(sorted({'torch', 'gradio', 'transformers'} & sys.modules.keys()))")
     assert done.returncode == 0
     assert "compress a file" in done.stdout
     assert done.stdout.endswith("[]\n")
 
 
+@pytest.mark.slow
 def test_as_a_program_set_up_by_the_environment(settings: Settings, file) -> None:
     done = python(
         *("-m", "app", "compress", str(file), "--json"),
@@ -267,4 +268,4 @@ def test_as_a_program_set_up_by_the_environment(settings: Settings, file) -> Non
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["segments"] == 11
     with Workbench(settings) as workbench:
-        assert len(workbench.documents()) == 1
+        assert len(workbench.library.documents()) == 1

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import httpx
@@ -16,11 +17,11 @@ from gradio_client import Client, handle_file
 from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 
-from app.caps import Caps, Demo
+from app.demo.serve import serve_demo
+from app.demo.visitor_page import HEADER
+from app.demo.visitors import Visitors
+from app.limits import Caps, Demo
 from app.settings import Settings
-from app.tabs.page import serve_demo
-from app.tabs.visiting import HEADER
-from app.visitors import Visitors
 from app.workbench import Workbench
 
 SECRET = "The vault opens on Thursday."
@@ -57,9 +58,9 @@ def visitors(
     home = tmp_path_factory.mktemp("demo")
     settings = Settings(home / "data", adapter=adapter, base=str(base), device="cpu", dtype="float32")
     with Workbench(settings) as template:
-        template.ingest_text("An example about seven ships in the fog. " * 4, "Example")
+        template.intake.ingest_text("An example about seven ships in the fog. " * 4, "Example")
         (home / "data" / "examples-taken-in").write_text(
-            "\n".join(path.name for path in (Path(__file__).parents[2] / "assets" / "examples").iterdir())
+            "\n".join(path.name for path in (Path(__file__).parents[3] / "assets" / "examples").iterdir())
         )
         with Visitors(template, Demo(CAPS), uploads / "visitors") as visitors:
             yield visitors
@@ -88,7 +89,8 @@ def guest(address: str, tmp_path: Path) -> Iterator[Callable[[], Guest]]:
 
     yield arrive
     for one in made:
-        one.client.close()
+        # Closing waits a second for the client's heartbeat, which nobody else has to wait for.
+        Thread(target=one.client.close, daemon=True).start()
         one.http.close()
 
 
@@ -256,9 +258,9 @@ def test_page_handlers_know_their_visitor(two: tuple[Guest, Guest, str], visitor
     assert not [text for text in said if "Thursday" in text or "Alice" in text]
     assert alice.titles() == {"Example", "Alice's diary"}
     # Nor does anything get into what new visitors begin with.
-    assert [view.title for view in visitors.template.documents()] == ["Example"]
+    assert [view.title for view in visitors.template.library.documents()] == ["Example"]
     assert not visitors.template.conversations.list()
-    assert not visitors.template.jobs.list()
+    assert not visitors.template.queue.list()
 
 
 def test_a_token_is_kept_hashed_and_rotated_on_request(guest: Callable[[], Guest], visitors: Visitors) -> None:
@@ -275,7 +277,7 @@ def test_a_token_is_kept_hashed_and_rotated_on_request(guest: Callable[[], Guest
     assert (folder / "owner").read_text() == hashlib.sha256(new.encode()).hexdigest()
     stored = b"".join(file.read_bytes() for file in folder.parent.rglob("*") if file.is_file())
     assert new.encode() not in stored
-    assert {view.title for view in visitors.workbench(new).documents()} == {"Example", "Kept"}
+    assert {view.title for view in visitors.workbench(new).library.documents()} == {"Example", "Kept"}
 
 
 def test_who_asks_to_be_forgotten_leaves_nothing(two: tuple[Guest, Guest, str], visitors: Visitors) -> None:
@@ -323,9 +325,9 @@ def test_tools_over_mcp_have_the_same_door(two: tuple[Guest, Guest, str], addres
 def test_what_reaches_everybody_is_off(visitors: Visitors) -> None:
     workbench = visitors.workbench(visitors.issue())
     with pytest.raises(Exception, match="one adapter for all"):
-        workbench.use_adapter(workbench.settings.adapter)
+        workbench.model.use(workbench.settings.adapter)
     with pytest.raises(Exception, match="Evaluations are off"):
-        next(workbench.evaluate("qa", 1, [4], ["memory"]))
+        next(workbench.evaluation_runs.run("qa", 1, [4], ["memory"]))
     assert workbench.settings == replace(
         visitors.template.settings, data_dir=workbench.settings.data_dir, caps=visitors.demo.caps
     )

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from app.demo.snapshot import Snapshots, restore
 from app.settings import Settings
-from app.snapshot import Snapshots, restore
 from app.workbench import Workbench
 
 
@@ -18,13 +18,13 @@ def test_a_library_survives_an_emptied_disk(
     lasting = replace(settings, snapshot=tmp_path / "bucket")
     assert not restore(lasting)
     with Workbench(lasting) as workbench, Snapshots(workbench):
-        sha = workbench.ingest_text(prose(60), "Kept").document.sha256
+        sha = workbench.intake.ingest_text(prose(60), "Kept").document.sha256
     shutil.rmtree(settings.data_dir)
     assert restore(lasting)
     encoded.clear()
     with Workbench(lasting) as workbench:
-        assert [view.title for view in workbench.documents()] == ["Kept"]
-        assert workbench.memory(sha, 4).slots
+        assert [view.title for view in workbench.library.documents()] == ["Kept"]
+        assert workbench.memories.recall(sha, 4).memory.slots
     assert not encoded
 
 
@@ -36,7 +36,7 @@ def test_what_is_here_is_newer_than_what_was_kept(
         snapshots = Snapshots(workbench)
         assert snapshots.save()
         assert not snapshots.save()
-        workbench.ingest_text(prose(40), "Newer")
+        workbench.intake.ingest_text(prose(40), "Newer")
         assert not restore(lasting)
         assert snapshots.save()
     assert not list((tmp_path / "bucket").glob("*.partial"))

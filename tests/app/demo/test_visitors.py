@@ -13,12 +13,13 @@ import httpx
 import pytest
 from gradio_client import Client
 
-from app import panels
-from app.caps import Caps, Demo
+from app.demo.visitors import IDLE_S, Visitors
 from app.errors import BadSetting, Busy, DemoFull, LibraryFull, NotInDemo, UnknownVisitor
+from app.limits import Caps, Demo
 from app.settings import Settings
-from app.tabs.page import build, serve
-from app.visitors import IDLE_S, Visitors
+from app.ui.html import page
+from app.ui.page import build
+from app.ui.server import serve
 from app.workbench import Workbench
 
 HOUR = 3600.0
@@ -34,7 +35,7 @@ def later() -> list[float]:
 def visitors(settings: Settings, later: list[float], tmp_path: Path) -> Iterator[Visitors]:
     with Workbench(settings) as template:
         # All examples are as good as taken in.
-        examples = Path(__file__).parents[2] / "assets" / "examples"
+        examples = Path(__file__).parents[3] / "assets" / "examples"
         (settings.data_dir / "examples-taken-in").write_text("\n".join(file.name for file in examples.iterdir()))
         demo = Demo(Caps(documents=3, nbytes=5_000), ttl_s=HOUR, visitors=3)
         with Visitors(template, demo, tmp_path / "uploads", lambda: time.time() + later[-1]) as opened:
@@ -49,7 +50,7 @@ def test_data_are_deleted_when_their_time_is_over(
     visitors: Visitors, settings: Settings, later: list[float], prose: Callable[..., str]
 ) -> None:
     gone, here = visitors.issue(), visitors.issue()
-    visitors.workbench(gone).ingest_text(prose(40))
+    visitors.workbench(gone).intake.ingest_text(prose(40))
     for token in (gone, here):
         upload = visitors.uploads / visitors.name(token) / "random" / "file.txt"
         upload.parent.mkdir(parents=True)
@@ -73,11 +74,11 @@ def test_an_idle_workbench_rests_and_comes_back_with_its_data(
 ) -> None:
     token = visitors.issue()
     first = visitors.workbench(token)
-    first.ingest_text(prose(40), "Kept")
+    first.intake.ingest_text(prose(40), "Kept")
     later.append(IDLE_S + 1)
     visitors.sweep()
     assert visitors.workbench(token) is not first
-    assert [view.title for view in visitors.workbench(token).documents()] == ["Kept"]
+    assert [view.title for view in visitors.workbench(token).library.documents()] == ["Kept"]
 
 
 def test_a_full_demo_lets_the_one_go_who_was_away_longest(visitors: Visitors, later: list[float]) -> None:
@@ -95,7 +96,7 @@ def test_visitors_outlive_a_restart_and_half_made_ones_do_not(
     visitors: Visitors, settings: Settings, prose: Callable[..., str]
 ) -> None:
     token = visitors.issue()
-    visitors.workbench(token).ingest_text(prose(40), "Kept")
+    visitors.workbench(token).intake.ingest_text(prose(40), "Kept")
     old = visitors.issue()
     owner = settings.data_dir / "visitors" / visitors.name(old) / "owner"
     os.utime(owner, (time.time() - 2 * HOUR,) * 2)
@@ -103,7 +104,7 @@ def test_visitors_outlive_a_restart_and_half_made_ones_do_not(
     visitors.close()
     with Visitors(visitors.template, visitors.demo, visitors.uploads) as again:
         again.sweep()
-        assert [view.title for view in again.workbench(token).documents()] == ["Kept"]
+        assert [view.title for view in again.workbench(token).library.documents()] == ["Kept"]
         assert not again.knows(old)
     assert len(folders(settings)) == 1
 
@@ -111,31 +112,31 @@ def test_visitors_outlive_a_restart_and_half_made_ones_do_not(
 def test_every_visitor_begins_with_what_the_template_has(
     visitors: Visitors, encoded: list[int], prose: Callable[..., str]
 ) -> None:
-    sha = visitors.template.ingest_text(prose(60), "Example").document.sha256
+    sha = visitors.template.intake.ingest_text(prose(60), "Example").document.sha256
     encoded.clear()
     one, two = visitors.workbench(visitors.issue()), visitors.workbench(visitors.issue())
-    assert one.memory(sha, 4).slots == two.memory(sha, 4).slots > 0
+    assert one.memories.recall(sha, 4).memory.slots == two.memories.recall(sha, 4).memory.slots > 0
     assert not encoded
-    one.delete(sha)
-    assert [view.title for view in (*one.documents(), *two.documents())] == ["Example"]
-    assert [view.title for view in visitors.template.documents()] == ["Example"]
+    one.library.delete(sha)
+    assert [view.title for view in (*one.library.documents(), *two.library.documents())] == ["Example"]
+    assert [view.title for view in visitors.template.library.documents()] == ["Example"]
 
 
 def test_the_queue_keeps_to_the_caps_too(visitors: Visitors, prose: Callable[..., str]) -> None:
     workbench = visitors.workbench(visitors.issue())
     for seed in range(3):
-        workbench.jobs.add_text(prose(40, seed))
+        workbench.queue.add_text(prose(40, seed))
     with pytest.raises(LibraryFull, match="delete one first"):
-        workbench.jobs.add_text(prose(40, 3))
+        workbench.queue.add_text(prose(40, 3))
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and {job.state for job in workbench.jobs.list()} != {"stored"}:
+    while time.monotonic() < deadline and {job.state for job in workbench.queue.list()} != {"stored"}:
         time.sleep(0.05)
-    assert len(workbench.documents()) == 3
-    workbench.delete(workbench.documents()[0].sha256)
+    assert len(workbench.library.documents()) == 3
+    workbench.library.delete(workbench.library.documents()[0].sha256)
     with pytest.raises(LibraryFull, match=r"0\.005 MB"):
-        workbench.jobs.add_text(prose(2000, 4))
+        workbench.queue.add_text(prose(2000, 4))
     with pytest.raises(NotInDemo):
-        workbench.use_adapter(workbench.settings.adapter)
+        workbench.model.use(workbench.settings.adapter)
 
 
 def test_a_space_is_a_demo_unless_told_otherwise(tmp_path: Path) -> None:
@@ -176,7 +177,7 @@ def test_a_login_comes_before_everything(settings: Settings) -> None:
 
 def test_the_model_is_shared_fairly(visitors: Visitors, prose: Callable[..., str]) -> None:
     many, one = (visitors.workbench(visitors.issue()) for _ in range(2))
-    shas = {bench: bench.ingest_text(prose(40)).document.sha256 for bench in (many, one)}
+    shas = {bench: bench.intake.ingest_text(prose(40)).document.sha256 for bench in (many, one)}
     order: list[str] = []
 
     def ask(bench: Workbench, name: str) -> None:
@@ -187,7 +188,7 @@ def test_the_model_is_shared_fairly(visitors: Visitors, prose: Callable[..., str
             return False
 
         def work() -> None:
-            *_, _ = bench.ask("How many ships?", [shas[bench]], 4, max_new_tokens=1, cancelled=look)
+            *_, _ = bench.asking.ask("How many ships?", [shas[bench]], 4, max_new_tokens=1, cancelled=look)
             order.append(name)
 
         threads.append(threading.Thread(target=work, daemon=True))
@@ -195,22 +196,22 @@ def test_the_model_is_shared_fairly(visitors: Visitors, prose: Callable[..., str
         assert waiting.wait(60)
 
     threads: list[threading.Thread] = []
-    answer = many.ask("How many ships?", [shas[many]], 4)
+    answer = many.asking.ask("How many ships?", [shas[many]], 4)
     next(answer)  # holds the model until it is closed
     for name in ("many 0", "many 1", "many 2", "many 3"):
         ask(many, name)
     ask(one, "one")
-    assert many.model_state().ahead == 2
-    assert one.model_state().ahead == 1
-    assert "Busy, 1 ahead of you" in panels.head(one.model_state())
+    assert many.model.state.ahead == 2
+    assert one.model.state.ahead == 1
+    assert "Busy, 1 ahead of you" in page.head(one.model.state)
     with pytest.raises(Busy, match="busy, 2 ahead of you"):
-        next(many.ask("How many ships?", [shas[many]], 4))
+        next(many.asking.ask("How many ships?", [shas[many]], 4))
     # What needs no model waits for nobody.
-    assert many.jobs.add_text("Queued. " * 9).state == "queued"
-    assert [view.title[:3] for view in one.documents()] == ["Log"]
+    assert many.queue.add_text("Queued. " * 9).state == "queued"
+    assert [view.title[:3] for view in one.library.documents()] == ["Log"]
     answer.close()
     for thread in threads:
         thread.join(60)
     assert order.index("one") <= 1
-    assert one.model_state().ahead is None
-    assert "Model ready" in panels.head(one.model_state())
+    assert one.model.state.ahead is None
+    assert "Model ready" in page.head(one.model.state)

@@ -17,14 +17,14 @@ import psutil
 import pytest
 import torch
 
-from app.folders import Piece, shares
-from app.processes import Processes
+from app.documents.bulk_ingest import Piece, shares
+from app.runtime.distributed import Processes
 from app.settings import Settings
 from app.workbench import Workbench
 from ccf_core import Block
-from ccf_core.segment import Segmented, Span
+from ccf_core.memory.segments import Segmented, Span
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 #: Contents of two runs agree within so many int8 steps; a step is 1/127 of the largest number of its vector.
 STEPS = 2
 
@@ -32,7 +32,7 @@ STEPS = 2
 #: ``python -m app``, but the process of rank 1 is given one more option.
 ODD_ONE_OUT = """
 import os, sys
-from app.cli import main
+from app.cli.main import main
 sys.exit(main(sys.argv[3:] + (sys.argv[1:3] if os.environ["RANK"] == "1" else [])))
 """
 
@@ -120,9 +120,10 @@ def test_two_processes_store_what_one_stores(start, folder, settings: Settings, 
     with closing(sqlite3.connect(alone.database)) as db:
         assert by_two == db.execute("SELECT key, nbytes FROM memory_parts ORDER BY key").fetchall()
     with Workbench(alone) as left, Workbench(settings) as right:
-        for document in left.documents():
-            assert right.memory(document.sha256, 4).header == left.memory(document.sha256, 4).header
-            pairs = zip(left.memory(document.sha256, 4).parts(), right.memory(document.sha256, 4).parts(), strict=True)
+        for document in left.library.documents():
+            ours, theirs = (one.memories.recall(document.sha256, 4).memory for one in (left, right))
+            assert theirs.header == ours.header
+            pairs = zip(ours.parts(), theirs.parts(), strict=True)
             for (*place, mine), (*same_place, theirs) in pairs:
                 assert place == same_place
                 assert max(map(apart, floats(mine), floats(theirs))) <= STEPS / 127
@@ -132,8 +133,12 @@ def test_other_batches_give_the_same_contents(workbench: Workbench, folder, sett
     workbench.folders.ingest(folder, Processes(), lambda *_: None)
     with Workbench(replace(settings, data_dir=tmp_path / "alone")) as alone:
         for path in sorted(folder.glob("*.txt")):
-            sha256 = alone.ingest_file(path).document.sha256
-            pairs = zip(alone.memory(sha256, 4).parts(), workbench.memory(sha256, 4).parts(), strict=True)
+            sha256 = alone.intake.ingest_file(path).document.sha256
+            pairs = zip(
+                alone.memories.recall(sha256, 4).memory.parts(),
+                workbench.memories.recall(sha256, 4).memory.parts(),
+                strict=True,
+            )
             for (*place, mine), (*same_place, theirs) in pairs:
                 assert place == same_place
                 assert max(map(apart, floats(mine), floats(theirs))) <= STEPS / 127
@@ -155,19 +160,19 @@ def test_an_interrupted_run_keeps_what_is_stored(workbench: Workbench, folder, s
 
 
 def segments_of(workbench: Workbench) -> int:
-    return sum(len(workbench.segments(document.sha256)) for document in workbench.documents())
+    return sum(len(workbench.library.segments(document.sha256)) for document in workbench.library.documents())
 
 
 def test_a_document_that_is_deleted_meanwhile_is_told_and_the_others_go_on(workbench: Workbench, folder) -> None:
     def delete(what: str, done: int, total: int) -> None:
-        for document in workbench.documents():
+        for document in workbench.library.documents():
             if done and document.title == "3":
-                workbench.delete(document.sha256)
+                workbench.library.delete(document.sha256)
 
     taken = workbench.folders.ingest(folder, Processes(), delete)
     assert list(taken.failed) == ["picture.pdf", "3.txt"]
     assert (taken.files, len(taken.documents)) == (7, 6)
-    assert {document.state for document in workbench.documents()} == {"ready"}
+    assert {document.state for document in workbench.library.documents()} == {"ready"}
 
 
 def test_a_killed_run_goes_on_with_what_is_missing(start, prose, sql, settings: Settings, tmp_path) -> None:
@@ -188,8 +193,8 @@ def test_a_killed_run_goes_on_with_what_is_missing(start, prose, sql, settings: 
     assert 0 < now < segments
     assert (now, json.loads(out)["documents"]) == (segments - stored, 40)
     with Workbench(settings) as workbench:
-        workbench.load_model()
-        assert {document.state for document in workbench.documents()} == {"ready"}
+        workbench.model.load()
+        assert {document.state for document in workbench.library.documents()} == {"ready"}
 
 
 def test_a_process_that_fails_ends_all_with_a_sentence(start, folder, settings: Settings, tmp_path) -> None:
@@ -201,7 +206,7 @@ def test_a_process_that_fails_ends_all_with_a_sentence(start, folder, settings: 
     assert said.count("Process 1 of 2 failed (") == 1
     assert said.count("mend that and run the command again; what is stored is kept.") == 1
     with Workbench(settings) as workbench:
-        assert workbench.documents() == []
+        assert workbench.library.documents() == []
 
 
 def test_only_ingest_is_spread(start, folder) -> None:

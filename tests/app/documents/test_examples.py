@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.asking import ABSTAINED, abstained
-from app.examples import FOLDER, examples, suggestions_for
+from app.answers.ask import ABSTAINED, abstained
+from app.documents.examples import FOLDER, examples, suggestions_for
 from app.settings import Settings
-from app.views import AnswerView
+from app.types import AnswerView
 from app.workbench import Workbench
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(1800)]
@@ -24,10 +24,10 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workbench]:
 
 @pytest.mark.parametrize("example", examples(), ids=lambda example: example["file"])
 def test_each_question_is_read_as_labelled(shipped: Workbench, example: dict) -> None:
-    document = shipped.ingest_file(FOLDER / example["file"]).document
+    document = shipped.intake.ingest_file(FOLDER / example["file"]).document
     assert [q for q, _ in suggestions_for(document.title)] == [row["question"] for row in example["questions"]]
     for row in example["questions"]:
-        *_, answer = shipped.ask(row["question"], [document.sha256], 4)
+        *_, answer = shipped.asking.ask(row["question"], [document.sha256], 4)
         assert isinstance(answer, AnswerView)
         assert abstained(answer.text) == (row["at_4x"] == "abstains"), answer
         assert (ABSTAINED in answer.notes) == (row["at_4x"] == "abstains")

@@ -15,9 +15,9 @@ import torch
 from app.settings import Settings
 from app.workbench import Workbench
 from ccf_core import Adapter, AdapterError, KVMemory
-from ccf_core.decoder import Decoder
-from ccf_core.encoder import Encoder
 from ccf_core.errors import OutOfMemory
+from ccf_core.model.decoder import Decoder
+from ccf_core.model.encoder import Encoder
 from store import DocumentDamaged, StoreUnavailable
 
 resource = pytest.importorskip("resource", reason="no limits on this platform")
@@ -70,58 +70,58 @@ def same(a: KVMemory, b: KVMemory) -> bool:
 
 @pytest.mark.parametrize("room", [20, 60])
 def test_a_full_disk_keeps_what_fits_and_the_rest_is_tried_again(workbench: Workbench, prose, room: int) -> None:
-    old = workbench.ingest_text(prose(50, 1), "Old").document.sha256
-    before = workbench.memory(old, 4)
-    job = workbench.jobs.add_text(prose(3_000), "New").id
+    old = workbench.intake.ingest_text(prose(50, 1), "Old").document.sha256
+    before = workbench.memories.recall(old, 4).memory
+    job = workbench.queue.add_text(prose(3_000), "New").id
     with full(workbench, room):
-        assert workbench.jobs.work()
-        (failed,) = workbench.jobs.list()
+        assert workbench.queue.work()
+        (failed,) = workbench.queue.list()
         assert (failed.state, "is full; free some space and try again." in failed.reason) == ("failed", True)
-        assert same(workbench.memory(old, 4), before)
-        assert [*workbench.ask(QUESTION, [old])][-1].documents == (old,)
-    kept = sum(view.compressed_segments for view in workbench.documents() if view.title == "New")
-    workbench.jobs.retry(job)
-    assert workbench.jobs.work()
-    new = next(view for view in workbench.documents() if view.title == "New")
+        assert same(workbench.memories.recall(old, 4).memory, before)
+        assert [*workbench.asking.ask(QUESTION, [old])][-1].documents == (old,)
+    kept = sum(view.compressed_segments for view in workbench.library.documents() if view.title == "New")
+    workbench.queue.retry(job)
+    assert workbench.queue.work()
+    new = next(view for view in workbench.library.documents() if view.title == "New")
     assert new.state == "ready"
     assert new.segments is not None and room // 30 <= kept < new.segments
-    whole = workbench.memory(new.sha256, 4)
-    workbench.compress(new.sha256, anew=True)
-    assert same(workbench.memory(new.sha256, 4), whole)
+    whole = workbench.memories.recall(new.sha256, 4).memory
+    workbench.intake.compress(new.sha256, anew=True)
+    assert same(workbench.memories.recall(new.sha256, 4).memory, whole)
 
 
 def test_the_queue_goes_on_by_itself_when_a_failing_disk_is_back(
     workbench: Workbench, prose, monkeypatch, caplog
 ) -> None:
-    workbench.load_model()
-    workbench.jobs.add_text(prose(), "Log")
-    monkeypatch.setattr("app.jobs.LOOK_EVERY_S", 0.05)
+    workbench.model.load()
+    workbench.queue.add_text(prose(), "Log")
+    monkeypatch.setattr("app.documents.queue.LOOK_EVERY_S", 0.05)
     with failing_disk():
-        workbench.jobs.start()
+        workbench.queue.start()
         until(lambda: "The queue cannot be used" in caplog.text)
-        assert workbench.jobs.list()[0].state in ("queued", "running")
-    until(lambda: workbench.jobs.list()[0].state == "stored")
-    assert workbench.documents()[0].state == "ready"
+        assert workbench.queue.list()[0].state in ("queued", "running")
+    until(lambda: workbench.queue.list()[0].state == "stored")
+    assert workbench.library.documents()[0].state == "ready"
     assert "check the disk and try again" in caplog.text
 
 
 def test_a_database_that_turns_read_only_is_still_read(workbench: Workbench, prose) -> None:
-    sha256 = workbench.ingest_text(prose(), "Log").document.sha256
+    sha256 = workbench.intake.ingest_text(prose(), "Log").document.sha256
     chat = workbench.conversations.new("Ships", [sha256])
     with pragma(workbench, "query_only", 1, 0):
-        answer = [*workbench.ask(QUESTION, [sha256])][-1]
+        answer = [*workbench.asking.ask(QUESTION, [sha256])][-1]
         assert answer.notes == ()
         for write in (
-            lambda: workbench.ingest_text(prose(50, 1)),
-            lambda: workbench.jobs.add_text("fog"),
-            lambda: workbench.delete(sha256),
-            lambda: list(workbench.ask(QUESTION, [sha256], chat=chat.id)),
+            lambda: workbench.intake.ingest_text(prose(50, 1)),
+            lambda: workbench.queue.add_text("fog"),
+            lambda: workbench.library.delete(sha256),
+            lambda: list(workbench.asking.ask(QUESTION, [sha256], chat=chat.id)),
         ):
             with pytest.raises(StoreUnavailable, match="make the file and its folder writable"):
                 write()
-    assert [view.sha256 for view in workbench.documents()] == [sha256]
+    assert [view.sha256 for view in workbench.library.documents()] == [sha256]
     assert workbench.conversations.messages(chat.id) == []
-    *_, again = workbench.ask(QUESTION, [sha256], chat=chat.id)
+    *_, again = workbench.asking.ask(QUESTION, [sha256], chat=chat.id)
     assert again.text == answer.text
     assert len(workbench.conversations.messages(chat.id)) == 2
 
@@ -131,23 +131,23 @@ def test_without_its_adapter_the_workbench_keeps_texts_and_goes_on_when_it_is_ba
 ) -> None:
     adapter = tmp_path / "adapter"
     with Workbench(replace(settings, adapter=adapter)) as workbench:
-        job = workbench.jobs.add_text(prose(), "Log").id
-        assert workbench.jobs.work()
-        assert workbench.jobs.list()[0].reason.startswith(f"There is no adapter in {adapter}: point to a folder")
-        assert [(view.title, view.state) for view in workbench.documents()] == [("Log", "unknown")]
-        assert len(workbench.search("fog")) == 1
+        job = workbench.queue.add_text(prose(), "Log").id
+        assert workbench.queue.work()
+        assert workbench.queue.list()[0].reason.startswith(f"There is no adapter in {adapter}: point to a folder")
+        assert [(view.title, view.state) for view in workbench.library.documents()] == [("Log", "unknown")]
+        assert len(workbench.library.search("fog")) == 1
         Adapter.load(settings.adapter).save(adapter)
         (shard,) = adapter.glob("*.safetensors")
         whole = shard.read_bytes()
         shard.write_bytes(whole[: len(whole) // 2])
         with pytest.raises(AdapterError, match="is damaged: copy the folder again"):
-            workbench.load_model()
+            workbench.model.load()
         shard.write_bytes(whole)
-        workbench.jobs.retry(job)
-        assert workbench.jobs.work()
-        assert workbench.documents()[0].state == "ready"
+        workbench.queue.retry(job)
+        assert workbench.queue.work()
+        assert workbench.library.documents()[0].state == "ready"
         shutil.rmtree(adapter)
-        assert [*workbench.ask(QUESTION, [workbench.documents()[0].sha256])][-1].notes == ()
+        assert [*workbench.asking.ask(QUESTION, [workbench.library.documents()[0].sha256])][-1].notes == ()
 
 
 def test_an_adapter_that_is_not_what_its_card_says_is_refused(settings: Settings, tmp_path) -> None:
@@ -155,12 +155,12 @@ def test_an_adapter_that_is_not_what_its_card_says_is_refused(settings: Settings
     Adapter.load(settings.adapter).save(adapter)
     (adapter / "card.json").write_text(json.dumps({"fingerprint": Adapter.load(adapter).fingerprint}))
     with Workbench(replace(settings, adapter=adapter)) as workbench:
-        workbench.load_model()
+        workbench.model.load()
     (shard,) = adapter.glob("*.safetensors")
     whole = shard.read_bytes()
     shard.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     with Workbench(replace(settings, adapter=adapter)) as workbench, pytest.raises(AdapterError, match=r"card\.json"):
-        workbench.load_model()
+        workbench.model.load()
 
 
 #: More than any machine has, asked for as a tensor and as a Python object: the errors are torch's and Python's own.
@@ -178,57 +178,57 @@ def test_too_little_memory_while_compressing_loses_nothing(
             want()
         return encode(self, *args)
 
-    job = workbench.jobs.add_text(prose(), "Log").id
+    job = workbench.queue.add_text(prose(), "Log").id
     with monkeypatch.context() as patched:
         patched.setattr(Encoder, "begin", short)
-        assert workbench.jobs.work()
-    (failed,) = workbench.jobs.list()
+        assert workbench.queue.work()
+    (failed,) = workbench.queue.list()
     assert failed.reason.startswith("There is not enough memory for this: close other programs")
-    (half,) = workbench.documents()
+    (half,) = workbench.library.documents()
     assert (half.state, half.compressed_segments) == ("partial", 8)
-    workbench.jobs.retry(job)
-    assert workbench.jobs.work()
-    assert workbench.documents()[0].state == "ready"
-    assert len(encoded) == workbench.documents()[0].segments
+    workbench.queue.retry(job)
+    assert workbench.queue.work()
+    assert workbench.library.documents()[0].state == "ready"
+    assert len(encoded) == workbench.library.documents()[0].segments
 
 
 @pytest.mark.parametrize("want", WANTING)
 def test_too_little_memory_while_answering_gives_the_model_back(workbench: Workbench, prose, monkeypatch, want) -> None:
-    sha256 = workbench.ingest_text(prose(), "Log").document.sha256
+    sha256 = workbench.intake.ingest_text(prose(), "Log").document.sha256
     chat = workbench.conversations.new("Ships", [sha256])
     with monkeypatch.context() as patched:
         patched.setattr(Decoder, "prefix", lambda *_: want())
         with pytest.raises(OutOfMemory, match="a coarser ratio, and try again"):
-            list(workbench.ask(QUESTION, [sha256], chat=chat.id))
+            list(workbench.asking.ask(QUESTION, [sha256], chat=chat.id))
     assert workbench.conversations.messages(chat.id) == []
-    assert [*workbench.ask(QUESTION, [sha256], chat=chat.id)][-1].documents == (sha256,)
+    assert [*workbench.asking.ask(QUESTION, [sha256], chat=chat.id)][-1].documents == (sha256,)
 
 
 def test_other_errors_of_the_model_keep_their_own_words(workbench: Workbench, prose, monkeypatch) -> None:
-    sha256 = workbench.ingest_text(prose(), "Log").document.sha256
+    sha256 = workbench.intake.ingest_text(prose(), "Log").document.sha256
     monkeypatch.setattr(Decoder, "prefix", lambda *_: torch.zeros(2) @ torch.zeros(3))
     with pytest.raises(RuntimeError, match="inconsistent tensor size"):
-        list(workbench.ask(QUESTION, [sha256]))
+        list(workbench.asking.ask(QUESTION, [sha256]))
 
 
 def test_a_damaged_text_is_answered_from_nowhere_until_its_file_is_given_again(
     workbench: Workbench, settings: Settings, prose, sql, encoded
 ) -> None:
-    sha256 = workbench.ingest_text(prose(), "Log").document.sha256
-    sound = workbench.memory(sha256, 4)
+    sha256 = workbench.intake.ingest_text(prose(), "Log").document.sha256
+    sound = workbench.memories.recall(sha256, 4).memory
     sql("UPDATE documents SET text = replace(text, 'seven', 'eight')")
     encoded.clear()
     with Workbench(settings) as later:
         for use in (
-            lambda: list(later.ask(QUESTION, [sha256])),
-            lambda: later.memory(sha256, 4),
-            lambda: later.compress(sha256, anew=True),
-            lambda: later.text(sha256),
+            lambda: list(later.asking.ask(QUESTION, [sha256])),
+            lambda: later.memories.recall(sha256, 4).memory,
+            lambda: later.intake.compress(sha256, anew=True),
+            lambda: later.library.text(sha256),
         ):
             with pytest.raises(
                 DocumentDamaged, match="The text of “Log” is damaged in the database; add the same file"
             ):
                 use()
-        assert later.ingest_text(prose(), "Log").from_cache
-        assert same(later.memory(sha256, 4), sound)
+        assert later.intake.ingest_text(prose(), "Log").from_cache
+        assert same(later.memories.recall(sha256, 4).memory, sound)
     assert encoded == []

@@ -11,11 +11,12 @@ from typing import get_args, get_type_hints
 import pytest
 
 from app import settings as app_settings
-from app.processes import Processes
+from app.runtime.distributed import Processes
 from app.settings import Settings
 from app.workbench import Workbench
 from ccf_core import CCF, KVMemory
-from ccf_core.memory import MEMORY_DTYPES
+from ccf_core.memory.dtypes import MEMORY_DTYPES
+from ccf_core.memory.file import load_memory
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def older(request: pytest.FixtureRequest, settings: Settings) -> Settings:
 def old(older: Settings, prose, encoded: list[int]) -> tuple[str, int]:
     """A document compressed by a workbench that stores memories as they used to be, and its stored bytes."""
     with Workbench(older) as workbench:
-        done = workbench.ingest_text(prose(), "Log")
+        done = workbench.intake.ingest_text(prose(), "Log")
     encoded.clear()
     return done.document.sha256, done.stored_bytes
 
@@ -50,7 +51,7 @@ def test_dtypes_to_choose_from_are_those_of_memories() -> None:
 
 def test_a_database_of_the_first_version_is_found_under_its_key(settings: Settings, prose, sql) -> None:
     with Workbench(settings) as workbench:
-        workbench.ingest_text(prose(), "Log")
+        workbench.intake.ingest_text(prose(), "Log")
     header = CCF.from_pretrained(settings.adapter, settings.base, settings.device, settings.dtype).header
     facts = json.dumps(asdict(header) | {"stored": "int8", "version": 1}, sort_keys=True)
     assert sql("SELECT model_key FROM memories") == [(hashlib.sha256(facts.encode()).hexdigest(),)]
@@ -58,36 +59,36 @@ def test_a_database_of_the_first_version_is_found_under_its_key(settings: Settin
 
 def test_what_is_made_is_stored_read_and_answered_as_int4(small: Settings, prose, encoded: list[int]) -> None:
     with Workbench(small) as workbench:
-        sha256 = workbench.ingest_text(prose(), "Log").document.sha256
+        sha256 = workbench.intake.ingest_text(prose(), "Log").document.sha256
         encoded.clear()
-        memory = workbench.memory(sha256, 8)
+        memory = workbench.memories.recall(sha256, 8).memory
         ccf = CCF.from_pretrained(small.adapter, small.base, small.device, small.dtype)
-        assert memory.dtype == workbench.info()["memory_dtype"] == "int4"
-        *_, answer = workbench.ask("Where?", [sha256], 8)
+        assert memory.dtype == workbench.model.info()["memory_dtype"] == "int4"
+        *_, answer = workbench.asking.ask("Where?", [sha256], 8)
         assert answer.text == ccf.answer("Where?", memory).text
         # What the decoder held is floating, whatever it was made of.
         assert answer.kv_bytes == ccf.decoder.prefix(memory).nbytes == memory.slots * ccf.token_kv_bytes * 2
         assert encoded == []
-        text = workbench.text(sha256)
+        text = workbench.library.text(sha256)
         assert same(memory, ccf.compress(text).quantize("int4").at(8))
-        savings = workbench.savings(sha256)
+        savings = workbench.savings.sizes(sha256)
         assert savings.stored_dtype == "int4"
-        assert savings.stored_bytes == workbench.document(sha256).stored_bytes > memory.nbytes
+        assert savings.stored_bytes == workbench.library.document(sha256).stored_bytes > memory.nbytes
 
 
 def test_an_old_database_becomes_int4_without_the_encoder(small: Settings, older, old, encoded) -> None:
     sha256, nbytes = old
     with Workbench(older) as workbench:
-        before = workbench.memory(sha256, 8)
+        before = workbench.memories.recall(sha256, 8).memory
     with Workbench(small) as workbench:
-        workbench.load_model()
-        assert workbench.document(sha256).state == "ready"
-        recalled = workbench.recall(sha256, 8)
+        workbench.model.load()
+        assert workbench.library.document(sha256).state == "ready"
+        recalled = workbench.memories.recall(sha256, 8)
         assert recalled.notes == ()
         assert same(recalled.memory, before.quantize("int4"))
-        assert {level for _, level, _ in workbench.memory(sha256, 4).parts()} == {4, 8, 16, 32}
+        assert {level for _, level, _ in workbench.memories.recall(sha256, 4).memory.parts()} == {4, 8, 16, 32}
         # The old memory is gone: all that is stored is what the savings count.
-        assert workbench.document(sha256).stored_bytes == workbench.savings(sha256).stored_bytes
+        assert workbench.library.document(sha256).stored_bytes == workbench.savings.sizes(sha256).stored_bytes
         assert before.nbytes > recalled.memory.nbytes
     assert encoded == []
     assert nbytes > 0
@@ -97,8 +98,8 @@ def test_an_old_database_becomes_int4_without_the_encoder(small: Settings, older
 def test_savings_and_compressing_take_over_an_old_memory_too(small: Settings, old, encoded, door: str) -> None:
     sha256, _ = old
     with Workbench(small) as workbench:
-        done = workbench.savings(sha256) if door == "savings" else workbench.compress(sha256)
-        assert done.stored_bytes == workbench.document(sha256).stored_bytes > 0
+        done = workbench.savings.sizes(sha256) if door == "savings" else workbench.intake.compress(sha256)
+        assert done.stored_bytes == workbench.library.document(sha256).stored_bytes > 0
     assert encoded == []
 
 
@@ -113,7 +114,7 @@ def test_a_folder_is_stored_as_int4_and_what_is_there_is_not_encoded_again(
         taken = workbench.folders.ingest(folder, Processes(), lambda *_: None)
         assert (taken.files, taken.cached, taken.encoded_segments) == (2, 1, len(encoded))
         encoded.clear()
-        assert {workbench.memory(sha256, 4).dtype for sha256 in taken.documents} == {"int4"}
+        assert {workbench.memories.recall(sha256, 4).memory.dtype for sha256 in taken.documents} == {"int4"}
     assert encoded == []
     assert len(sql("SELECT id FROM memories")) == 2
 
@@ -123,17 +124,17 @@ def test_an_old_database_that_is_damaged_is_encoded_where_it_is(small: Settings,
     sql("DELETE FROM memory_parts WHERE segment = 3 AND level = 4")
     sql("UPDATE blobs SET data = x'00' WHERE key = (SELECT key FROM memory_parts WHERE segment = 5 AND level = 32)")
     with Workbench(small) as workbench:
-        memory = workbench.memory(sha256, 4)
+        memory = workbench.memories.recall(sha256, 4).memory
         assert memory.dtype == "int4"
-        assert memory.segments == workbench.document(sha256).segments == 11
+        assert memory.segments == workbench.library.document(sha256).segments == 11
     assert len(encoded) == 2
 
 
 def test_compressing_anew_leaves_nothing_of_the_old_memory(small: Settings, old, encoded, sql) -> None:
     sha256, _ = old
     with Workbench(small) as workbench:
-        assert workbench.compress(sha256, anew=True).encoded_segments == 11
-        assert workbench.memory(sha256, 4).dtype == "int4"
+        assert workbench.intake.compress(sha256, anew=True).encoded_segments == 11
+        assert workbench.memories.recall(sha256, 4).memory.dtype == "int4"
     assert len(encoded) == 11
     assert len(sql("SELECT id FROM memories")) == 1
 
@@ -141,16 +142,16 @@ def test_compressing_anew_leaves_nothing_of_the_old_memory(small: Settings, old,
 def test_a_database_is_as_before_under_the_dtype_that_made_it(older: Settings, old, encoded, tmp_path: Path) -> None:
     sha256, nbytes = old
     with Workbench(older) as workbench:
-        assert workbench.memory(sha256, 4).dtype == older.memory_dtype
-        assert workbench.savings(sha256).stored_bytes == nbytes
-        assert KVMemory.load(workbench.export_memory(sha256, 4, tmp_path)).dtype == older.memory_dtype
+        assert workbench.memories.recall(sha256, 4).memory.dtype == older.memory_dtype
+        assert workbench.savings.sizes(sha256).stored_bytes == nbytes
+        assert load_memory(workbench.exports.memory(sha256, 4, tmp_path)).dtype == older.memory_dtype
     assert encoded == []
 
 
 def test_smaller_memories_are_not_made_larger_but_compressed_again(settings: Settings, small, prose, encoded) -> None:
     with Workbench(small) as workbench:
-        sha256 = workbench.ingest_text(prose(), "Log").document.sha256
+        sha256 = workbench.intake.ingest_text(prose(), "Log").document.sha256
     encoded.clear()
     with Workbench(settings) as workbench:
-        assert workbench.memory(sha256, 4).dtype == "int8"
+        assert workbench.memories.recall(sha256, 4).memory.dtype == "int8"
     assert len(encoded) == 11

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from app.ingest import Intake
-from app.jobs import CANCELLED
-from app.readers import DocumentTooLarge
+from app.documents.ingest import Intake
+from app.documents.queue import CANCELLED
+from app.parsers import DocumentTooLarge
 from app.settings import Settings
-from app.views import IngestProgress
+from app.types import IngestProgress
 from app.workbench import Workbench
 from store import DocumentNotFound, JobNotFound
 
@@ -25,7 +25,7 @@ def drop(workbench: Workbench, tmp_path: Path, prose) -> Callable[..., int]:
     def run(name: str = "log.txt", data: bytes | None = None, seed: int = 0) -> int:
         path = tmp_path / name
         path.write_bytes(prose(200, seed).encode() if data is None else data)
-        job = workbench.jobs.add_file(path)
+        job = workbench.queue.add_file(path)
         path.unlink()
         return job.id
 
@@ -33,7 +33,7 @@ def drop(workbench: Workbench, tmp_path: Path, prose) -> Callable[..., int]:
 
 
 def states(workbench: Workbench) -> list[tuple[str, str]]:
-    return [(job.name, job.state) for job in workbench.jobs.list()]
+    return [(job.name, job.state) for job in workbench.queue.list()]
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -46,24 +46,28 @@ def until(condition: Callable[[], bool]) -> None:
 def test_files_are_done_in_the_order_of_arrival(workbench: Workbench, drop) -> None:
     for seed, name in enumerate(("a.txt", "b.txt", "c.txt")):
         drop(name, seed=seed)
-    assert workbench.jobs.work()
+    assert workbench.queue.work()
     assert states(workbench) == [("a.txt", "stored"), ("b.txt", "queued"), ("c.txt", "queued")]
-    while workbench.jobs.work():
+    while workbench.queue.work():
         pass
-    assert [d.state for d in workbench.documents()] == ["ready"] * 3
-    outcome = workbench.jobs.list()[0].outcome
+    assert [d.state for d in workbench.library.documents()] == ["ready"] * 3
+    outcome = workbench.queue.list()[0].outcome
     assert outcome is not None
-    assert (outcome.title, outcome.segments, outcome.from_cache) == ("a", workbench.documents()[-1].segments, False)
-    workbench.jobs.clear()
-    assert workbench.jobs.list() == []
+    assert (outcome.title, outcome.segments, outcome.from_cache) == (
+        "a",
+        workbench.library.documents()[-1].segments,
+        False,
+    )
+    workbench.queue.clear()
+    assert workbench.queue.list() == []
 
 
 def test_pasted_text_keeps_its_title_or_its_beginning(workbench: Workbench, prose) -> None:
-    workbench.jobs.add_text(prose(50, 1), " My\nnotes ")
-    workbench.jobs.add_text(prose(50, 2))
-    while workbench.jobs.work():
+    workbench.queue.add_text(prose(50, 1), " My\nnotes ")
+    workbench.queue.add_text(prose(50, 2))
+    while workbench.queue.work():
         pass
-    later, first = (document.title for document in workbench.documents())
+    later, first = (document.title for document in workbench.library.documents())
     assert first == "My notes"
     assert later.startswith("Log 2. ")
 
@@ -75,7 +79,7 @@ def test_steps_of_the_running_job_can_be_watched(workbench: Workbench, drop, mon
     def watched(self, data, filename, progress, *rest):
         def look(step: IngestProgress) -> None:
             progress(step)
-            (job,) = workbench.jobs.list()
+            (job,) = workbench.queue.list()
             assert job.step == step
             seen.append((step.stage, job.document))
 
@@ -83,33 +87,33 @@ def test_steps_of_the_running_job_can_be_watched(workbench: Workbench, drop, mon
 
     monkeypatch.setattr(Intake, "ingest", watched)
     drop()
-    workbench.jobs.work()
-    (document,) = workbench.documents()
+    workbench.queue.work()
+    (document,) = workbench.library.documents()
     assert list(dict.fromkeys(seen)) == [
         ("received", None), ("text", None), ("segments", document.sha256), ("memory", document.sha256),
         ("stored", document.sha256),
     ]  # fmt: skip
-    assert workbench.jobs.list()[0].step is None
+    assert workbench.queue.list()[0].step is None
 
 
 def test_a_failure_has_a_reason_and_can_be_tried_again(workbench: Workbench, settings: Settings, drop) -> None:
     torn = drop("torn.pdf", b"%PDF-1.7 and no more")
     drop("good.txt")
-    while workbench.jobs.work():
+    while workbench.queue.work():
         pass
     assert states(workbench) == [("torn.pdf", "failed"), ("good.txt", "stored")]
-    assert "PDF" in workbench.jobs.list()[0].reason
+    assert "PDF" in workbench.queue.list()[0].reason
     workbench.close()
     with Workbench(settings) as later:
-        assert later.jobs.list()[0].state == "failed"
-        later.jobs.retry(torn)
-        assert later.jobs.list()[0].state == "queued"
-        assert later.jobs.work()
-        assert later.jobs.list()[0].state == "failed"
-        later.jobs.dismiss(torn)
+        assert later.queue.list()[0].state == "failed"
+        later.queue.retry(torn)
+        assert later.queue.list()[0].state == "queued"
+        assert later.queue.work()
+        assert later.queue.list()[0].state == "failed"
+        later.queue.dismiss(torn)
         assert states(later) == [("good.txt", "stored")]
         with pytest.raises(JobNotFound):
-            later.jobs.retry(torn)
+            later.queue.retry(torn)
 
 
 def test_unforeseen_trouble_is_said_too(workbench: Workbench, drop, monkeypatch, caplog) -> None:
@@ -118,8 +122,8 @@ def test_unforeseen_trouble_is_said_too(workbench: Workbench, drop, monkeypatch,
 
     monkeypatch.setattr(Intake, "ingest", broken)
     drop()
-    assert workbench.jobs.work()
-    (job,) = workbench.jobs.list()
+    assert workbench.queue.work()
+    (job,) = workbench.queue.list()
     assert (job.state, "ZeroDivisionError: no such luck" in job.reason) == ("failed", True)
     assert "A job failed" in caplog.text
 
@@ -129,39 +133,39 @@ def test_a_file_that_cannot_be_queued_is_listed_with_its_reason(workbench: Workb
     with huge.open("wb") as file:
         file.truncate(60_000_000)
     with pytest.raises(DocumentTooLarge, match="limit") as caught:
-        workbench.jobs.add_file(huge)
-    job = workbench.jobs.refuse(huge, str(caught.value))
+        workbench.queue.add_file(huge)
+    job = workbench.queue.refuse(huge, str(caught.value))
     assert (job.name, job.state, job.reason) == ("huge.txt", "failed", str(caught.value))
-    workbench.jobs.retry(job.id)
-    workbench.jobs.work()
-    assert "add the file again" in workbench.jobs.list()[0].reason
+    workbench.queue.retry(job.id)
+    workbench.queue.work()
+    assert "add the file again" in workbench.queue.list()[0].reason
 
 
 def test_a_document_is_compressed_again_in_its_turn(workbench: Workbench, prose, encoded) -> None:
-    sha256 = workbench.ingest_text(prose(), "Log").document.sha256
+    sha256 = workbench.intake.ingest_text(prose(), "Log").document.sha256
     encoded.clear()
-    workbench.jobs.add_document(sha256)
-    workbench.jobs.work()
+    workbench.queue.add_document(sha256)
+    workbench.queue.work()
     assert encoded == []
-    workbench.jobs.add_document(sha256, anew=True)
-    workbench.jobs.work()
-    assert len(encoded) == workbench.document(sha256).segments
+    workbench.queue.add_document(sha256, anew=True)
+    workbench.queue.work()
+    assert len(encoded) == workbench.library.document(sha256).segments
     with pytest.raises(DocumentNotFound):
-        workbench.jobs.add_document("0" * 64)
+        workbench.queue.add_document("0" * 64)
 
 
 def test_a_running_job_is_cancelled_and_goes_on_when_tried_again(workbench: Workbench, drop, encoded, prose) -> None:
     job = drop(data=prose(3_000).encode())
-    workbench.jobs.start()
+    workbench.queue.start()
     until(lambda: len(encoded) > 2)
-    workbench.jobs.dismiss(job)
-    until(lambda: workbench.jobs.list()[0].state == "failed")
-    assert workbench.jobs.list()[0].reason == CANCELLED
-    kept = workbench.documents()[0].compressed_segments
+    workbench.queue.dismiss(job)
+    until(lambda: workbench.queue.list()[0].state == "failed")
+    assert workbench.queue.list()[0].reason == CANCELLED
+    kept = workbench.library.documents()[0].compressed_segments
     encoded.clear()
-    workbench.jobs.retry(job)
-    until(lambda: workbench.jobs.list()[0].state == "stored")
-    assert workbench.documents()[0].segments == kept + len(encoded)
+    workbench.queue.retry(job)
+    until(lambda: workbench.queue.list()[0].state == "stored")
+    assert workbench.library.documents()[0].segments == kept + len(encoded)
 
 
 def test_what_is_left_when_the_program_ends_goes_on_at_its_next_start(
@@ -169,19 +173,19 @@ def test_what_is_left_when_the_program_ends_goes_on_at_its_next_start(
 ) -> None:
     drop("long.txt", prose(3_000).encode())
     drop("later.txt", seed=5)
-    workbench.jobs.start()
+    workbench.queue.start()
     until(lambda: len(encoded) > 2)
     workbench.close()
     encoded.clear()
     with Workbench(settings) as later:
         assert states(later) == [("long.txt", "queued"), ("later.txt", "queued")]
-        later.load_model()
-        kept = later.documents()[0].compressed_segments
+        later.model.load()
+        kept = later.library.documents()[0].compressed_segments
         assert kept > 0
-        later.jobs.start()
+        later.queue.start()
         until(lambda: [state for _, state in states(later)] == ["stored", "stored"])
-        assert [d.state for d in later.documents()] == ["ready", "ready"]
-        assert len(encoded) == sum(d.segments or 0 for d in later.documents()) - kept
+        assert [d.state for d in later.library.documents()] == ["ready", "ready"]
+        assert len(encoded) == sum(d.segments or 0 for d in later.library.documents()) - kept
 
 
 def test_a_job_that_ran_when_the_process_was_killed_waits_again(workbench: Workbench, settings: Settings, drop) -> None:
@@ -189,45 +193,45 @@ def test_a_job_that_ran_when_the_process_was_killed_waits_again(workbench: Workb
     workbench.store.jobs.take()
     with Workbench(settings) as later:
         assert states(later) == [("log.txt", "running")]
-        later.jobs.start()
+        later.queue.start()
         until(lambda: states(later) == [("log.txt", "stored")])
 
 
 def test_a_deleted_document_takes_its_job_along(workbench: Workbench, drop, encoded, prose) -> None:
     drop(data=prose(3_000).encode())
-    workbench.jobs.start()
+    workbench.queue.start()
     until(lambda: len(encoded) > 2)
-    workbench.delete(workbench.documents()[0].sha256)
-    until(lambda: workbench.jobs.list() == [])
-    assert workbench.documents() == []
+    workbench.library.delete(workbench.library.documents()[0].sha256)
+    until(lambda: workbench.queue.list() == [])
+    assert workbench.library.documents() == []
 
 
 def test_another_adapter_is_chosen_and_each_keeps_its_memories(
     workbench: Workbench, settings: Settings, prose, encoded, tiny_model_folders
 ) -> None:
-    sha256 = workbench.ingest_text(prose(), "Log").document.sha256
+    sha256 = workbench.intake.ingest_text(prose(), "Log").document.sha256
     other = settings.data_dir / "adapters" / "short"
-    base = workbench._model.load()
+    base = workbench.model.load()
     replace(base.adapter, config=replace(base.adapter.config, segment_length=16)).save(other)
-    assert workbench.adapters() == [(settings.adapter, True), (other, False)]
-    workbench.use_adapter(other)
-    assert workbench.adapters() == [(settings.adapter, False), (other, True)]
-    assert workbench.document(sha256).state == "text"
+    assert (workbench.model.adapters(), workbench.model.adapter) == ([settings.adapter, other], settings.adapter)
+    workbench.model.use(other)
+    assert (workbench.model.adapters(), workbench.model.adapter) == ([settings.adapter, other], other)
+    assert workbench.library.document(sha256).state == "text"
     encoded.clear()
-    workbench.jobs.add_document(sha256)
-    workbench.jobs.work()
+    workbench.queue.add_document(sha256)
+    workbench.queue.work()
     assert set(encoded[:-1]) == {16}
-    assert workbench.document(sha256).state == "ready"
+    assert workbench.library.document(sha256).state == "ready"
     encoded.clear()
-    workbench.use_adapter(settings.adapter)
-    assert len(workbench.memory(sha256, 4).spans[0]) == 32
+    workbench.model.use(settings.adapter)
+    assert len(workbench.memories.recall(sha256, 4).memory.spans[0]) == 32
     assert encoded == []
 
 
 def test_an_adapter_that_cannot_be_loaded_leaves_the_one_in_use(workbench: Workbench, prose, tmp_path: Path) -> None:
-    sha256 = workbench.ingest_text(prose(), "Log").document.sha256
+    sha256 = workbench.intake.ingest_text(prose(), "Log").document.sha256
     with pytest.raises(RuntimeError):
-        workbench.use_adapter(tmp_path)
-    assert workbench.model_state().status == "ready"
-    assert workbench.adapters()[0][1]
-    assert workbench.document(sha256).state == "ready"
+        workbench.model.use(tmp_path)
+    assert workbench.model.state.status == "ready"
+    assert workbench.model.adapter == workbench.model.adapters()[0]
+    assert workbench.library.document(sha256).state == "ready"

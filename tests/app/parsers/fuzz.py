@@ -1,4 +1,4 @@
-"""Coverage-guided fuzzing of one reader: ``python -m tests.app.readers.fuzz KIND [options of libFuzzer]``.
+"""Coverage-guided fuzzing of one reader: ``python -m tests.app.parsers.fuzz KIND [options of libFuzzer]``.
 
 KIND is pdf, docx, html, markdown, text, or word-xml: the inside of a docx, which as a container hardly survives being
 changed. Inputs that reach new code of the reader or of its libraries are kept and changed further. It ends at the first
@@ -16,12 +16,12 @@ from pathlib import Path
 import atheris
 
 KINDS = ("pdf", "docx", "html", "markdown", "text")
-with atheris.instrument_imports(include=["app.readers", "pypdf", "docx", "bs4", "markdown_it"]):
+with atheris.instrument_imports(include=["app.parsers", "pypdf", "docx", "bs4", "markdown_it"]):
     for _kind in KINDS:
-        import_module(f"app.readers.{_kind}")
+        import_module(f"app.parsers.{_kind}")
 
-from tests.app.readers.hostile import paragraph, word_of  # noqa: E402
-from tests.app.readers.test_properties import NAMES, check, whole  # noqa: E402
+from tests.app.parsers.hostile import paragraph, word_of  # noqa: E402
+from tests.app.parsers.test_properties import NAMES, check, whole  # noqa: E402
 
 INSIDE = "word-xml"
 

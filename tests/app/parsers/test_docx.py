@@ -2,7 +2,7 @@ import pytest
 from docx.oxml import parse_xml
 from docx.oxml.ns import nsdecls
 
-from app.readers import (
+from app.parsers import (
     DamagedDocument,
     DocumentTooLarge,
     EncryptedDocument,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.readers import read
+from app.parsers import read
 
 FOLDER = Path(__file__).parents[3] / "assets" / "examples"
 EXAMPLES = json.loads((FOLDER / "examples.json").read_text(encoding="utf-8"))
@@ -38,5 +38,7 @@ def test_a_real_pdf_gives_paragraphs_pages_and_a_table():
     assert "with a nominal capacity of 1,200 kWh and an inverter rated at 600 kW." in document.text  # over two pages
     assert "\nWhole pilot 5,875 633.5 86.3% 96.7%\n" in document.text
     assert document.text.count("Report 2024-17") == 0
-    assert document.page_at(document.text.index("Ilse Brandt")) == 3
+    page = document.pages[2]
+    assert page.number == 3
+    assert page.start <= document.text.index("Ilse Brandt") < page.end
     assert document.notes == ("Repeated headers and footers were left out.",)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from app.readers import (
+from app.parsers import (
     DamagedDocument,
     DocumentTooLarge,
     EmptyDocument,
@@ -16,9 +16,9 @@ from app.readers import (
     ReadingStopped,
     UndecodableText,
     UnsupportedDocument,
-    read_apart,
+    read_in_sandbox,
 )
-from tests.app.readers.hostile import (
+from tests.app.parsers.hostile import (
     FONT,
     flated,
     overlapping,
@@ -172,14 +172,14 @@ STOPPED: dict[str, tuple[str, Callable[[], bytes]]] = {
 def test_refused_with_what_to_do(case: str) -> None:
     name, build, error, said = REFUSED[case]
     with pytest.raises(error, match=said) as caught:
-        read_apart(build(), name, PATIENT)
+        read_in_sandbox(build(), name, PATIENT)
     assert str(caught.value).endswith(".")
 
 
 @pytest.mark.parametrize("case", READ)
 def test_read_for_what_a_person_sees_of_it(case: str) -> None:
     name, build, text = READ[case]
-    document = read_apart(build(), name, PATIENT)
+    document = read_in_sandbox(build(), name, PATIENT)
     assert document.text.startswith(text)
     assert not {"alert", "root:", "spy", "calc"} & set(document.text.replace("(", " ").split())
 
@@ -188,7 +188,7 @@ def test_read_for_what_a_person_sees_of_it(case: str) -> None:
 def test_stopped_when_its_time_is_up(case: str) -> None:
     name, build = STOPPED[case]
     with pytest.raises(ReadingStopped, match="takes longer than 1 s"):
-        read_apart(build(), name, Limits(seconds=1))
+        read_in_sandbox(build(), name, Limits(seconds=1))
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_stopped_when_its_time_is_up(case: str) -> None:
     ],
 )
 def test_names_become_a_clean_line_and_nothing_else(name: str, title: str) -> None:
-    assert read_apart(b"1\n2", name).title == title
+    assert read_in_sandbox(b"1\n2", name).title == title
 
 
 @pytest.mark.parametrize(
@@ -219,5 +219,5 @@ def test_names_become_a_clean_line_and_nothing_else(name: str, title: str) -> No
     ],
 )
 def test_titles_lose_what_deceives_and_keep_what_is_escaped_later(name: str, build: Callable[[str], bytes]) -> None:
-    title = read_apart(build("\u202eevil\u2066 {{7*7}} \u200bname"), name).title
+    title = read_in_sandbox(build("\u202eevil\u2066 {{7*7}} \u200bname"), name).title
     assert title == "evil {{7*7}} name"

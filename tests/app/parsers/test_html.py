@@ -1,6 +1,6 @@
 import pytest
 
-from app.readers import EmptyDocument, UndecodableText, read
+from app.parsers import EmptyDocument, UndecodableText, read
 
 PAGE = """<!DOCTYPE html>
 <html><head><title>The &amp; Ferry</title><style>p { color: red }</style></head>

@@ -1,4 +1,4 @@
-from app.readers import read
+from app.parsers import read
 
 SOURCE = """---
 title: "The Oil Press"

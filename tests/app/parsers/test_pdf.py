@@ -1,6 +1,6 @@
 import pytest
 
-from app.readers import DamagedDocument, DocumentTooLarge, EncryptedDocument, Limits, NoTextInDocument, read
+from app.parsers import DamagedDocument, DocumentTooLarge, EncryptedDocument, Limits, NoTextInDocument, read
 
 PROSE = [
     "The harbour of Lindness was built in three years by men who had never",
@@ -20,7 +20,7 @@ def test_pages_cover_the_text_with_offsets(build_pdf):
         (1, "First page here."),
         (2, "Second page here."),
     ]
-    assert [document.page_at(offset) for offset in (0, 15, 18, len(document.text) - 1)] == [1, 1, 2, 2]
+    assert [(page.number, page.start) for page in document.pages] == [(1, 0), (2, document.text.index("Second"))]
     assert document.notes == ()
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from app.readers import MEDIA_TYPES, Limits, ReadDocument, ReadError, read, read_apart
-from tests.app.readers.hostile import paragraph, pdf_of, shown, word_of
+from app.parsers import MEDIA_TYPES, Limits, ReadDocument, ReadError, read, read_in_sandbox
+from tests.app.parsers.hostile import paragraph, pdf_of, shown, word_of
 
 NAMES = {"pdf": "a.pdf", "docx": "a.docx", "html": "a.html", "markdown": "a.md", "text": "a.txt"}
 #: What turns the order of letters around, and what cannot be seen.
@@ -164,7 +164,7 @@ def test_another_process_gives_the_same(kind: str, data: st.DataObject) -> None:
     assume(content.strip())
     limits = Limits(characters=data.draw(st.sampled_from([10, 10_000])))
     outcomes = []
-    for door in (read, read_apart):
+    for door in (read, read_in_sandbox):
         try:
             outcomes.append(door(content, name, limits))
         except ReadError as error:

@@ -13,11 +13,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from app.readers import Limits, ReadingStopped, UnsupportedDocument, read, read_apart
-from app.readers.worker import GRACE_S
+from app.parsers import Limits, ReadingStopped, UnsupportedDocument, read, read_in_sandbox
+from app.parsers.sandbox_worker import GRACE_S
 from app.workbench import Workbench
 from ccf_core import Cancelled
-from tests.app.readers.hostile import pdf_of, shown
+from tests.app.parsers.hostile import pdf_of, shown
 
 ROOT = Path(__file__).parents[3]
 #: Putting the marks of a letter in order takes the square of their number, here about an hour.
@@ -45,7 +45,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 def test_text_pages_title_and_notes_come_through() -> None:
     data = pdf_of([shown("One."), b"", shown("Three \\(3\\).")])
-    document = read_apart(data, "kept.pdf")
+    document = read_in_sandbox(data, "kept.pdf")
     assert document == read(data, "kept.pdf")
     assert [page.number for page in document.pages] == [1, 3]
     assert document.notes == ("Page 2 holds no text (perhaps a scan).",)
@@ -53,12 +53,12 @@ def test_text_pages_title_and_notes_come_through() -> None:
 
 def test_an_error_comes_through_with_its_sentence() -> None:
     with pytest.raises(UnsupportedDocument, match="a PNG image, whatever its name says; choose"):
-        read_apart(b"\x89PNG\r\n\x1a\n" + bytes(40), "x.pdf")
+        read_in_sandbox(b"\x89PNG\r\n\x1a\n" + bytes(40), "x.pdf")
 
 
 def test_too_long_is_ended_and_said(started: list[psutil.Process]) -> None:
     with pytest.raises(ReadingStopped, match=r"takes longer than 1.5 s; save its text alone"):
-        read_apart(ENDLESS, "marks.txt", Limits(seconds=1.5))
+        read_in_sandbox(ENDLESS, "marks.txt", Limits(seconds=1.5))
     assert len(started) == 1
     assert not started[0].is_running()
 
@@ -66,7 +66,7 @@ def test_too_long_is_ended_and_said(started: list[psutil.Process]) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps a process to its address space")
 def test_too_much_memory_is_refused_and_said(started: list[psutil.Process]) -> None:
     with pytest.raises(ReadingStopped, match=r"takes more than 0.2 GB of memory; save its text alone"):
-        read_apart(("😀" * 9_000_000).encode(), "big.txt", Limits(memory=200_000_000))
+        read_in_sandbox(("😀" * 9_000_000).encode(), "big.txt", Limits(memory=200_000_000))
     assert not started[0].is_running()
 
 
@@ -80,26 +80,26 @@ def test_cancelling_ends_it(started: list[psutil.Process]) -> None:
             raise Cancelled("Stopped.")
 
     with pytest.raises(Cancelled):
-        read_apart(ENDLESS, "marks.txt", watch=cancel)
+        read_in_sandbox(ENDLESS, "marks.txt", watch=cancel)
     assert looks == 3
     assert not started[0].is_running()
 
 
 def test_a_process_that_breaks_down_is_a_sentence(started: list[psutil.Process], caplog) -> None:
     with pytest.raises(ReadingStopped, match="brought its reader down; save its text alone"):
-        read_apart(ENDLESS, "marks.txt", watch=lambda: started[0].kill())
-    assert "A reader ended with" in caplog.text
+        read_in_sandbox(ENDLESS, "marks.txt", watch=lambda: started[0].kill())
+    assert "A parser ended with" in caplog.text
 
 
 def test_a_large_file_comes_through_whole() -> None:
     """More than a pipe holds, in and out, while the caller looks at the clock."""
     words = "word " * 1_900_000
-    assert read_apart(words.encode(), "words.txt").text == words.rstrip()
+    assert read_in_sandbox(words.encode(), "words.txt").text == words.rstrip()
 
 
 def test_it_ends_by_itself_if_nobody_is_left_to_end_it() -> None:
     """A reader whose caller was killed: the time it has is over some seconds after the caller's."""
-    script = "import sys; sys.path[:] = sys.argv[1:]; from app.readers.worker import main; main()"
+    script = "import sys; sys.path[:] = sys.argv[1:]; from app.parsers.sandbox_worker import main; main()"
     with subprocess.Popen(
         [sys.executable, "-c", script, *sys.path], stdin=subprocess.PIPE, stderr=subprocess.PIPE
     ) as left:
@@ -113,7 +113,7 @@ def test_it_ends_by_itself_if_nobody_is_left_to_end_it() -> None:
 def test_the_process_has_no_use_for_torch_or_the_rest_of_the_app() -> None:
     """What makes it start at once: nothing but the readers and one library is imported."""
     script = (
-        "import sys; from app.readers.pdf import PdfReader; import app.readers.worker; "
+        "import sys; from app.parsers.pdf import PdfReader; import app.parsers.sandbox_worker; "
         "print(*sorted({name.split('.')[0] for name in sys.modules}))"
     )
     loaded = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, check=True, text=True).stdout
@@ -124,9 +124,9 @@ def test_a_job_is_cancelled_while_its_file_is_read(workbench: Workbench, started
     path = tmp_path / "marks.txt"
     path.write_bytes(ENDLESS)
     with pytest.raises(Cancelled, match="nothing was changed"):
-        workbench.ingest_file(path, cancelled=lambda: len(started) > 0)
+        workbench.intake.ingest_file(path, cancelled=lambda: len(started) > 0)
     assert not started[0].is_running()
-    assert workbench.documents() == []
+    assert workbench.library.documents() == []
 
 
 def test_a_file_that_stops_its_reader_leaves_the_next_one_alone(
@@ -134,10 +134,10 @@ def test_a_file_that_stops_its_reader_leaves_the_next_one_alone(
 ) -> None:
     for name, data in (("marks.txt", ENDLESS), ("log.txt", prose(60).encode())):
         (tmp_path / name).write_bytes(data)
-        workbench.jobs.add_file(tmp_path / name)
+        workbench.queue.add_file(tmp_path / name)
     threading.Thread(target=lambda: until(lambda: bool(started)) or started[0].kill()).start()
-    while workbench.jobs.work():
+    while workbench.queue.work():
         pass
-    first, second = workbench.jobs.list()
+    first, second = workbench.queue.list()
     assert (first.state, second.state) == ("failed", "stored")
     assert "brought its reader down" in first.reason

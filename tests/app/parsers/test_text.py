@@ -1,6 +1,6 @@
 import pytest
 
-from app.readers import EmptyDocument, UndecodableText, UnsupportedDocument, read
+from app.parsers import EmptyDocument, UndecodableText, UnsupportedDocument, read
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])

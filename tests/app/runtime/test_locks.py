@@ -1,4 +1,4 @@
-"""Turns: one at a time, in rotation, given up when cancelled."""
+"""FairLock: one at a time, in rotation, given up when cancelled."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import threading
 import pytest
 
 from app.errors import Busy
-from app.turns import BACKGROUND, MOST, MOST_EACH, KeyedTurns, Turns
+from app.runtime.locks import BACKGROUND, BUSY_AT, MAX_PER_VISITOR, FairLock, KeyedLock
 from ccf_core import Cancelled
 
 
-def queued(turns: Turns, name: str, order: list[str], whose: str = "", background: bool = False) -> threading.Thread:
+def queued(
+    turns: FairLock, name: str, order: list[str], visitor: str = "", background: bool = False
+) -> threading.Thread:
     """A thread that has asked for its turn by the time this returns."""
     asked = threading.Event()
 
@@ -21,7 +23,7 @@ def queued(turns: Turns, name: str, order: list[str], whose: str = "", backgroun
 
     def work() -> None:
         BACKGROUND.set(background)
-        with turns.turn(look, whose):
+        with turns.hold(look, visitor):
             order.append(name)
 
     thread = threading.Thread(target=work, daemon=True)
@@ -31,12 +33,12 @@ def queued(turns: Turns, name: str, order: list[str], whose: str = "", backgroun
 
 
 def test_turns_come_in_the_order_of_asking() -> None:
-    turns, order = Turns(), list[str]()
-    with turns.turn():
+    turns, order = FairLock(), list[str]()
+    with turns.hold():
         threads = [queued(turns, name, order) for name in "abcd"]
         assert order == []
     # Whoever has just had a turn stands at the end.
-    with turns.turn():
+    with turns.hold():
         order.append("again")
     for thread in threads:
         thread.join(60)
@@ -44,12 +46,12 @@ def test_turns_come_in_the_order_of_asking() -> None:
 
 
 def test_visitors_are_served_in_rotation() -> None:
-    turns, order = Turns(), list[str]()
-    with turns.turn(whose="many"):
+    turns, order = FairLock(), list[str]()
+    with turns.hold(visitor="many"):
         threads = [queued(turns, f"many {i}", order, "many", background=True) for i in range(20)]
         threads += [queued(turns, name, order, name) for name in ("one", "two")]
         threads += [queued(turns, "one again", order, "one"), queued(turns, "nobody", order)]
-        assert [turns.ahead(whose) for whose in ("one", "two", "many", "else")] == [1, 2, 4, None]
+        assert [turns.ahead(visitor) for visitor in ("one", "two", "many", "else")] == [1, 2, 4, None]
     for thread in threads:
         thread.join(60)
     # One question behind twenty gets the next turn.
@@ -58,13 +60,13 @@ def test_visitors_are_served_in_rotation() -> None:
 
 
 def test_short_turns_come_first() -> None:
-    turns, order = Turns(), list[str]()
+    turns, order = FairLock(), list[str]()
 
     def short() -> None:
-        with turns.turn(asked.set, "b", short=True):
+        with turns.hold(asked.set, "b", short=True):
             order.append("short")
 
-    with turns.turn(whose="a"):
+    with turns.hold(visitor="a"):
         threads = [queued(turns, name, order, name[0]) for name in ("a", "b", "c")]
         for _ in range(2):
             asked = threading.Event()
@@ -77,42 +79,42 @@ def test_short_turns_come_first() -> None:
 
 
 def test_one_visitor_may_wait_for_a_few_turns_alone() -> None:
-    turns, order = Turns(), list[str]()
-    with turns.turn(whose="other"):
-        threads = [queued(turns, str(i), order, "mine") for i in range(MOST_EACH)]
+    turns, order = FairLock(), list[str]()
+    with turns.hold(visitor="other"):
+        threads = [queued(turns, str(i), order, "mine") for i in range(MAX_PER_VISITOR)]
         with (
-            pytest.raises(Busy, match=rf"busy, 1 ahead of you, and {MOST_EACH} of your requests wait"),
-            turns.turn(whose="mine"),
+            pytest.raises(Busy, match=rf"busy, 1 ahead of you, and {MAX_PER_VISITOR} of your requests wait"),
+            turns.hold(visitor="mine"),
         ):
             pytest.fail("the turn was taken")
         threads += [queued(turns, "yours", order, "yours"), queued(turns, "job", order, "mine", background=True)]
     for thread in threads:
         thread.join(60)
     assert order == ["0", "yours", "1", "2", "3", "job"]
-    with turns.turn(whose="mine"):
+    with turns.hold(visitor="mine"):
         assert turns.ahead("mine") is None
 
 
 def test_of_many_who_wait_nobody_waits_twice() -> None:
-    turns, order = Turns(), list[str]()
-    with turns.turn():
-        threads = [queued(turns, str(i), order, str(i)) for i in range(MOST)]
-        with pytest.raises(Busy, match="busy, 8 ahead of you, and 1 of your requests waits"), turns.turn(whose="7"):
+    turns, order = FairLock(), list[str]()
+    with turns.hold():
+        threads = [queued(turns, str(i), order, str(i)) for i in range(BUSY_AT)]
+        with pytest.raises(Busy, match="busy, 8 ahead of you, and 1 of your requests waits"), turns.hold(visitor="7"):
             pytest.fail("the turn was taken")
         threads.append(queued(turns, "late", order, "late"))
-        assert turns.ahead("late") == MOST + 1
+        assert turns.ahead("late") == BUSY_AT + 1
     for thread in threads:
         thread.join(60)
-    assert order == [*map(str, range(MOST)), "late"]
+    assert order == [*map(str, range(BUSY_AT)), "late"]
 
 
 def test_one_holder_at_a_time() -> None:
-    turns, inside, most = Turns(), 0, 0
+    turns, inside, most = FairLock(), 0, 0
 
     def work() -> None:
         nonlocal inside, most
         for _ in range(50):
-            with turns.turn():
+            with turns.hold():
                 inside += 1
                 most = max(most, inside)
                 inside -= 1
@@ -126,45 +128,45 @@ def test_one_holder_at_a_time() -> None:
 
 
 def test_waiting_can_be_given_up() -> None:
-    turns = Turns()
-    with turns.turn(), pytest.raises(Cancelled), turns.turn(lambda: True):
+    turns = FairLock()
+    with turns.hold(), pytest.raises(Cancelled), turns.hold(lambda: True):
         pytest.fail("the turn was taken")
-    with turns.turn(lambda: True):
+    with turns.hold(lambda: True):
         pass  # nobody to wait for
-    with turns.turn():
+    with turns.hold():
         assert True
 
 
 def test_an_error_inside_ends_the_turn() -> None:
-    turns = Turns()
-    with pytest.raises(KeyError), turns.turn():
+    turns = FairLock()
+    with pytest.raises(KeyError), turns.hold():
         raise KeyError
     order: list[str] = []
-    with turns.turn():
+    with turns.hold():
         order.append("next")
     assert order == ["next"]
 
 
 def test_a_turn_may_end_in_another_thread() -> None:
-    turns = Turns()
-    turn = turns.turn()
+    turns = FairLock()
+    turn = turns.hold()
     turn.__enter__()
     thread = threading.Thread(target=lambda: turn.__exit__(None, None, None))
     thread.start()
     thread.join()
     order: list[str] = []
-    with turns.turn():
+    with turns.hold():
         order.append("next")
     assert order == ["next"]
 
 
 def test_keys_do_not_wait_for_each_other() -> None:
-    turns = KeyedTurns()
-    with turns.turn("a"):
+    turns = KeyedLock()
+    with turns.hold("a"):
         assert (turns.busy("a"), turns.busy("b")) == (True, False)
-        with turns.turn("b"):
+        with turns.hold("b"):
             assert turns.busy("b")
-        with pytest.raises(Cancelled), turns.turn("a", lambda: True):
+        with pytest.raises(Cancelled), turns.hold("a", lambda: True):
             pytest.fail("the turn was taken")
         assert turns.busy("a")
     assert not turns.busy("a")

@@ -5,7 +5,7 @@ import platform
 import psutil
 import pytest
 
-from app import heaps
+from app.runtime import malloc
 
 pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told")
 
@@ -16,6 +16,6 @@ def test_pages_between_blocks_in_use_are_given_back():
     kept = blocks[::1000]
     blocks.clear()
     held = process.memory_info().rss
-    heaps.give_back()
+    malloc.give_back()
     assert len(kept) == 20
     assert held - process.memory_info().rss > 40e6

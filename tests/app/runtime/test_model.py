@@ -11,7 +11,7 @@ import pytest
 import ccf_core
 from app.errors import BadSetting, ModelNotReady
 from app.settings import DEFAULT_ADAPTER, Settings, default_data_dir
-from app.views import ModelState
+from app.types import ModelState
 from app.workbench import Workbench
 from ccf_core import CCF, AdapterError, MemoryMismatch
 from store import StoreUnavailable
@@ -21,29 +21,29 @@ def test_loading_is_told_and_done_once(workbench: Workbench, monkeypatch) -> Non
     made: list[CCF] = []
     init = CCF.__init__
     monkeypatch.setattr(CCF, "__init__", lambda self, *a, **k: (made.append(self), init(self, *a, **k))[1])
-    assert workbench.model_state().status == "absent"
+    assert workbench.model.state.status == "absent"
     states: list[ModelState] = []
     with ThreadPoolExecutor(4) as pool:
         for future in [
-            pool.submit(workbench.load_model, lambda *_: states.append(workbench.model_state())) for _ in range(4)
+            pool.submit(workbench.model.load, lambda *_: states.append(workbench.model.state)) for _ in range(4)
         ]:
             future.result()
     assert len(made) == 1
     assert {state.status for state in states} == {"loading"}
     assert [state.fraction for state in states] == sorted(state.fraction for state in states)
-    assert workbench.model_state().status == "ready"
-    assert workbench.model_state().fraction == 1.0
+    assert workbench.model.state.status == "ready"
+    assert workbench.model.state.fraction == 1.0
 
 
 def test_a_failure_is_kept_and_may_be_retried(workbench: Workbench, settings: Settings, tmp_path) -> None:
     adapter = tmp_path / "adapter"
     with Workbench(replace(settings, adapter=adapter)) as opened:
         with pytest.raises(AdapterError) as caught:
-            opened.load_model()
-        assert opened.model_state() == ModelState("failed", 0.0, str(caught.value))
+            opened.model.load()
+        assert opened.model.state == ModelState("failed", 0.0, str(caught.value))
         ccf_core.Adapter.load(settings.adapter).save(adapter)
-        opened.load_model()
-        assert opened.model_state().status == "ready"
+        opened.model.load()
+        assert opened.model.state.status == "ready"
 
 
 def test_unforeseen_failures_become_a_sentence(workbench: Workbench, monkeypatch) -> None:
@@ -52,8 +52,8 @@ def test_unforeseen_failures_become_a_sentence(workbench: Workbench, monkeypatch
 
     monkeypatch.setattr(CCF, "__init__", fail)
     with pytest.raises(ModelNotReady, match="MemoryError: no room"):
-        workbench.load_model()
-    assert "try again" in workbench.model_state().message
+        workbench.model.load()
+    assert "try again" in workbench.model.state.message
 
 
 def test_an_adapter_of_another_base_is_refused_unless_allowed(settings: Settings, tiny_folder) -> None:
@@ -63,14 +63,14 @@ def test_an_adapter_of_another_base_is_refused_unless_allowed(settings: Settings
     replace(adapter, config=replace(adapter.config, base="0" * 64)).save(trained)
     other = replace(settings, base=str(base), adapter=trained)
     with Workbench(other) as workbench, pytest.raises(MemoryMismatch, match="other weights"):
-        workbench.load_model()
+        workbench.model.load()
     with Workbench(replace(other, allow_other_base=True)) as workbench:
-        workbench.load_model()
-        assert workbench.model_state().status == "ready"
+        workbench.model.load()
+        assert workbench.model.state.status == "ready"
 
 
 def test_info_before_and_after_loading(workbench: Workbench) -> None:
-    before = workbench.info()
+    before = workbench.model.info()
     assert before == {
         "version": ccf_core.__version__,
         "base": None,
@@ -80,20 +80,20 @@ def test_info_before_and_after_loading(workbench: Workbench) -> None:
         "memory_dtype": "int8",
         "card": {},
     }
-    workbench.load_model()
-    after = workbench.info()
+    workbench.model.load()
+    after = workbench.model.info()
     assert (after["device"], after["dtype"]) == ("cpu", "float32")
     assert len(after["adapter"]) == 64
     assert after["base"]
 
 
 def test_ratios_are_the_adapters(workbench: Workbench, settings: Settings, tmp_path) -> None:
-    assert workbench.ratios == (4, 8, 16, 32)
+    assert workbench.model.ratios == (4, 8, 16, 32)
     adapter = ccf_core.Adapter.load(settings.adapter)
     replace(adapter, config=replace(adapter.config, ratios=(2, 4, 8, 16))).save(tmp_path / "finer")
     with Workbench(replace(settings, adapter=tmp_path / "finer")) as finer:
-        done = finer.ingest_text("fog " * 100)
-        assert finer.ratios == tuple(done.slots) == (2, 4, 8, 16)
+        done = finer.intake.ingest_text("fog " * 100)
+        assert finer.model.ratios == tuple(done.slots) == (2, 4, 8, 16)
 
 
 def test_a_file_that_is_no_database_is_left_alone(settings: Settings) -> None:
@@ -148,4 +148,4 @@ def test_a_mean_pooled_adapter_is_refused(settings: Settings, tmp_path: Path) ->
         Workbench(replace(settings, adapter=tmp_path / "means")) as opened,
         pytest.raises(ccf_core.AdapterError, match="choose an adapter"),
     ):
-        opened.load_model()
+        opened.model.load()

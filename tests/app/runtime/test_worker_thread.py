@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from app.computing import Computing
+from app.runtime.worker_thread import WorkerThread
 from app.workbench import Workbench
 from ccf_core import CCF
 
@@ -25,7 +25,7 @@ def test_all_callers_compute_on_one_thread(workbench: Workbench, monkeypatch) ->
 
     monkeypatch.setattr(CCF, "encode", noted)
     with ThreadPoolExecutor(3) as pool:
-        list(pool.map(lambda i: workbench.ingest(b"%d " % i + TEXT, f"{i}.txt"), range(6)))
+        list(pool.map(lambda i: workbench.intake.ingest(b"%d " % i + TEXT, f"{i}.txt"), range(6)))
     assert len(threads) >= 6
     assert len(set(threads)) == 1
 
@@ -41,15 +41,15 @@ def test_pieces_are_made_when_they_are_asked_for_and_their_work_is_ended_where_i
         finally:
             made.append(("end", threading.get_ident()))
 
-    computing = Computing()
-    pieces = computing.pieces(work)
+    worker = WorkerThread()
+    pieces = worker.pieces(work)
     assert [next(pieces), next(pieces)] == [0, 1]
     assert [what for what, _ in made] == [0, 1]
     pieces.close()
     assert [what for what, _ in made] == [0, 1, "end"]
     assert len({thread for _, thread in made}) == 1
     assert made[0][1] != threading.get_ident()
-    assert list(computing.pieces(lambda: [])) == []
+    assert list(worker.pieces(lambda: [])) == []
 
 
 def test_errors_arrive_and_the_next_work_is_done() -> None:
@@ -57,9 +57,9 @@ def test_errors_arrive_and_the_next_work_is_done() -> None:
         yield 1
         raise ValueError("of the work")
 
-    computing = Computing()
-    pieces = computing.pieces(fails)
+    worker = WorkerThread()
+    pieces = worker.pieces(fails)
     assert next(pieces) == 1
     with pytest.raises(ValueError, match="of the work"):
         next(pieces)
-    assert list(computing.pieces(lambda: range(3))) == [0, 1, 2]
+    assert list(worker.pieces(lambda: range(3))) == [0, 1, 2]

@@ -12,13 +12,22 @@ import torch
 from app.settings import Settings
 from app.workbench import Workbench
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def test_on_a_space_of_zero_gpu() -> None:
     """In a process of its own: the package changes torch and gradio for good. See ``zero_gpu/checks.py``."""
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.app.zero_gpu.lender", "-p", "no:cacheprovider"]
-    ran = subprocess.run([*command, "tests/app/zero_gpu/checks.py"], cwd=ROOT, capture_output=True, text=True)
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "tests.app.runtime.zero_gpu.lender",
+        "-p",
+        "no:cacheprovider",
+    ]
+    ran = subprocess.run([*command, "tests/app/runtime/zero_gpu/checks.py"], cwd=ROOT, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stdout[-20_000:] + ran.stderr[-2_000:]
 
 
@@ -30,7 +39,7 @@ def test_a_process_that_may_be_lent_gpus_keeps_its_own_model_on_the_cpu() -> Non
 
 
 def test_a_memory_goes_between_processes_as_bytes(workbench: Workbench, prose) -> None:
-    memory = workbench.memory(workbench.ingest_text(prose(120)).document.sha256, 4)
+    memory = workbench.memories.recall(workbench.intake.ingest_text(prose(120)).document.sha256, 4).memory
     data = pickle.dumps(memory)
     assert len(data) < 1.5 * memory.nbytes + 2_000 * sum(1 for _ in memory.parts())
     found = pickle.loads(data)

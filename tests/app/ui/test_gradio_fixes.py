@@ -10,7 +10,7 @@ import gradio as gr
 import pytest
 from gradio.state_holder import SessionState
 
-from app.tabs.updates import Blocks
+from app.ui.gradio_fixes import Blocks
 
 UNTOLD = {"__type__": "update"}
 

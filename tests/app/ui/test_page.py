@@ -16,10 +16,10 @@ from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 
 from app.settings import Settings
-from app.tabs import api_page
-from app.tabs.page import build
+from app.ui.page import build
 from app.workbench import Workbench
 from ccf_core import Adapter
+from tools import api_docs
 
 
 @pytest.fixture(scope="module")
@@ -89,8 +89,8 @@ def test_exactly_the_promised_endpoints_have_names(client: Client) -> None:
 
 def test_the_page_of_endpoints_is_what_the_app_tells(tmp_path: Path) -> None:
     with Workbench(Settings(tmp_path)) as workbench:
-        told = api_page.markdown(build(workbench))
-    assert (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8") == told
+        told = api_docs.markdown(build(workbench))
+    assert (Path(__file__).parents[3] / "docs" / "api.md").read_text(encoding="utf-8") == told
 
 
 def test_every_endpoint_is_a_tool_whose_arguments_are_explained(client: Client, tools: Callable[..., Any]) -> None:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import gradio as gr
 
-from app.looking import MapView, SlotView
-from app.maps import pyramid, slot_scatter
+from app.analysis.attention import MapView, SlotView
 from app.settings import Settings
-from app.tabs.figures import FORMATS, slug
-from app.tabs.page import build
+from app.ui.figures.inspect import pyramid, slot_scatter
+from app.ui.page import build
+from app.ui.saving import FORMATS, slug
 from app.workbench import Workbench
 
 

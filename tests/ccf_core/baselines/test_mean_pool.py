@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from ccf_core import CCF, Adapter, CCFConfig, KVMemory, MemoryMismatch
-from ccf_core.adapter import merged_layers
-from ccf_core.transformer import StackSpec, attend_with, finish, project, rotary_table
+from ccf_core.memory.file import load_memory, save_memory
+from ccf_core.model.adapter import merged_layers
+from ccf_core.model.layers import StackSpec, attend_with, finish, project, rotary_table
 
 
 @pytest.fixture(scope="module")
@@ -34,12 +35,11 @@ def keys_and_values(base, adapter, ids: list[int]) -> list[tuple[torch.Tensor, t
 
 
 @pytest.mark.parametrize("ratio", [4, 8, 32])
-@pytest.mark.parametrize("mask", ["whole", "prefix"])
 def test_a_slot_is_the_mean_of_its_block(
-    make_base: Callable, make_adapter: Callable, text_ids: Callable, ratio: int, mask: str
+    make_base: Callable, make_adapter: Callable, text_ids: Callable, ratio: int
 ) -> None:
     base = make_base()
-    adapter = make_adapter(base.model, compressor="mean_pool", mask=mask)
+    adapter = make_adapter(base.model, compressor="mean_pool")
     ids = text_ids(32 + 21)
     with torch.inference_mode():
         expected = [keys_and_values(base, adapter, ids[:32]), keys_and_values(base, adapter, ids[32:])]
@@ -97,8 +97,8 @@ def test_a_coarser_ratio_is_never_a_slice(pooled: CCF, text_ids: Callable) -> No
 
 def test_memories_of_slots_and_of_means_are_not_mistaken(ccf: CCF, pooled: CCF, text_ids: Callable, tmp_path) -> None:
     ids = text_ids(40)
-    pooled.compress(ids, finest=8).quantize().save(tmp_path / "m.safetensors")
-    loaded = KVMemory.load(tmp_path / "m.safetensors")
+    save_memory(pooled.compress(ids, finest=8).quantize(), tmp_path / "m.safetensors")
+    loaded = load_memory(tmp_path / "m.safetensors")
     with pytest.raises(MemoryMismatch):
         loaded.at(16)
     assert pooled.answer("Who?", loaded, 4, reader="mean_pool").reader == "mean_pool"

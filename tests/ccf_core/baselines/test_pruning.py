@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from ccf_core import CCF, READERS, MemoryMismatch
-from ccf_core.answer import question_prompt
-from ccf_core.baselines import BASELINES, FullCache, position_bytes
+from ccf_core.answering.prompt import question_prompt
+from ccf_core.baselines import BASELINES, FullCache
 from ccf_core.baselines.repeat_attention import INSTRUCTION
-from ccf_core.decoder import Decoder, Prefix
+from ccf_core.model.decoder import Decoder
+from ccf_core.model.prefix import Prefix
 
 RATIOS = (4, 8, 16, 32)
 
@@ -40,7 +41,7 @@ def kept_positions(full: Prefix, kept: Prefix) -> list[list[list[int]]]:
 
 def test_the_registry_and_the_readers_have_the_contracts_names() -> None:
     assert tuple(BASELINES) == ("sink_recent", "random", "key_norm", "repeat_attention")
-    assert set(READERS) == {"memory", "full", "truncated", "none", *BASELINES, "mean_pool", "focus"}
+    assert set(READERS) == {"memory", "full", "truncated", "none", *BASELINES, "mean_pool", "focus", "graded"}
 
 
 @pytest.mark.parametrize("reader", BASELINES)
@@ -87,7 +88,7 @@ def test_a_batch_keeps_what_each_text_keeps_alone(ccf: CCF, text_ids: Callable, 
     texts = [text_ids(n, n) for n in (90, 7, 33)]
     together = pruning.rank(ccf.decoder, texts, [20, 5, 12])
     for text, kept, ranked in zip(texts, (20, 5, 12), together, strict=True):
-        alone = pruning.compress(ccf.decoder, text, kept * position_bytes(ccf.decoder))
+        alone = pruning.compress(ccf.decoder, text, kept * ccf.decoder.kv_bytes)
         prefix = ranked.prefix(kept)
         assert (prefix.length, prefix.next_position) == (kept, len(text))
         for a, b in zip((*prefix.keys, *prefix.values), (*alone.keys, *alone.values), strict=True):
@@ -95,7 +96,7 @@ def test_a_batch_keeps_what_each_text_keeps_alone(ccf: CCF, text_ids: Callable, 
 
 
 def test_a_budget_is_in_bytes(ccf: CCF, text_ids: Callable) -> None:
-    ids, one = text_ids(40), position_bytes(ccf.decoder)
+    ids, one = text_ids(40), ccf.decoder.kv_bytes
     pruning = BASELINES["sink_recent"](ccf.tokenizer)
     memory = ccf.compress(ids)
     assert pruning.compress(ccf.decoder, ids, memory.nbytes).length == memory.slots
@@ -111,14 +112,14 @@ def test_sink_recent_keeps_the_first_four_and_the_last(
     ccf: CCF, text_ids: Callable, kept: int, places: list[int]
 ) -> None:
     ids = text_ids(40)
-    pruned = BASELINES["sink_recent"](ccf.tokenizer).compress(ccf.decoder, ids, kept * position_bytes(ccf.decoder))
+    pruned = BASELINES["sink_recent"](ccf.tokenizer).compress(ccf.decoder, ids, kept * ccf.decoder.kv_bytes)
     assert kept_positions(ccf.decoder.read_text(ids), pruned) == [[places] * 2] * 2
 
 
 def test_key_norm_keeps_the_smallest_keys(ccf: CCF, text_ids: Callable) -> None:
     ids = text_ids(40)
     full = ccf.decoder.read_text(ids)
-    pruned = BASELINES["key_norm"](ccf.tokenizer).compress(ccf.decoder, ids, 10 * position_bytes(ccf.decoder))
+    pruned = BASELINES["key_norm"](ccf.tokenizer).compress(ccf.decoder, ids, 10 * ccf.decoder.kv_bytes)
     for layer, heads in enumerate(kept_positions(full, pruned)):
         for head, places in enumerate(heads):
             norms = full.keys[layer][0, head].pow(2).sum(-1)

@@ -7,12 +7,11 @@ from collections.abc import Callable
 import pytest
 
 from ccf_core import CCF
-from ccf_core.base import Base
-from ccf_core.decoder import Decoder
-from ccf_core.evaluation.data import Row
+from ccf_core.base.load import Base
+from ccf_core.evaluation.rows import Row
 from ccf_core.evaluation.subject import Subject
-
-WORDS = "harbour master counted seven ships morning Oslo fog 1984 Anna hid them again evening"
+from ccf_core.model.decoder import Decoder
+from tests.tiny_models import WORDS
 
 
 @pytest.fixture(scope="session")
@@ -32,9 +31,8 @@ def subject(make_subject: Callable[..., Subject]) -> Subject:
 
 @pytest.fixture(scope="session")
 def text_rows() -> list[Row]:
-    words = WORDS.split()
     return [
-        {"source": f"s{i % 2}", "title": f"t{i}", "text": " ".join(words[(i * j) % 14] for j in range(20 + 30 * i))}
+        {"source": f"s{i % 2}", "title": f"t{i}", "text": " ".join(WORDS[(i * j) % 14] for j in range(20 + 30 * i))}
         for i in range(6)
     ]
 
@@ -42,12 +40,11 @@ def text_rows() -> list[Row]:
 @pytest.fixture(scope="session")
 def long_rows() -> list[Row]:
     """Four texts of 700 sentences' words, with sentence ends."""
-    words = WORDS.split()
     return [
         {
             "source": f"s{i % 2}",
             "title": f"long {i}",
-            "text": " ".join(words[(i + j * j) % 14] + "." * (j % 9 == 8) for j in range(700)),
+            "text": " ".join(WORDS[(i + j * j) % 14] + "." * (j % 9 == 8) for j in range(700)),
         }
         for i in range(4)
     ]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ccf_core.evaluation.data import EvaluationError, choose, half_of, load_rows, stratified
+from ccf_core.evaluation.rows import DATA, EvaluationError, choose, half_of, load_rows, located, stratified
 
 ROWS = [{"source": f"s{i % 3}", "title": f"title {i}", "text": "some text"} for i in range(60)]
 
@@ -30,6 +30,15 @@ def test_several_questions_of_a_context_become_rows_of_their_own(tmp_path: Path)
     path.write_text(json.dumps({"source": "s", "context": "c", "qas": asked}) + "\n")
     rows = load_rows(path, ["context", "question", "answers"])
     assert rows == [{"source": "s", "context": "c", **question} for question in asked]
+
+
+def test_rows_that_come_with_the_project_are_found_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert located(Path("qa_ood")) == DATA / "qa_ood.jsonl.xz" and (DATA / "qa_ood.jsonl.xz").is_file()
+    for other in (Path("no_such_rows"), Path("rows.jsonl"), tmp_path / "qa_ood"):
+        assert located(other) == other
+    (tmp_path / "qa_ood").write_text("{}")
+    assert located(Path("qa_ood")) == Path("qa_ood")  # a file of one's own goes first
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from ccf_core.evaluation import counts
-from ccf_core.evaluation.data import DATA, Row, choose, load_rows, source_of
+from ccf_core.evaluation.rows import DATA, Row, choose, load_rows, source_of
 from ccf_core.evaluation.tasks import TASKS
+from tools import evaluation_counts
 
 PAGE = (DATA / "README.md").read_text(encoding="utf-8")
 FILES = {file.name.removesuffix(".jsonl.xz"): file for file in DATA.glob("*.jsonl.xz")}
@@ -19,8 +19,8 @@ def rows_of(name: str) -> list[Row]:
 
 
 def test_digests_and_counts_on_the_page_are_those_of_the_files() -> None:
-    assert set(FILES) == {"text", "qa", "longqa"}
-    assert counts.page(DATA) in PAGE
+    assert set(FILES) == {"text", "qa", "qa_ood", "longqa"}
+    assert evaluation_counts.page(DATA) in PAGE
 
 
 def test_a_table_counts_documents_once() -> None:
@@ -29,7 +29,7 @@ def test_a_table_counts_documents_once() -> None:
         {"source": "s", "context": "one", "question": "!"},
         {"source": "s", "context": "three", "question": "?"},
     ]
-    (line,) = [line for line in counts.table(rows).splitlines() if line.startswith("| s ")]
+    (line,) = [line for line in evaluation_counts.table(rows).splitlines() if line.startswith("| s ")]
     _, documents, a, b, questions, middle = [cell.strip() for cell in line.strip("|").split("|")]
     assert (documents, questions, middle) == ("2", "3", "4")
     assert int(a) + int(b) == 2
@@ -49,6 +49,11 @@ def test_every_task_can_read_its_default(task: str) -> None:
     assert len(choose(rows, "A", [])) + len(choose(rows, "B", [])) == len(rows)
 
 
+def test_sources_of_qa_ood_are_in_no_other_file() -> None:
+    others = {source_of(row) for name in FILES if name != "qa_ood" for row in rows_of(name)}
+    assert not others & {source_of(row) for row in rows_of("qa_ood")}
+
+
 def test_every_question_has_an_answer() -> None:
-    for name in ("qa", "longqa"):
+    for name in ("qa", "qa_ood", "longqa"):
         assert all(any(answer.strip() for answer in row["answers"]) for row in rows_of(name))

@@ -9,11 +9,22 @@ import pytest
 import torch
 
 from ccf_core import CCF, Focus, KVMemory, MemoryMismatch
-from ccf_core.answer import question_prompt
-from ccf_core.focus import DOUBT, DRAFT, Focused, drafted, keeps_alone, mixed, read, readings, sureness
-from ccf_core.plan import TEXT, Piece, fuse, pieces, plan, positions, ranked
-from ccf_core.signals import worth
-from ccf_core.transformer import rotary_table, rotate
+from ccf_core.answering.prompt import question_prompt
+from ccf_core.focus.budget import Piece, fuse, pieces, plan, ranked
+from ccf_core.focus.focus import (
+    ABSTENTION_THRESHOLD,
+    DRAFT,
+    Focused,
+    confidence,
+    drafted,
+    prefers_text_only,
+    read,
+    readings,
+)
+from ccf_core.focus.relevance import worth
+from ccf_core.memory.grades import TEXT
+from ccf_core.memory.segments import slot_count
+from ccf_core.model.layers import rotary_table, rotate
 
 RATIOS = (4, 8, 16, 32)
 TEXT_OF_IT = "The harbour master counted seven ships. Zoë saw the evening fog hide them all again. " * 6
@@ -30,7 +41,7 @@ def best(ranking: list[int], tokens: list[int]) -> list[Piece]:
 
 
 def cost(read: Sequence[Piece], ratios: Sequence[int], tokens: list[int]) -> int:
-    slots = sum(positions(n, ratio) for n, ratio in zip(tokens, ratios, strict=True) if ratio != TEXT)
+    slots = sum(slot_count(n, ratio) for n, ratio in zip(tokens, ratios, strict=True) if ratio != TEXT)
     return sum(map(len, read)) + slots
 
 
@@ -182,7 +193,7 @@ def test_text_read_ahead_is_text_read_with_the_question(
 def test_the_extremes_are_the_readers_that_there_were(ccf: CCF, memory: KVMemory, texts: list[tuple[int, ...]]) -> None:
     ids = [token for text in texts for token in text]
     for ratio in RATIOS:
-        all_slots = mixed(memory, [ratio] * memory.segments)
+        all_slots = memory.mixed([ratio] * memory.segments)
         assert all_slots is not None
         found, expected = ccf.decoder.prefix(all_slots), ccf.decoder.prefix(memory.at(ratio))
         assert all(torch.equal(a, b) for a, b in zip(found.keys, expected.keys, strict=True))
@@ -242,10 +253,10 @@ def test_text_is_read_beside_slots_and_alone(ccf: CCF, memory: KVMemory, texts: 
     assert everything.slots is None and everything.text == tuple(t for text in texts for t in text)
 
 
-def test_sureness_is_of_answers() -> None:
+def test_confidence_is_of_answers() -> None:
     chances = torch.tensor([-1.0, -3.0])
-    assert sureness([5], chances, [7, 8]) == sureness([7], chances, [7, 8]) == -2.0
-    assert sureness([], chances, [7, 8]) == sureness([7, 8], chances, [7, 8]) == float("-inf")
+    assert confidence([5], chances, [7, 8]) == confidence([7], chances, [7, 8]) == -2.0
+    assert confidence([], chances, [7, 8]) == confidence([7, 8], chances, [7, 8]) == float("-inf")
     assert drafted([5, 6], [2, 1]) == [5, 6, 2] and drafted([5] * DRAFT, [2]) == [5] * DRAFT
 
 
@@ -255,14 +266,14 @@ def test_sureness_is_of_answers() -> None:
         (-1.0, -2.0, 0.0, True),
         (-2.0, -1.0, 0.0, False),
         (-2.0, NONE, -9.0, True),
-        (NONE, -1.0, DOUBT + 0.1, True),
-        (NONE, -1.0, DOUBT - 0.1, False),
+        (NONE, -1.0, ABSTENTION_THRESHOLD + 0.1, True),
+        (NONE, -1.0, ABSTENTION_THRESHOLD - 0.1, False),
     ],
 )
 def test_no_answer_is_believed_where_both_readings_may_have_none(
     alone: float, beside: float, refusal: float, kept: bool
 ) -> None:
-    assert keeps_alone(alone, lambda: beside, lambda: refusal) is kept
+    assert prefers_text_only(alone, lambda: beside, lambda: refusal) is kept
 
 
 def test_the_surer_reading_is_kept(
@@ -286,8 +297,8 @@ def test_the_surer_reading_is_kept(
         refusal = float(ccf.decoder.score(both[0].prefix(ccf.decoder), prompt, drafts[1]).sum())
         for doubt in (refusal - 0.1, refusal + 0.1):
             with monkeypatch.context() as patch:
-                patch.setattr("ccf_core.focus.abstention", lambda tokenizer, said=drafts[1]: said)
-                patch.setattr("ccf_core.focus.DOUBT", doubt)
+                patch.setattr("ccf_core.focus.focus.abstention", lambda tokenizer, said=drafts[1]: said)
+                patch.setattr("ccf_core.focus.focus.ABSTENTION_THRESHOLD", doubt)
                 other, _ = read(ccf.decoder, ccf.tokenizer, QUESTION, prompt, memory, ids, settings)
                 assert (other.slots is None) is (doubt < refusal)
         stopped, _ = read(ccf.decoder, ccf.tokenizer, QUESTION, prompt, memory, ids, settings, lambda: True)

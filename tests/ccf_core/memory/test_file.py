@@ -14,10 +14,11 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from ccf_core import CCF, DamagedMemory, KVMemory, MemoryHeader
-from ccf_core.layout import slots_of_level
-from ccf_core.memory_file import VERSIONS, block_from_bytes, block_to_bytes
+from ccf_core.memory.block import block_to_bytes
+from ccf_core.memory.file import VERSIONS, block_from_bytes, load_memory, save_memory
+from ccf_core.memory.layout import slots_of_level
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 FIXTURES = ROOT / "tests" / "fixtures"
 DTYPES = ("float32", "bfloat16", "int8", "int4")
 
@@ -52,16 +53,16 @@ def same(one: KVMemory, other: KVMemory) -> bool:
 def test_a_memory_comes_back_bit_for_bit(memories, tmp_path, dtype, ratio):
     memory = memories[dtype].at(ratio)
     assert memory.dtype == dtype
-    memory.save(tmp_path / "m.safetensors")
-    loaded = KVMemory.load(tmp_path / "m.safetensors")
+    save_memory(memory, tmp_path / "m.safetensors")
+    loaded = load_memory(tmp_path / "m.safetensors")
     assert same(loaded, memory)
     assert loaded.nbytes == memory.nbytes
     assert same(loaded.at(32), memory.at(32))
 
 
 def test_a_text_of_three_tokens_has_levels_without_slots(memories, tmp_path):
-    memories["int8"].select([2]).save(tmp_path / "m.safetensors")
-    loaded = KVMemory.load(str(tmp_path / "m.safetensors"))
+    save_memory(memories["int8"].select([2]), tmp_path / "m.safetensors")
+    loaded = load_memory(str(tmp_path / "m.safetensors"))
     assert [(level, block.slots) for level, block in loaded.blocks[0].items()] == [
         (32, 1),
         (16, 0),
@@ -73,8 +74,8 @@ def test_a_text_of_three_tokens_has_levels_without_slots(memories, tmp_path):
 def test_reordered_repeated_and_joined_segments_come_back(memories, ccf, text_ids, tmp_path):
     memory = memories["float32"]
     mixed = KVMemory.join([memory.select([2, 0, 0]), ccf.compress(text_ids(9, seed=5))])
-    mixed.save(tmp_path / "m.safetensors")
-    assert same(KVMemory.load(tmp_path / "m.safetensors"), mixed)
+    save_memory(mixed, tmp_path / "m.safetensors")
+    assert same(load_memory(tmp_path / "m.safetensors"), mixed)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -119,14 +120,14 @@ def test_damaged_int4_blobs_are_refused(memories):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_only_what_needs_the_newer_version_says_so(memories, tmp_path, dtype):
-    memories[dtype].save(tmp_path / "m.safetensors")
+    save_memory(memories[dtype], tmp_path / "m.safetensors")
     with safe_open(tmp_path / "m.safetensors", "pt") as file:
         assert file.metadata()["version"] == ("2" if dtype == "int4" else "1")
 
 
 @pytest.fixture
 def saved(memories, tmp_path):
-    memories["int8"].save(tmp_path / "m.safetensors")
+    save_memory(memories["int8"], tmp_path / "m.safetensors")
     return tmp_path / "m.safetensors"
 
 
@@ -144,7 +145,7 @@ def test_a_truncated_file_is_refused(saved, kept):
     data = saved.read_bytes()
     saved.write_bytes(data[: kept if isinstance(kept, int) else int(len(data) * kept)])
     with pytest.raises(DamagedMemory, match=r"m\.safetensors is not a readable memory file: export"):
-        KVMemory.load(saved)
+        load_memory(saved)
 
 
 @pytest.mark.parametrize(
@@ -161,13 +162,13 @@ def test_a_truncated_file_is_refused(saved, kept):
 def test_another_format_or_version_is_refused(saved, metadata):
     rewrite(saved, metadata, {})
     with pytest.raises(DamagedMemory, match="not a memory file of version 1 or 2"):
-        KVMemory.load(saved)
+        load_memory(saved)
 
 
 def test_a_safetensors_file_without_metadata_is_refused(tmp_path):
     save_file({"x": torch.zeros(2)}, tmp_path / "x.safetensors")
     with pytest.raises(DamagedMemory, match="not a memory file"):
-        KVMemory.load(tmp_path / "x.safetensors")
+        load_memory(tmp_path / "x.safetensors")
 
 
 @pytest.mark.parametrize(
@@ -183,7 +184,7 @@ def test_a_safetensors_file_without_metadata_is_refused(tmp_path):
 def test_damaged_metadata_is_refused(saved, metadata):
     rewrite(saved, metadata, {})
     with pytest.raises(DamagedMemory):
-        KVMemory.load(saved)
+        load_memory(saved)
 
 
 @pytest.mark.parametrize(
@@ -205,7 +206,7 @@ def test_damaged_metadata_is_refused(saved, metadata):
 def test_damaged_tensors_are_refused(saved, tensors):
     rewrite(saved, {}, tensors)
     with pytest.raises(DamagedMemory):
-        KVMemory.load(saved)
+        load_memory(saved)
 
 
 def digest(memory: KVMemory) -> str:
@@ -221,7 +222,7 @@ def digest(memory: KVMemory) -> str:
 @pytest.mark.parametrize("path", sorted(FIXTURES.glob("memory-v*.safetensors")), ids=lambda path: path.stem)
 def test_files_of_every_released_version_are_read(path):
     expected = json.loads((FIXTURES / "memories.json").read_text(encoding="utf-8"))[path.name]
-    memory = KVMemory.load(path)
+    memory = load_memory(path)
     assert digest(memory) == expected["digest"]
     assert dataclasses.asdict(memory.header) | {"ratios": list(memory.header.ratios)} == expected["header"]
     assert [list(dataclasses.astuple(span)) for span in memory.spans] == expected["spans"]
@@ -243,7 +244,7 @@ def documented(heading: str) -> set[str]:
 
 
 def test_the_specification_names_what_a_file_holds(memories, saved):
-    memories["int4"].save(saved)
+    save_memory(memories["int4"], saved)
     with safe_open(saved, "pt") as file:
         metadata, names = file.metadata(), set(file.keys())
     assert documented("Metadata") == metadata.keys()

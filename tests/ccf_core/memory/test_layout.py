@@ -9,16 +9,15 @@ import pytest
 import torch
 
 from ccf_core.config import CCFConfig
-from ccf_core.layout import (
-    encoder_mask,
-    encoder_positions,
+from ccf_core.memory.layout import (
     levels_of,
     placement,
-    pooling_matrix,
     slot_layout,
     slots_of_level,
+    usable,
     window_start,
 )
+from ccf_core.model.encoder import encoder_positions, pooling_matrix
 
 RATIOS = (4, 8, 16, 32)
 LENGTHS = range(1, 301)
@@ -89,43 +88,32 @@ def test_a_segment_without_tokens_is_refused():
         slot_layout(0, 4, RATIOS)
 
 
-def may_see(row: tuple[str, int, int], column: tuple[str, int, int], mask: str) -> bool:
+def may_see(row: tuple[str, int, int], column: tuple[str, int, int]) -> bool:
     """Who sees whom, over (kind, end, level): a text token's end is its number, counted from 1."""
     (kind, end, level), (seen_kind, seen_end, seen_level) = row, column
     if kind == "text":
         return seen_kind == "text" and seen_end <= end
-    if mask == "prefix" and seen_end > end:
-        return False
     if seen_kind == "text":
         return True
     return seen_level > level or (seen_level == level and seen_end <= end)
 
 
-@pytest.mark.parametrize("mask", ["whole", "prefix"])
 @pytest.mark.parametrize("finest", RATIOS)
-def test_mask_is_the_definition(mask, finest):
+def test_who_sees_whom_is_plain_causal_order(finest):
     for tokens in (*range(1, 41), 63, 64, 65, 100, 129):
         found = slot_layout(tokens, finest, RATIOS)
         nodes = [("text", t, 0) for t in range(1, tokens + 1)]
         nodes += [("slot", end, level) for end, level in zip(found.ends, found.levels, strict=True)]
-        expected = [[may_see(row, column, mask) for column in nodes] for row in nodes]
-        assert torch.equal(encoder_mask(found, mask), torch.tensor(expected)), tokens
+        expected = torch.tensor([[may_see(row, column) for column in nodes] for row in nodes])
+        assert torch.equal(torch.ones_like(expected).tril(), expected), tokens
 
 
-@pytest.mark.parametrize(
-    ("mask", "slot_rows"),
-    [
-        # Columns: text 1 to 5, then the slots that end at 4 and 5 (level 4) and at 2 (level 2).
-        ("whole", ["11111 100", "11111 110", "11111 111"]),
-        ("prefix", ["11110 100", "11111 110", "11000 001"]),
-    ],
-)
-def test_mask_by_hand(mask, slot_rows):
+def test_who_sees_whom_by_hand():
+    # Columns: text 1 to 5, then the slots that end at 4 and 5 (level 4) and at 2 (level 2).
+    rows = ["10000 000", "11000 000", "11100 000", "11110 000", "11111 000", "11111 100", "11111 110", "11111 111"]
     found = slot_layout(5, 2, (2, 4))
     assert (found.ends, found.levels) == ((4, 5, 2), (4, 4, 2))
-    text_rows = ["10000 000", "11000 000", "11100 000", "11110 000", "11111 000"]
-    expected = [[c == "1" for c in row.replace(" ", "")] for row in text_rows + slot_rows]
-    assert encoder_mask(found, mask).tolist() == expected
+    assert torch.ones(8, 8, dtype=torch.bool).tril().tolist() == [[c == "1" for c in r.replace(" ", "")] for r in rows]
 
 
 @pytest.mark.parametrize(
@@ -169,11 +157,12 @@ def test_placement_squeezes_what_is_longer_than_the_window(tokens):
 
 
 def test_placement_by_hand():
+    assert (usable(128), usable(8192)) == (112, 7168)
     short, long = placement(300, 8192), placement(10_000, 8192)
     assert (short.slots(0, (4, 256)), short.slots(256, (44,)), short.question) == ([3, 255], [299], 301)
     assert (long.slots(0, (1, 256)), long.slots(9_984, (16,)), long.question) == ([0, 182], [7167], 7169)
-    assert placement(100, 128, reserve=28).question == 101
-    assert placement(200, 128, reserve=28).slots(100, (100,)) == [99]
+    assert placement(100, 128, following=12).question == 101
+    assert placement(200, 128, following=12).slots(100, (100,)) == [99]
 
 
 @pytest.mark.parametrize("ratio", [0, 1, 5, 64])
@@ -183,7 +172,16 @@ def test_an_unknown_ratio_is_refused(ratio):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"mask": "half"}, {"segment_length": 0}, {"ratios": ()}, {"ratios": (4, 6)}, {"ratios": (8, 4)}]
+    "wrong",
+    [
+        {"mask": "half"},
+        {"mask": "prefix"},
+        {"compressor": "pooled_slots"},
+        {"segment_length": 0},
+        {"ratios": ()},
+        {"ratios": (4, 6)},
+        {"ratios": (8, 4)},
+    ],
 )
 def test_a_configuration_that_cannot_be_is_refused(wrong):
     with pytest.raises(ValueError, match="must"):
@@ -191,6 +189,6 @@ def test_a_configuration_that_cannot_be_is_refused(wrong):
 
 
 def test_configuration_survives_its_file(tmp_path):
-    config = CCFConfig(segment_length=128, ratios=(2, 4), mask="prefix", slot_window=4, base="b", tokenizer="t")
+    config = CCFConfig(segment_length=128, ratios=(2, 4), slot_window=4, base="b", tokenizer="t")
     config.save(tmp_path / "ccf.json")
     assert CCFConfig.load(tmp_path / "ccf.json") == config

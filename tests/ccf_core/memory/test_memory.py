@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from ccf_core import KVMemory, MemoryMismatch
-from ccf_core.memory import Block
+from ccf_core.memory.block import Block
 
 RATIOS = (4, 8, 16, 32)
 

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from ccf_core import KVMemory
-from ccf_core.memory import MEMORY_DTYPES, Block
-from ccf_core.quantization import GROUP, KEY_SCALES, groups
+from ccf_core.memory.block import Block
+from ccf_core.memory.dtypes import MEMORY_DTYPES
+from ccf_core.memory.quantization import GROUP, KEY_SCALES, from_int2, groups, to_int2
 
 
 @pytest.fixture(scope="module")
@@ -164,3 +165,24 @@ def test_memories_of_several_dtypes_are_read_together(ccf, memory):
     together = ccf.decoder.prefix(joined)
     for layer, values in enumerate(together.values):
         assert torch.equal(values, torch.cat([one.values[layer] for one in apart], dim=2))
+
+
+@pytest.mark.parametrize("dim", [-2, -1])
+@pytest.mark.parametrize("slots", [1, 32, 70])
+def test_int2_is_within_half_a_step_of_its_group(slots: int, dim: int) -> None:
+    x = made(slots, 48).k
+    packed, scale, least = to_int2(x, dim)
+    assert packed.shape == (2, 3, slots, 48 // 4) and packed.dtype == torch.uint8
+    restored = from_int2(packed, scale, least, dim)
+    for ours, wanted in zip(restored.split(GROUP, dim), x.split(GROUP, dim), strict=True):
+        step = (wanted.amax(dim, keepdim=True) - wanted.amin(dim, keepdim=True)) / 3
+        rounding = wanted.abs().amax(dim, keepdim=True) * 2**-9
+        assert ((ours - wanted).abs() <= step / 2 + rounding).all()
+        assert all(len(group.unique()) <= 4 for group in ours.movedim(dim, -1).flatten(0, -2))
+
+
+def test_int2_packs_four_numbers_in_a_byte() -> None:
+    packed, scale, least = to_int2(torch.tensor([[0.0, 3.0, 1.0, 2.0]]), -1)
+    assert packed.tolist() == [[0 | 3 << 2 | 1 << 4 | 2 << 6]] and (scale.item(), least.item()) == (1.0, 0.0)
+    with pytest.raises(ValueError, match="int2 packs 4 numbers in a byte, and a vector of 6 is uneven"):
+        to_int2(torch.zeros(1, 6), -1)

@@ -8,8 +8,8 @@ import itertools
 import pytest
 
 from ccf_core import NothingToCompress
-from ccf_core.answer import question_prompt
-from ccf_core.segment import segment_text, text_sha256, tokenize
+from ccf_core.answering.prompt import question_prompt
+from ccf_core.memory.segments import segment_text, text_sha256, tokenize
 
 TEXTS = {
     "one word": "fog",

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from ccf_core import Adapter, AdapterError, CCFConfig
-from ccf_core.adapter import LEVELS, REPEAT, SIDES, merge_into, merged_layers
 from ccf_core.config import TARGETS
-from ccf_core.transformer import layer_weights
+from ccf_core.model.adapter import LEVELS, REPEAT, merge_into, merged_layers
+from ccf_core.model.layers import layer_weights
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +111,7 @@ def test_shards_of_the_default_size_fit_in_a_repository(tmp_path):
     shapes |= {"gate_proj": (1536, 576), "up_proj": (1536, 576), "down_proj": (576, 1536)}
     config = CCFConfig()
     tensors = {LEVELS: torch.ones(4, 576), REPEAT: torch.ones(576)}
-    for side, rank in zip(SIDES, (config.encoder_rank, config.decoder_rank), strict=True):
+    for side, rank in config.ranks.items():
         for target, (out, width) in shapes.items():
             tensors[f"{side}.{target}.a"] = torch.ones(1, 1, 1).expand(30, rank, width)
             tensors[f"{side}.{target}.b"] = torch.ones(1, 1, 1).expand(30, out, rank)
@@ -134,7 +134,7 @@ def test_fingerprint_changes_with_any_value_and_with_the_configuration(adapter):
         changed = tensor.clone()
         changed.view(-1)[-1] += 1e-6
         seen.add(dataclasses.replace(adapter, tensors=adapter.tensors | {name: changed}).fingerprint)
-    for change in ({"mask": "prefix"}, {"segment_length": 31}, {"slot_window": 2}, {"lora_scale": 2.5}):
+    for change in ({"compressor": "mean_pool"}, {"segment_length": 31}, {"slot_window": 2}, {"lora_scale": 2.5}):
         seen.add(dataclasses.replace(adapter, config=dataclasses.replace(adapter.config, **change)).fingerprint)
     assert len(seen) == 1 + len(adapter.tensors) + 4
     same = dataclasses.replace(adapter, tensors={n: t.clone() for n, t in reversed(adapter.tensors.items())})
@@ -151,6 +151,14 @@ def test_an_incomplete_folder_is_refused(saved, tmp_path):
         Adapter.load(tmp_path / "unconfigured")
     shard.rename(saved / "adapter-01-of-03.safetensors")
     with pytest.raises(AdapterError, match="1 of 3 shards"):
+        Adapter.load(saved)
+
+
+@pytest.mark.parametrize(("option", "value"), [("mask", "prefix"), ("compressor", "pooled_slots")])
+def test_an_adapter_trained_with_a_removed_option_is_refused_in_one_sentence(saved, option, value):
+    config = saved / "ccf.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {option: value}), encoding="utf-8")
+    with pytest.raises(AdapterError, match=f"{saved} was trained with {option} '{value}'.*: train one .*adapter.$"):
         Adapter.load(saved)
 
 
@@ -193,3 +201,54 @@ def test_levels_that_do_not_match_the_configuration_are_refused(adapter, model):
     fewer = dataclasses.replace(adapter, config=dataclasses.replace(adapter.config, ratios=(4, 8)))
     with pytest.raises(AdapterError, match="levels"):
         fewer.check(model)
+
+
+@pytest.fixture
+def repeating(adapter, model):
+    own = adapter.with_repeat(3, model, seed=1)
+    generator = torch.Generator().manual_seed(2)
+    tensors = {
+        name: torch.randn(t.shape, generator=generator) if name.startswith("repeat.") else t
+        for name, t in own.tensors.items()
+    }
+    return Adapter(own.config, tensors)
+
+
+def test_a_lora_for_repeating_is_kept_beside_the_others(repeating, model, adapter, tmp_path):
+    repeating.save(tmp_path / "adapter", dtype="float32")
+    loaded = Adapter.load(tmp_path / "adapter")
+    loaded.check(model)
+    assert loaded.config == repeating.config
+    assert equal(loaded, repeating)
+    assert loaded.fingerprint != adapter.fingerprint
+    assert equal(loaded.reading(), adapter)
+    assert loaded.reading().fingerprint == adapter.fingerprint
+
+
+def test_what_repeats_has_the_sum_of_decoder_and_repeat(repeating):
+    both = repeating.repeating()
+    assert both.config.decoder_rank == repeating.config.decoder_rank + 3
+    for target in TARGETS:
+        wanted = repeating.delta("decoder", target) + repeating.delta("repeat", target)
+        torch.testing.assert_close(both.delta("decoder", target), wanted)
+        assert torch.equal(both.delta("encoder", target), repeating.delta("encoder", target))
+
+
+def test_an_untrained_lora_for_repeating_repeats_as_the_decoder_does(adapter, model):
+    fresh = adapter.with_repeat(3, model)
+    for target in TARGETS:
+        torch.testing.assert_close(fresh.repeating().delta("decoder", target), adapter.delta("decoder", target))
+    assert adapter.repeating() is adapter
+
+
+def test_the_decoder_of_another_adapter_comes_with_its_repeat_token(adapter, model, make_adapter):
+    config = dataclasses.replace(adapter.config, encoder_rank=1, decoder_rank=2)
+    other = Adapter.zero(model, config, seed=9)
+    mixed = adapter.with_decoder(other)
+    mixed.check(model)
+    assert mixed.config == dataclasses.replace(adapter.config, decoder_rank=2)
+    for name, tensor in mixed.tensors.items():
+        origin = adapter if name.startswith("encoder.") or name == LEVELS else other
+        assert torch.equal(tensor, origin.tensors[name])
+    with pytest.raises(AdapterError, match="differ"):
+        adapter.with_decoder(Adapter.zero(model, dataclasses.replace(config, segment_length=7)))

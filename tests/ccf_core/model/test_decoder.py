@@ -7,7 +7,8 @@ import torch
 from transformers import TextIteratorStreamer
 
 from ccf_core import KVMemory, MemoryMismatch
-from ccf_core.decoder import slot_segments
+from ccf_core.model.greedy import cache_argument
+from ccf_core.model.prefix import slot_segments
 
 FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
 PROMPT = [40, 7, 99, 260, 12]
@@ -39,16 +40,14 @@ def test_logits_equal_a_plain_forward_over_the_same_keys(any_ccf, text_ids, toke
         torch.testing.assert_close(logits, plain_logits(any_ccf.model, memory, PROMPT), atol=1e-4, rtol=1e-5)
 
 
-def test_generation_from_prefill_equals_a_plain_loop(any_ccf, text_ids, plain_logits):
+def test_generation_from_a_memory_equals_a_plain_loop(any_ccf, text_ids, plain_logits):
     for tokens in (20, 1500):
         memory = any_ccf.compress(text_ids(tokens)).at(8)
-        cache, mask, positions = any_ccf.prefill(memory, PROMPT)
-        assert mask.shape == (1, memory.slots + len(PROMPT)) and positions.shape == (1, len(PROMPT))
+        given = any_ccf.decoder.inputs([any_ccf.decoder.prefix(memory)], [PROMPT])
+        assert given["attention_mask"].shape == (1, memory.slots + len(PROMPT))
+        assert given["position_ids"].shape == (1, len(PROMPT))
         out = any_ccf.model.generate(
-            torch.tensor([PROMPT]),
-            past_key_values=cache,
-            attention_mask=mask,
-            position_ids=positions,
+            **given,
             do_sample=False,
             max_new_tokens=20,
             eos_token_id=None,
@@ -60,11 +59,11 @@ def test_generation_from_prefill_equals_a_plain_loop(any_ccf, text_ids, plain_lo
         assert out[0].tolist() == ids
 
 
-def test_prefill_without_a_prompt_is_for_one_token(ccf, memory):
-    cache, mask, positions = ccf.prefill(memory)
-    assert cache.get_seq_length() == memory.slots
-    assert mask.tolist() == [[1] * (memory.slots + 1)]
-    assert positions.tolist() == [[76]]
+def test_the_inputs_of_a_memory_hold_its_slots_once(ccf, memory):
+    given = ccf.decoder.inputs([ccf.decoder.prefix(memory)], [[ccf.config.repeat_token]])
+    assert given[cache_argument(ccf.model)].get_seq_length() == memory.slots
+    assert given["attention_mask"].tolist() == [[1] * (memory.slots + 1)]
+    assert given["position_ids"].tolist() == [[76]]
 
 
 @pytest.mark.parametrize("order", [(2, 0, 1), (1,), (0, 0, 2)])
@@ -107,7 +106,7 @@ def test_a_batch_padded_on_the_left_equals_its_rows_alone(any_ccf, text_ids, pla
 
 def test_a_batch_without_any_memory_needs_no_cache(ccf):
     given = ccf.decoder.inputs([None, None], [[5, 6], [7]])
-    assert "past_key_values" not in given
+    assert cache_argument(ccf.model) not in given
     one, two = ccf.decoder.generate([None, None], [[5, 6], [7]], max_new_tokens=6, exactly=True)
     assert one == ccf.decoder.generate([None], [[5, 6]], max_new_tokens=6, exactly=True)[0]
     assert two == ccf.decoder.generate([None], [[7]], max_new_tokens=6, exactly=True)[0]

@@ -8,22 +8,20 @@ import pytest
 import torch
 from transformers import DynamicCache
 
-from ccf_core.adapter import LEVELS
 from ccf_core.config import TARGETS
-from ccf_core.encoder import Encoder
-from ccf_core.layout import levels_of
-from ccf_core.transformer import layer_weights, rotary_table, rotate
+from ccf_core.model.adapter import LEVELS
+from ccf_core.model.encoder import Encoder
+from ccf_core.model.greedy import cache_argument
+from ccf_core.model.layers import layer_weights, rotary_table, rotate
 
 RATIOS = (4, 8, 16, 32)
-MASKS = ("whole", "prefix")
 
 
-@pytest.fixture(scope="module", params=[*((mask, "slots") for mask in MASKS), ("whole", "pooled_slots")])
-def long_ccf(request, make_ccf):
+@pytest.fixture(scope="module")
+def long_ccf(make_ccf):
     """Segments of 512 tokens, so that every length up to 300 is one segment; a model as small as can be."""
     smallest = {"hidden_size": 16, "num_attention_heads": 2, "num_key_value_heads": 1}
-    mask, compressor = request.param
-    return make_ccf(segment_length=512, mask=mask, compressor=compressor, model=smallest)
+    return make_ccf(segment_length=512, model=smallest)
 
 
 def slots(blocks):
@@ -49,35 +47,6 @@ def test_finer_slots_differ_from_one_another(long_ccf, text_ids):
     for x in (k, v):
         distances = torch.cdist(x[-1].transpose(0, 1).flatten(1), x[-1].transpose(0, 1).flatten(1))
         assert distances[~torch.eye(len(distances), dtype=torch.bool)].min() > 1e-2
-
-
-def by_end(ccf, ids):
-    """(end, level) -> (k, v) of the one segment of ``ids``."""
-    memory = ccf.compress(ids)
-    return {
-        (end, level): (memory.blocks[0][level].k[:, :, at], memory.blocks[0][level].v[:, :, at])
-        for level, ends in levels_of(ccf.config, len(ids), 4)
-        for at, end in enumerate(ends)
-    }
-
-
-@pytest.mark.parametrize(("short", "long"), [(5, 9), (32, 64), (37, 300), (64, 65), (250, 251)])
-def test_a_prefix_memory_is_append_only(make_ccf, text_ids, short, long):
-    """Text added to a segment changes only the slot that ended it; under ``whole`` it changes others too."""
-    ids = text_ids(long)
-    changed = {}
-    for mask in MASKS:
-        ccf = make_ccf(segment_length=512, mask=mask)
-        before, after = by_end(ccf, ids[:short]), by_end(ccf, ids)
-        settled = {slot for slot in before if slot[0] < short}
-        assert settled <= after.keys() and len(settled) == len(before) - 1
-        changed[mask] = max(
-            (ours - theirs).abs().max()
-            for slot in settled
-            for ours, theirs in zip(before[slot], after[slot], strict=True)
-        )
-    assert changed["prefix"] < 1e-4
-    assert changed["whole"] > 1e-2
 
 
 def test_segments_know_nothing_of_one_another(ccf, text_ids):
@@ -107,13 +76,12 @@ def test_batch_after_batch_is_each_by_itself(make_ccf, text_ids, device):
                     assert torch.equal(tensor, alone[level].tensors()[name])
 
 
-@pytest.mark.parametrize("mask", MASKS)
 @pytest.mark.parametrize("slot_window", [None, 4])
 @pytest.mark.parametrize("family", ["llama", "qwen2", "qwen3"])
-def test_slots_equal_the_method_run_by_the_modules(make_base, make_adapter, text_ids, family, mask, slot_window):
+def test_slots_equal_the_method_run_by_the_modules(make_base, make_adapter, text_ids, family, slot_window):
     """Slots in the order of their ends, the mask written out, the adapter added to the modules' weights."""
     base = make_base(family)
-    adapter = make_adapter(base.model, segment_length=64, mask=mask, slot_window=slot_window)
+    adapter = make_adapter(base.model, segment_length=64, slot_window=slot_window)
     tokens, ids = 45, text_ids(45)
     ends = [*range(4, 45, 4), 45]
     levels = [32 if e in (32, 45) else 16 if e % 16 == 0 else 8 if e % 8 == 0 else 4 for e in ends]
@@ -132,10 +100,9 @@ def test_slots_equal_the_method_run_by_the_modules(make_base, make_adapter, text
     sees = torch.zeros(tokens + len(ends), tokens + len(ends), dtype=torch.bool)
     sees[:tokens, :tokens] = torch.ones(tokens, tokens).tril()
     for row, (end, level) in enumerate(zip(ends, levels, strict=True), tokens):
-        sees[row, : end if mask == "prefix" else tokens] = True
+        sees[row, :tokens] = True
         for column, (other, other_level) in enumerate(zip(ends, levels, strict=True), tokens):
-            coarser = other_level > level and (mask == "whole" or other <= end)
-            sees[row, column] = coarser or (other_level == level and other <= end)
+            sees[row, column] = other_level > level or (other_level == level and other <= end)
     positions = torch.tensor([*range(tokens), *(end - 1 for end in ends)])
     cache = DynamicCache()
     with torch.inference_mode():
@@ -143,7 +110,7 @@ def test_slots_equal_the_method_run_by_the_modules(make_base, make_adapter, text
             inputs_embeds=torch.cat((embedded, torch.stack(inputs)))[None],
             attention_mask=sees[None, None],
             position_ids=positions[None],
-            past_key_values=cache,
+            **{cache_argument(model): cache},
         )
     for level in RATIOS:
         rows = [tokens + i for i, own in enumerate(levels) if own == level]

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
 import pytest
 import torch
 
 from ccf_core import CCF, Adapter, CCFConfig
-from ccf_core.base import Base
-from ccf_core.cache import GRAIN, roomy_cache
-from ccf_core.decoder import Prefix, before_end, end_tokens
-from ccf_core.greedy import PATIENCE, serves
-from ccf_core.transformer import JOINED, layer_weights
+from ccf_core.base.load import Base
+from ccf_core.model.decoder import before_end, end_tokens
+from ccf_core.model.greedy import GRAIN, PATIENCE, cache_argument, preallocated_cache, supports_model
+from ccf_core.model.layers import JOINED, layer_weights
+from ccf_core.model.prefix import Prefix
 
 Rows = tuple[list[Prefix | None], list[list[int]]]
 
@@ -42,7 +43,7 @@ def by_the_modules(ccf: CCF, rows: Rows, new: int, *, exactly: bool = False) -> 
 @pytest.mark.parametrize("family", ["llama", "mistral", "qwen2", "qwen3"])
 def test_tokens_are_those_of_generate(make_ccf: Callable[..., CCF], text_ids: Callable, family: str) -> None:
     ccf = make_ccf(family, model={"sliding_window": None} if family == "mistral" else None)
-    assert serves(ccf.model)
+    assert supports_model(ccf.model)
     prefixes, prompts = rows_of(ccf, text_ids)
     expected = by_the_modules(ccf, (prefixes, prompts), 40, exactly=True)
     assert {len(ids) for ids in expected} == {40}
@@ -56,14 +57,10 @@ def test_tokens_are_those_of_generate(make_ccf: Callable[..., CCF], text_ids: Ca
 def test_logits_are_those_of_the_modules(make_ccf: Callable[..., CCF], text_ids: Callable, family: str) -> None:
     ccf = make_ccf(family, model={"attention_bias": True} if family != "qwen2" else None)
     rows = rows_of(ccf, text_ids)
-    seen: list[torch.Tensor] = []
-
-    def note(ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        seen.append(scores.clone())
-        return torch.zeros(len(ids), dtype=torch.bool)
-
-    written = ccf.decoder.generate(*rows, max_new_tokens=12, exactly=True, stopping_criteria=[note])
+    tokens, seen = zip(*ccf.decoder.steps(*rows, max_new_tokens=12, exactly=True), strict=True)
     assert len(seen) == 12
+    written = torch.stack(tokens, dim=1).tolist()
+    assert written == ccf.decoder.generate(*rows, max_new_tokens=12, exactly=True)
     prompts = [[*prompt, *ids] for prompt, ids in zip(rows[1], written, strict=True)]
     with torch.inference_mode():
         expected = ccf.model(**ccf.decoder.inputs(rows[0], prompts)).logits[:, -13:-1]
@@ -117,12 +114,29 @@ def test_a_base_whose_settings_change_scores_is_left_to_generate(make_ccf: Calla
     rows = rows_of(ccf, text_ids)
     plain = ccf.decoder.generate(*rows, max_new_tokens=30, exactly=True)
     ccf.model.generation_config.temperature = 0.5
-    assert serves(ccf.model)
+    assert supports_model(ccf.model)
     ccf.model.generation_config.repetition_penalty = 3.0
-    assert not serves(ccf.model)
+    assert not supports_model(ccf.model)
     penalised = ccf.decoder.generate(*rows, max_new_tokens=30, exactly=True)
     assert penalised == by_the_modules(ccf, rows, 30, exactly=True) != plain
-    assert not serves(make_ccf("mistral", model={"sliding_window": 16}).model)
+    assert not supports_model(make_ccf("mistral", model={"sliding_window": 16}).model)
+
+
+def test_a_cache_goes_in_under_the_name_that_the_model_knows(make_ccf: Callable[..., CCF], text_ids: Callable) -> None:
+    class Older:
+        def forward(self, input_ids: torch.Tensor, past_key_values: object = None) -> None: ...
+
+    class Newer:
+        def forward(self, input_ids: torch.Tensor, cache: object = None) -> None: ...
+
+    assert [cache_argument(model()) for model in (Older, Newer)] == ["past_key_values", "cache"]
+    ccf = make_ccf()
+    prefixes, prompts = rows_of(ccf, text_ids)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ccf.decoder.generate(prefixes, prompts, max_new_tokens=3)
+        ccf.decoder.generate(prefixes[:1], prompts[:1], max_new_tokens=3, num_beams=2)
+        ccf.decoder.score(ccf.decoder.read_text(text_ids(9)), [3], text_ids(4))
 
 
 def test_joined_projections_hold_nothing_twice(make_ccf: Callable[..., CCF], text_ids: Callable) -> None:
@@ -144,7 +158,7 @@ def test_joined_projections_hold_nothing_twice(make_ccf: Callable[..., CCF], tex
 
 
 def test_a_cache_with_room_fills_it_in_place_and_refuses_more() -> None:
-    cache = roomy_cache(2, GRAIN - 3)
+    cache = preallocated_cache(2, GRAIN - 3)
     states = torch.arange(24.0).reshape(1, 2, 3, 4)
     assert cache.get_seq_length() == 0
     for index in range(2):
@@ -164,26 +178,20 @@ def test_a_cache_with_room_fills_it_in_place_and_refuses_more() -> None:
 def test_a_token_over_the_whole_room_is_a_token_over_what_is_read(
     make_ccf: Callable[..., CCF], text_ids: Callable, family: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a GPU records is done here without a graph."""
+    """What a GPU captures is done here without a graph."""
     ccf = make_ccf(family)
     rows = rows_of(ccf, text_ids)
-    seen: list[torch.Tensor] = []
-
-    def note(ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        seen.append(scores.clone())
-        return torch.zeros(len(ids), dtype=torch.bool)
-
-    expected = ccf.decoder.generate(*rows, max_new_tokens=12, exactly=True, stopping_criteria=[note])
-    before, seen = seen, []
-    recorded: list[int] = []
-    monkeypatch.setattr("ccf_core.greedy.worth_recording", lambda ids, new: not recorded.append(new))
-    assert ccf.decoder.generate(*rows, max_new_tokens=12, exactly=True, stopping_criteria=[note]) == expected
-    assert recorded == [12] and len(seen) == 12
+    expected, before = zip(*ccf.decoder.steps(*rows, max_new_tokens=12, exactly=True), strict=True)
+    asked: list[int] = []
+    monkeypatch.setattr("ccf_core.model.greedy.should_use_cuda_graph", lambda ids, new: not asked.append(new))
+    tokens, seen = zip(*ccf.decoder.steps(*rows, max_new_tokens=12, exactly=True), strict=True)
+    assert torch.equal(torch.stack(tokens), torch.stack(expected))
+    assert asked == [12] and len(seen) == 12
     torch.testing.assert_close(torch.stack(seen), torch.stack(before), atol=1e-4, rtol=1e-5)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
-def test_a_recorded_token_is_a_token_on_cuda(make_ccf: Callable[..., CCF], text_ids: Callable) -> None:
+def test_a_token_of_a_graph_is_a_token_on_cuda(make_ccf: Callable[..., CCF], text_ids: Callable) -> None:
     ccf = make_ccf("llama")
     expected = ccf.decoder.generate(*rows_of(ccf, text_ids), max_new_tokens=40, exactly=True)
     ccf.to("cuda")

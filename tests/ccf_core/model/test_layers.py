@@ -6,7 +6,8 @@ import pytest
 import torch
 from transformers import DynamicCache
 
-from ccf_core.transformer import StackSpec, attend_with, finish, layer_weights, project, rms_norm, rotary_table, rotate
+from ccf_core.model.greedy import cache_argument
+from ccf_core.model.layers import StackSpec, attend_with, finish, layer_weights, project, rms_norm, rotary_table, rotate
 
 SHAPES = {
     "llama": ("llama", {}),
@@ -63,7 +64,7 @@ def test_logits_keys_and_values_equal_the_modules(model, text_ids):
     logits, keys, values = run(model, input_ids, positions)
     cache = DynamicCache()
     with torch.inference_mode():
-        expected = model(input_ids, past_key_values=cache).logits
+        expected = model(input_ids, **{cache_argument(model): cache}).logits
     torch.testing.assert_close(logits, expected, atol=1e-5, rtol=1e-5)
     cos, sin = rotary_table(model, positions, model.dtype)
     for k, v, theirs in zip(keys, values, cache.layers, strict=True):

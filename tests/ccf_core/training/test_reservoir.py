@@ -13,18 +13,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from ccf_core.adapter import Adapter
 from ccf_core.config import CCFConfig
-from ccf_core.training.capacity import Capacity, longest_segment
-from ccf_core.training.documents import Room, segment_batches
-from ccf_core.training.examples import Decoded, Example, Kind, Mix
+from ccf_core.model.adapter import Adapter
+from ccf_core.training.data.batch import Batch
+from ccf_core.training.data.batch_size import Capacity, longest_segment, size_of
+from ccf_core.training.data.examples import LONGEST, Decoded, Example, Kind, Mix
+from ccf_core.training.data.long_documents import SegmentCapacity, segment_batches
+from ccf_core.training.data.packing import pack
 from ccf_core.training.model import TrainingModel
-from ccf_core.training.packing import Batch, pack
-from ccf_core.training.prefix_mask import PrefixMask
 from ccf_core.training.reservoir import Reservoir, backward_documents
 
 CONFIG = CCFConfig(segment_length=16, encoder_rank=3, decoder_rank=3)
-MIX = Mix(weights=(1.0, 0.7, 0.5, 0.2))
+MIX = Mix(weights=(1.0, 0.7, 0.5, 0.2, 0.1, 0.0))
 LENGTHS = ((16, 5, 16, 9, 16), (7, 16, 16, 3, 12))
 
 
@@ -116,7 +116,7 @@ def test_with_every_graph_kept_gradients_are_exact(model, batches, options):
 
 @pytest.mark.parametrize(
     "option",
-    [{}, {"mask": "prefix"}, {"compressor": "pooled_slots"}, {"compressor": "mean_pool"}],
+    [{}, {"compressor": "mean_pool"}],
     ids=lambda option: "-".join(option.values()) or "default",
 )
 def test_losses_and_gradients_are_those_of_one_packed_batch(make_model, documents, option):
@@ -133,21 +133,22 @@ def test_losses_and_gradients_are_those_of_one_packed_batch(make_model, document
                 example.decoded.append(Decoded(Kind.CONTINUE, tuple(range(t)), segment[:-1], segment[1:], 1))
         examples.append(example)
     model.zero_grad()
-    loss, packed = model(pack(examples, config, Capacity.for_tokens(1024), MIX))
+    used = np.sum([size_of(example, config) for example in examples], axis=0)
+    loss, packed = model(pack(examples, config, Capacity.holding(used, LONGEST[0]), MIX))
     loss.backward()
     wanted = {name: p.grad.double().clone() for name, p in model.trainable.items() if p.grad is not None}
-    for room in (None, Room.fixed(2, 6, config)):
-        batches = segment_batches(documents, 4, config, MIX, shift=1, room=room)
+    for capacity in (None, SegmentCapacity.fixed(2, 6, config)):
+        batches = segment_batches(documents, 4, config, MIX, shift=1, capacity=capacity)
         found, record = gradients(model, batches, strategy="full")
         assert torch.allclose(record, packed, rtol=1e-4)
         assert worst(wanted, found) < 1e-4
 
 
 def test_one_shape_for_all_segments_changes_nothing(model, documents, batches):
-    room = Room.fixed(3, 6, CONFIG)
-    padded = segment_batches(documents, 4, CONFIG, MIX, shift=1, room=room)
+    capacity = SegmentCapacity.fixed(3, 6, CONFIG)
+    padded = segment_batches(documents, 4, CONFIG, MIX, shift=1, capacity=capacity)
     assert len({tuple(t.shape for t in b if isinstance(t, Tensor)) for b in padded}) == 1
-    assert len({b.longest for b in padded}) == 1
+    assert len({b.read.longest for b in padded}) == 1
     tight, record = gradients(model, batches, strategy="incremental")
     found, told = gradients(model, padded, strategy="incremental")
     assert torch.allclose(record, told, rtol=1e-5)
@@ -158,9 +159,9 @@ def test_every_sequence_of_a_full_stream_has_queries():
     """Keys that nobody queries would be given uninitialised gradients by attention kernels."""
     ids = np.arange(16)
     for segments in (2, 6):
-        room = Room.fixed(3, 24, CONFIG)
-        for batch in segment_batches([[ids] * segments], 32, CONFIG, MIX, room=room):
-            keys, queries = batch.key_bounds.diff(), batch.query_bounds.diff()
+        capacity = SegmentCapacity.fixed(3, 24, CONFIG)
+        for batch in segment_batches([[ids] * segments], 32, CONFIG, MIX, capacity=capacity):
+            keys, queries = batch.read.key_bounds.diff(), batch.read.query_bounds.diff()
             assert queries[keys > 0].min() > 0
 
 
@@ -168,22 +169,12 @@ def test_every_sequence_of_a_full_stream_has_queries():
 def test_no_sequence_is_longer_than_attention_kernels_are_told(length, segments):
     """Beyond the bound they leave results and gradients uninitialised, of filling too."""
     config = CCFConfig(segment_length=length)
-    room = Room.fixed(3, segments, config)
+    capacity = SegmentCapacity.fixed(3, segments, config)
     for size in (1, length):
-        for batch in segment_batches([[np.arange(size)] * 2] * 3, 32, config, MIX, room=room):
+        for batch in segment_batches([[np.arange(size)] * 2] * 3, 32, config, MIX, capacity=capacity):
             assert batch.encoder_bounds.diff().max() <= longest_segment(config)
-            assert max(batch.query_bounds.diff().max(), batch.key_bounds.diff().max()) <= batch.longest
-
-
-def test_block_masks_fit_and_outlive_the_next_batch(documents):
-    """Graphs of several segments wait for their backward pass with what their masks read."""
-    batches = segment_batches(documents, 4, CONFIG, MIX, room=Room.fixed(3, 6, CONFIG))
-    mask = PrefixMask(dense=False)
-    assert mask(batches[0]).shape[-1] == len(batches[0].encoder_ids)
-    read = mask.sequence, mask.ends
-    before = [tensor.clone() for tensor in read]
-    mask(batches[1])
-    assert all(torch.equal(*pair) for pair in zip(read, before, strict=True))
+            longest = max(batch.read.query_bounds.diff().max(), batch.read.key_bounds.diff().max())
+            assert longest <= batch.read.longest
 
 
 def test_documents_of_unequal_length_are_refused(documents):

@@ -14,8 +14,8 @@ import torch
 from safetensors.torch import load_file
 
 from ccf_core.__main__ import main
-
-WORDS = ("harbour", "master", "counted", "seven", "ships", "morning", "evening", "fog", "hid", "them", "1906", "Lisbon")
+from ccf_core.model.adapter import Adapter
+from tests.tiny_models import WORDS
 
 
 @pytest.fixture
@@ -23,6 +23,15 @@ def texts(tmp_path) -> Path:
     rng = np.random.default_rng(0)
     rows = [{"text": " ".join(rng.choice(WORDS, rng.integers(40, 160)))} for _ in range(12)]
     path = tmp_path / "texts.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.fixture
+def questions(tmp_path, texts) -> Path:
+    contexts = [row["text"] for row in rows_of(texts)]
+    rows = [{"context": text, "question": f"What hid {i}?", "answers": ["the fog"]} for i, text in enumerate(contexts)]
+    path = tmp_path / "questions.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
 
@@ -96,27 +105,29 @@ def test_strategies_that_keep_every_graph_train_the_same(tiny_folder, texts, tmp
     assert logs["full"][1]["grad_norm"] != logs["reservoir"][1]["grad_norm"]
 
 
-def test_two_processes_do_what_one_does_with_twice_the_batches(tiny_folder, texts, tmp_path):
+@pytest.mark.parametrize("strategy", ["packed", "reservoir"])
+def test_two_processes_do_what_one_does_with_twice_the_batches(tiny_folder, texts, questions, tmp_path, strategy):
     folder = tiny_folder("llama")
     root = Path(__file__).parents[3]
-    for processes, accumulate in ((1, 2), (2, 1)):
-        launch = [
-            sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}",
-            "-m", "ccf_core",
-        ]  # fmt: skip
-        options = ("--steps", "3", "--strategy", "reservoir", "--reservoir", "1", "--accumulate", str(accumulate))
-        done = subprocess.run(
-            launch + arguments(folder, texts, tmp_path / f"p{processes}", *options),
-            cwd=root,
-            env={**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"},
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-        assert done.returncode == 0, done.stderr[-2000:]
+    given = (
+        "--steps", "3", "--strategy", strategy, "--reservoir", "1", "--qa", str(questions), "--mix-window", "128",
+        "--mix-long-window", "256", "--tokens", str(tmp_path / "tokens.npz"),
+    )  # fmt: skip
+    assert main(arguments(folder, texts, tmp_path / "p1", *given, "--accumulate", "2")) == 0
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m", "ccf_core"]
+    done = subprocess.run(
+        launch + arguments(folder, texts, tmp_path / "p2", *given, "--accumulate", "1"),
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
     for one, two in zip(log(tmp_path / "p1"), log(tmp_path / "p2"), strict=True):
         assert one["tokens"] == two["tokens"]
-        assert one["continue_nats"] == pytest.approx(two["continue_nats"], abs=2e-3)
+        for score in ("reconstruct_nats", "continue_nats"):
+            assert one[score] == pytest.approx(two[score], abs=2e-3)
         assert one["grad_norm"] == pytest.approx(two["grad_norm"], rel=2e-2)
 
 
@@ -125,3 +136,25 @@ def test_texts_of_one_segment_are_answered_with_a_sentence(tiny_folder, texts, t
     long[long.index("--segment-length") + 1] = "4096"
     assert main(long) == 2
     assert "give longer texts" in capsys.readouterr().err
+
+
+def test_the_command_begins_with_the_decoder_of_a_reader_and_resumes(tiny_folder, texts, tmp_path):
+    folder, first = tiny_folder("llama"), tmp_path / "first"
+    alone = ("--steps", "2", "--train", "decoder", "--encoder-rank", "1", "--mix-full-share", "1")
+    assert main(arguments(folder, texts, first, *alone)) == 0
+    reader = str(first / "adapter")
+    options = (
+        "--steps", "4", "--save-every", "2", "--decoder", reader, "--reader", reader, "--train", "encoder", "repeat",
+        "--repeat-rank", "2", "--mix-held-share", "0",
+    )  # fmt: skip
+    straight, stopped = tmp_path / "straight", tmp_path / "stopped"
+    assert main(arguments(folder, texts, straight, *options)) == 0
+    assert main(arguments(folder, texts, stopped, *options, "--max-seconds", "0")) == 0
+    assert len(log(stopped)) == 1
+    assert main(arguments(folder, texts, stopped, *options)) == 0
+    one, other = weights(straight), weights(stopped)
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    for name, tensor in Adapter.load(reader).tensors.items():
+        if name.startswith("decoder."):
+            assert torch.equal(one[name.replace(".", "__")], tensor)
+    assert any(one[name].any() for name in one if name.startswith("repeat__") and name.endswith("__b"))

@@ -1,4 +1,4 @@
-"""What holds on a ZeroGPU Space; ``tests/app/test_lending.py`` runs it in a process of its own, with ``lender``."""
+"""What holds on a ZeroGPU Space; ``test_zero_gpu.py`` runs it in a process of its own, with ``lender``."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ import pytest
 import torch
 from gradio_client import Client
 
-from app import lending
-from app.caps import Demo
+from app.demo.serve import serve_demo
+from app.demo.visitor_page import HEADER
+from app.demo.visitors import Visitors
 from app.errors import GPUTakenBack, NotAnswerable
+from app.limits import Demo
+from app.runtime import zero_gpu
 from app.settings import Settings
-from app.tabs.page import serve_demo
-from app.tabs.visiting import HEADER
-from app.visitors import Visitors
 from app.workbench import Workbench
 from ccf_core import Cancelled
-from ccf_core.encoder import Encoder
-from ccf_core.surgery import Cut
-from tests.app.zero_gpu.lender import Lender
+from ccf_core.analysis.cut import Cut
+from ccf_core.model.encoder import Encoder
+from tests.app.runtime.zero_gpu.lender import Lender
 
 QUESTION = "Where are the ships?"
 
@@ -55,7 +55,7 @@ def plain(settings: Settings, tmp_path: Path) -> Iterator[Workbench]:
 
 @pytest.fixture
 def document(workbench: Workbench, prose: Callable[..., str]) -> str:
-    return workbench.ingest_text(prose(120)).document.sha256
+    return workbench.intake.ingest_text(prose(120)).document.sha256
 
 
 @pytest.fixture
@@ -73,24 +73,24 @@ def no_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "use",
     [
-        pytest.param(lambda w, d: [b.tensors() for _, _, b in w.memory(d, 4).parts()], id="compress"),
+        pytest.param(lambda w, d: [b.tensors() for _, _, b in w.memories.recall(d, 4).memory.parts()], id="compress"),
         *(
-            pytest.param(lambda w, d, r=reader: said(w.ask(QUESTION, [d], 4, r)), id=f"ask-{reader}")
+            pytest.param(lambda w, d, r=reader: said(w.asking.ask(QUESTION, [d], 4, r)), id=f"ask-{reader}")
             for reader in ("memory", "focus", "full", "repeat_attention")
         ),
-        pytest.param(lambda w, d: list(w.reconstruct_all(d, 8)), id="reconstruct"),
-        pytest.param(lambda w, d: w.looking.attention(d, 0, 4), id="attention"),
-        pytest.param(lambda w, d: w.looking.summary(d, 0, 4), id="summary"),
-        pytest.param(lambda w, d: w.looking.operate(d, 0, 4, Cut(levels=frozenset({4})), "Who?"), id="surgery"),
+        pytest.param(lambda w, d: list(w.fidelity.reconstruct_all(d, 8)), id="reconstruct"),
+        pytest.param(lambda w, d: w.attention.view(d, 0, 4), id="attention"),
+        pytest.param(lambda w, d: w.summaries.summarise(d, 0, 4), id="summary"),
+        pytest.param(lambda w, d: w.ablation.ablate(d, 0, 4, Cut(levels=frozenset({4})), "Who?"), id="surgery"),
     ],
 )
 def test_the_work_gives_what_it_gives_without(
     workbench: Workbench, plain: Workbench, prose: Callable[..., str], use: Callable[..., Any]
 ) -> None:
     text = prose(120)
-    document = plain.ingest_text(text).document.sha256
+    document = plain.intake.ingest_text(text).document.sha256
     wanted = plain_values(use(plain, document))
-    workbench.ingest_text(text)
+    workbench.intake.ingest_text(text)
     assert plain_values(use(workbench, document)) == wanted
     assert Lender.asked
     assert Lender.failed == [False] * len(Lender.asked)
@@ -98,22 +98,22 @@ def test_the_work_gives_what_it_gives_without(
 
 
 def test_times_are_those_of_the_lent_process(workbench: Workbench, document: str, no_encoder: None) -> None:
-    *_, times = workbench.measuring.timing.measure(document)
+    *_, times = workbench.timing.measure(document)
     assert all(point.compress_s > 0 < point.memory_s for point in times.points)
     assert len(Lender.asked) > 1
 
 
 def test_the_gpu_is_asked_for_as_long_as_the_work_may_take(workbench: Workbench, document: str) -> None:
     for most in (1, 100):
-        list(workbench.ask(QUESTION, [document], max_new_tokens=most))
+        list(workbench.asking.ask(QUESTION, [document], max_new_tokens=most))
     encoding, short, long = (int(asked["durationSeconds"]) for asked in Lender.asked)
-    assert encoding == short == lending.START_S
-    assert long == lending.START_S + 100 // lending.WRITTEN_A_S
+    assert encoding == short == zero_gpu.START_S
+    assert long == zero_gpu.START_S + 100 // zero_gpu.WRITTEN_A_S
 
 
 def test_errors_come_back_as_they_are(workbench: Workbench, document: str) -> None:
     with pytest.raises(NotAnswerable, match="ask in at most 512"):
-        workbench.looking.operate(document, 0, 4, Cut(), "why " * 600)
+        workbench.ablation.ablate(document, 0, 4, Cut(), "why " * 600)
     assert Lender.failed == [False, False]
 
 
@@ -122,16 +122,16 @@ def test_cancelling_reaches_the_lent_process(
 ) -> None:
     begun = time.monotonic()
     with pytest.raises(Cancelled):
-        list(workbench._model.compute(workbench._model.load(), endless, tokens=(0, 0), cancelled=after(0.5)))
+        list(workbench.model.compute(workbench.model.load(), endless, tokens=(0, 0), cancelled=after(0.5)))
     assert time.monotonic() - begun > 0.5
     assert Lender.failed == [False, False]
 
 
 def test_an_answer_that_nobody_waits_for_ends(workbench: Workbench, document: str) -> None:
-    pieces = workbench.ask(QUESTION, [document], 4, max_new_tokens=100)
+    pieces = workbench.asking.ask(QUESTION, [document], 4, max_new_tokens=100)
     next(pieces)
     pieces.close()
-    assert said(workbench.ask(QUESTION, [document], 4))
+    assert said(workbench.asking.ask(QUESTION, [document], 4))
     assert Lender.failed == [False] * 3
 
 
@@ -140,9 +140,9 @@ def test_without_a_gpu_to_lend_the_work_is_done_here(
 ) -> None:
     Lender.refuses = True
     text = prose(120)
-    document = workbench.ingest_text(text).document.sha256
-    plain.ingest_text(text)
-    assert said(workbench.ask(QUESTION, [document], 4)) == said(plain.ask(QUESTION, [document], 4))
+    document = workbench.intake.ingest_text(text).document.sha256
+    plain.intake.ingest_text(text)
+    assert said(workbench.asking.ask(QUESTION, [document], 4)) == said(plain.asking.ask(QUESTION, [document], 4))
     assert len(Lender.asked) == 2
     assert not Lender.failed
 
@@ -155,9 +155,9 @@ def test_a_gpu_that_is_taken_back_is_said_and_nothing_is_lost(workbench: Workben
                 process.join()
 
     with pytest.raises(GPUTakenBack, match="try again"):
-        workbench.ingest_text(prose(4000), progress=step)
-    (view,) = workbench.documents()
-    assert workbench.compress(view.sha256).segments > 0
+        workbench.intake.ingest_text(prose(4000), progress=step)
+    (view,) = workbench.library.documents()
+    assert workbench.intake.compress(view.sha256).segments > 0
     assert Lender.failed == [True, False]
 
 
@@ -166,7 +166,7 @@ def test_visitors_are_lent_gpus_on_their_own_account(
 ) -> None:
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
     with Workbench(replace(settings, demo=Demo())) as template:
-        template.load_model()
+        template.model.load()
         (settings.data_dir / "examples-taken-in").write_text("\n".join(p.name for p in EXAMPLES.iterdir()))
         with Visitors(template, Demo(), tmp_path / "uploads" / "visitors") as visitors:
             app, address, _ = serve_demo(visitors, server_name="127.0.0.1", prevent_thread_lock=True, quiet=True)
@@ -178,7 +178,7 @@ def test_visitors_are_lent_gpus_on_their_own_account(
     assert [asked.get("token") for asked in Lender.asked] == ["a.b.c"] * 2
 
 
-EXAMPLES = Path(__file__).parents[3] / "assets" / "examples"
+EXAMPLES = Path(__file__).parents[4] / "assets" / "examples"
 
 
 def endless(ccf: Any, cancelled: Callable[[], bool]) -> Iterator[None]:

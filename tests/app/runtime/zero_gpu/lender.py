@@ -60,7 +60,7 @@ for _name in ("_cuda_init", "_cuda_exchangeDevice", "_cuda_maybeExchangeDevice")
 import spaces.zero.torch  # noqa: E402
 from sqlite_utils import Database  # noqa: E402
 
-from app import lending  # noqa: E402
+from app.runtime import zero_gpu  # noqa: E402
 
 
 def _begin(_: str) -> None:
@@ -75,4 +75,4 @@ def _begin(_: str) -> None:
 spaces.zero.torch.init = _begin
 spaces.zero.torch.move = lambda callback: None
 spaces.zero.torch.size = lambda: 0
-lending.DEVICE = "cpu"
+zero_gpu.DEVICE = "cpu"

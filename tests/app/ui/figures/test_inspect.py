@@ -1,16 +1,11 @@
-"""The data and the legibility of the figures of Inspect, and the HTML beside them."""
+"""The data and the legibility of the figures of Inspect."""
 
 from __future__ import annotations
 
-import re
-
 import pytest
 
-from app.look_panels import operation, pair, shaded_text, strip, summary
-from app.looking import AttentionView, MapView, SlotView, SummaryView
-from app.maps import LEVEL_STYLE, MAX_COLUMNS, binned, heat_map, pyramid, slot_scatter
-from app.operating import Operation, Outcome
-from app.pairing import Pair
+from app.analysis.attention import AttentionView, MapView, SlotView
+from app.ui.figures.inspect import LEVEL_STYLE, MAX_COLUMNS, binned, heat_map, pyramid, slot_scatter
 
 SLOTS = tuple(
     SlotView(i, level, end)
@@ -21,7 +16,6 @@ VIEW = AttentionView(
     "sha", 3, 4, WORDS, SLOTS, tuple((0.5, 0.02 * i, 0.1, 0.2, 0.2 - 0.02 * i) for i in range(7)), 0.5, "It rained."
 )
 POINTS = MapView("sha", 8, (0.0, 1.0, 2.0), (3.0, 4.0, 5.0), (0, 0, 1), (32, 8, 32), (0.5, 0.25), 3)
-HOSTILE = "<img src=x onerror=alert(1)>"
 
 
 def figures():
@@ -88,63 +82,3 @@ def test_figures_are_legible_on_light_and_dark_pages() -> None:
 def test_words_cannot_bring_markup_into_a_figure() -> None:
     for figure in figures()[:2]:
         assert "<b>fog" not in figure.to_json().replace("\\u003c", "<").replace("\\u003e", ">")
-
-
-def test_the_strip_has_a_button_a_segment_that_says_its_score() -> None:
-    html = strip([1.0, 0.5, None], 1, 8)
-    assert re.findall(r'data-segment="(\d)" title="([^"]*)"', html) == [
-        ("0", "segment 0: ROUGE-L 1.000"), ("1", "segment 1: ROUGE-L 0.500"), ("2", "segment 2: not reconstructed yet"),
-    ]  # fmt: skip
-    assert re.findall(r'class="ccf-cell ccf-v(\w+)"[^>]*>([^<]*)<', html) == [
-        ("9", "1.00"),
-        ("5", ".50"),
-        ("none", "·"),
-    ]
-    assert html.count("aria-current") == 1
-    assert "2 of 3 segments reconstructed at 8x. Mean 0.750." in html
-
-
-def test_words_are_shaded_by_the_attention_of_the_chosen_slots() -> None:
-    def shades(chosen: str) -> list[int]:
-        return [int(n) for n in re.findall(r'<span class="ccf-h(\d)" title', shaded_text(VIEW, chosen))]
-
-    assert shades("slot:0") == [7, 0, 4, 7, 7]
-    assert shades("slot:6") == [7, 5, 4, 7, 3]
-    assert shades("level:16") == shades("slot:2")
-    assert shades("all") == [7, 3, 4, 7, 5]
-    assert "No such slot" in shaded_text(VIEW, "slot:99")
-    assert "&lt;b&gt;fog&lt;/b&gt;" in shaded_text(VIEW, "all")
-
-
-def test_a_summary_that_had_to_be_pressed_for_says_so() -> None:
-    free, pressed = (
-        summary(SummaryView("sha", 0, 8, "Say it.", "Fog.", "Fog hid.", 8, asked)) for asked in (False, True)
-    )
-    assert "Not in the document" not in free
-    assert "Not in the document" in pressed and "barred" in pressed
-
-
-def test_text_from_documents_and_models_is_escaped() -> None:
-    outcome = Outcome(HOSTILE, 8, 1024, 0.5, 1.25)
-    for html in (
-        summary(SummaryView("sha", 0, 8, "Say it.", HOSTILE, HOSTILE, 8, True)),
-        operation(Operation("sha", 0, 8, "Who?", HOSTILE, outcome, outcome)),
-        pair(Pair("sha", 0, 8, "Who?", "nothing", (HOSTILE, HOSTILE), outcome, outcome)),
-        pair(f"Loading {HOSTILE}"),
-    ):
-        assert "<img" not in html
-        assert "&lt;img" in html
-    html = operation(Operation("sha", 0, 8, "", "layers 0-3", outcome, outcome))
-    assert "Intact memory" in html and "Operated memory" in html and "the original" in html
-    assert "1.250" in html and "1.00 KiB" in html
-
-
-def test_two_adapters_have_the_same_table_and_their_names() -> None:
-    outcome = Outcome("Fog.", 8, 1024, 0.5, 1.25)
-    html = pair(Pair("sha", 3, 8, "", "layers 0", ("adapter", "second"), outcome, outcome))
-    assert "Segment 3 at 8x under two adapters. Switched off in both: layers 0." in html
-    assert "“adapter (in use)” are in “second”" in html
-    assert html.count("<td>1.00 KiB</td>") == 2 and "the original" in html
-    assert "the answer under the adapter in use" in pair(
-        Pair("s", 3, 8, "Who?", "nothing", ("a", "b"), outcome, outcome)
-    )

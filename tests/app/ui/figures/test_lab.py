@@ -7,34 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from app.charts import PRUNED, charts
-from app.curves import STYLE, Curve, Level, Point, curve, heat_map, level, ratio_figure
-from app.laboratory import main_scores, runs
+from app.ui.figures.lab import PRUNED, charts
+from app.ui.figures.rate_curves import STYLE, Curve, Level, Point, curve, heat_map, level, ratio_figure
+from tests.app.ui.results import QA, result, row
 
-SHIPPED = Path(__file__).parents[2] / "assets" / "results"
-
-
-def result(task: str, *rows: dict) -> dict:
-    facts = {"half": "B", "n": 9, "decoding": "greedy", "dtype": "bfloat16", "data": {"name": "rows.jsonl.xz"}}
-    return facts | {"task": task, "rows": list(rows)}
-
-
-def row(value: float, metric: str = "f1", reader: str = "memory", ratio: int | None = 4, **more: object) -> dict:
-    interval = {metric: [value - 0.1, value + 0.2]}
-    return {"reader": reader, "ratio": ratio, "n": 9, "metrics": {metric: value}, "ci95": interval} | more
-
-
-@pytest.fixture(scope="module")
-def shipped() -> dict[str, dict]:
-    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in SHIPPED.glob("*.json")}
-
-
-QA = result(
-    "qa",
-    *(row(score, ratio=ratio, source="all") for ratio, score in ((8, 0.3), (4, 0.4))),
-    row(0.9, ratio=4, source="other"),
-    row(0.5, reader="full", ratio=None, source="all"),
-)
+RESULTS = Path(__file__).parents[4] / "assets" / "results"
 
 
 def test_a_curve_has_the_rows_asked_for_by_ratio() -> None:
@@ -67,8 +44,8 @@ def test_lines_bars_levels_and_own_points_are_drawn_where_they_belong() -> None:
 
 
 def test_every_style_has_colour_marker_and_dash_that_no_other_has_together() -> None:
-    assert len({(colour, marker) for _, colour, marker, _ in STYLE.values()}) >= len(STYLE) - 2
-    assert len({name for name, *_ in STYLE.values()}) == len(STYLE)
+    assert len({(look.colour, look.symbol) for _, look in STYLE.values()}) >= len(STYLE) - 2
+    assert len({name for name, _ in STYLE.values()}) == len(STYLE)
 
 
 def test_figures_are_transparent() -> None:
@@ -106,13 +83,13 @@ def test_the_shipped_results_make_every_figure(shipped: dict[str, dict]) -> None
 
 
 def test_mean_pooling_is_drawn_beside_what_was_measured_alike(shipped: dict[str, dict]) -> None:
-    files = (SHIPPED / "mean_pool").glob("*.json")
+    files = (RESULTS / "mean_pool").glob("*.json")
     pooled = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in files}
-    name, _, _, dash = STYLE["mean_pool"]
+    name, look = STYLE["mean_pool"]
     alone, beside = charts(shipped), charts(shipped, pooled=pooled)
     for key in ("reconstruction", "questions", "gain"):
         (line,) = [trace for trace in beside[key].figure.data if trace.name == name]
-        assert (line.x, line.line.dash) == ((4, 8, 16, 32), dash)
+        assert (line.x, line.line.dash) == ((4, 8, 16, 32), look.dash)
         assert "serves one ratio" in beside[key].definition
         assert "serves one ratio" not in alone[key].definition
     rows = [r for r in pooled["reconstruct"]["rows"] if r["sample"] == "full"]
@@ -122,27 +99,6 @@ def test_mean_pooling_is_drawn_beside_what_was_measured_alike(shipped: dict[str,
     other = {task: result | {"base": {"id": "another"}} for task, result in pooled.items()}
     assert all(name not in [t.name for t in chart.figure.data] for chart in charts(shipped, pooled=other).values())
     assert charts({}, pooled=pooled) == {}
-
-
-def test_every_shipped_result_tells_its_main_score(shipped: dict[str, dict]) -> None:
-    told = {name: main_scores(result) for name, result in shipped.items()}
-    assert all(told.values())
-    rows = [r for r in shipped["qa"]["rows"] if r["reader"] == "memory" and r["source"] == "all"]
-    assert told["qa"] == "F1 " + ", ".join(f"{r['ratio']}x {r['metrics']['f1']:.3f}" for r in rows)
-    assert told["reconstruct"].startswith("ROUGE-L 4x 0.9")
-    assert told["qa-baselines"].endswith("the best)")
-    focus = {r["reader"]: r["metrics"].get("f1") for r in shipped["focus"]["rows"] if r["source"] == "all"}
-    assert f"focus {focus['focus']:.3f}" in told["focus"]
-    html = runs([], shipped)
-    assert told["qa"] in html and f"{shipped['qa']['seconds']:.0f} s" in html
-
-
-def test_a_main_score_is_of_memories_or_of_the_best_reader() -> None:
-    assert main_scores(QA) == "F1 4x 0.400, 8x 0.300"
-    pruned = [row(score, reader=reader, ratio=4, source="all") for reader, score in (("random", 0.1), ("new", 0.2))]
-    assert main_scores(result("qa", *pruned)) == "F1 4x 0.200 (new, the best)"
-    assert main_scores(result("qa", *pruned[:1])) == "F1 4x 0.100 (pruned: random, the best)"
-    assert main_scores(result("qa")) == main_scores(result("another", *pruned)) == ""
 
 
 def test_a_baseline_far_below_is_named_instead_of_flattening_the_figure() -> None:

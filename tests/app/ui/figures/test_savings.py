@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
-from app.growth import COMPRESS, FULL, MEMORY, bytes_by_length, seconds_by_length, seconds_by_questions
-from app.timing import Timed, lengths
-from app.views import RatioSavings, Savings
+from app.analysis.savings import Timed, lengths
+from app.types import RatioSavings, SavingsView
+from app.ui.figures.savings import (
+    BARS,
+    COMPRESS,
+    FULL,
+    MEMORY,
+    Amount,
+    bytes_by_length,
+    bytes_chart,
+    seconds_by_length,
+    seconds_by_questions,
+)
+from app.ui.format import readable_bytes
 
-VIEW = Savings(
+VIEW = SavingsView(
     "0" * 64, 4_000, 1_000, 20_000_000, 3_000_000,
     tuple(RatioSavings(r, 1_000 // r, 20_000 * 1_000 // r, 9, 1.0) for r in (4, 8, 20, 40)), "int8",
 )  # fmt: skip
@@ -92,3 +105,54 @@ def test_lines_differ_in_more_than_colour_and_backgrounds_are_transparent() -> N
     assert len({style[1:] for style in (FULL, COMPRESS, *MEMORY)}) == 6
     for figure in (bytes_by_length(VIEW, 7_000), seconds_by_length(POINTS, 8), seconds_by_questions(POINTS[0], 8)):
         assert figure.layout.paper_bgcolor == figure.layout.plot_bgcolor == "rgba(0,0,0,0)"
+
+
+AMOUNTS = [
+    Amount("Text", 41_000, "text"),
+    Amount("Full context", 230_000_000, "full"),
+    Amount("Memory 4x", 57_600_000, "memory"),
+    Amount("Memory 8x", 28_800_000, "memory"),
+    Amount("Database", 30_000_000, "stored"),
+]
+
+
+def test_every_amount_is_a_bar_with_its_own_bytes_and_label() -> None:
+    figure = bytes_chart(AMOUNTS)
+    bars = {label: (x, text) for bar in figure.data for label, x, text in zip(bar.y, bar.x, bar.text, strict=True)}
+    assert bars == {a.label: (a.nbytes, readable_bytes(a.nbytes)) for a in AMOUNTS}
+
+
+def test_bars_stand_in_the_given_order_from_the_top() -> None:
+    assert list(bytes_chart(AMOUNTS).layout.yaxis.categoryarray) == [a.label for a in AMOUNTS][::-1]
+
+
+@pytest.mark.parametrize("values", [[1], [1024, 1024], [40, 10**12], [a.nbytes for a in AMOUNTS]])
+def test_the_log_axis_holds_every_bar_and_gives_each_a_length(values: list[int]) -> None:
+    axis = bytes_chart([Amount(str(i), value, "memory") for i, value in enumerate(values)]).layout.xaxis
+    low, high = axis.range
+    assert axis.type == "log"
+    assert all(low < math.log10(value) <= high for value in values if value > 1)
+    assert len(axis.tickvals) == len(axis.ticktext)
+
+
+def test_nothing_stored_yet_keeps_its_label_and_has_no_bar() -> None:
+    bar = bytes_chart([Amount("Database", 0, "stored")]).data[0]
+    assert (bar.y, bar.x, bar.text) == (("Database",), (None,), ("0 B",))
+
+
+def test_no_amounts_give_an_empty_figure() -> None:
+    assert len(bytes_chart([]).data) == 0
+
+
+def test_the_bars_are_legible_on_light_and_dark_pages() -> None:
+    layout = bytes_chart(AMOUNTS).layout
+    assert layout.paper_bgcolor == layout.plot_bgcolor == "rgba(0,0,0,0)"
+    red, green, blue = (int(layout.font.color[i : i + 2], 16) for i in (1, 3, 5))
+    luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    assert 90 < luminance < 165
+
+
+def test_kinds_differ_in_colour_and_no_two_kinds_in_colour_alone() -> None:
+    assert len({colour for colour, _ in BARS.values()}) == len(BARS)
+    labels = [label for bar in bytes_chart(AMOUNTS).data for label in bar.y]
+    assert len(set(labels)) == len(labels) == len(AMOUNTS)

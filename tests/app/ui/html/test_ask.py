@@ -6,16 +6,17 @@ import re
 
 import pytest
 
-from app import panels_ask
-from app.asking import abstained
-from app.library import Passage
-from app.views import AnswerView, EvidenceView, MessageView, TimingsView
+from app.answers.ask import abstained
+from app.documents.library import Passage
+from app.types import AnswerView, EvidenceView, MessageView
+from app.ui.html import ask
+from ccf_core import Timings
 
 EVIL = '<img src=x onerror=alert(1)> ${x} {{y}} `z` "q"'
 
 
 def answer(text: str, *notes: str, **changes: object) -> AnswerView:
-    timings = TimingsView(0.1, 0.2, 9.0)
+    timings = Timings(0.1, 0.2, 9.0)
     known = {"reader": "memory", "ratio": 4, "evidence": (), "turns": 0} | changes
     return AnswerView(
         "Who?", text, known["reader"], known["ratio"], ("a",), known["evidence"], timings, 100, 400, 90, 50, notes,
@@ -25,7 +26,7 @@ def answer(text: str, *notes: str, **changes: object) -> AnswerView:
 
 def shown(view: AnswerView, **more: object) -> str:
     messages = [MessageView("user", view.question, ""), MessageView("assistant", view.text, "", view)]
-    return panels_ask.conversation(messages, **more)  # type: ignore[arg-type]
+    return ask.conversation(messages, **more)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("text", ["Not in the document.", "That is not mentioned."])
@@ -50,8 +51,8 @@ def test_whatever_is_said_is_escaped() -> None:
     pages = [
         shown(answer(EVIL, EVIL, evidence=evidence), asked=EVIL, so_far=EVIL),
         shown(answer("x"), trouble=EVIL),
-        panels_ask.suggestions([(EVIL, EVIL)]),
-        panels_ask.original(Passage("f" * 64, EVIL, EVIL, EVIL, EVIL, 0, 0, 0, 1, ((1, 0),))),
+        ask.suggestions([(EVIL, EVIL)]),
+        ask.original(Passage("f" * 64, EVIL, EVIL, EVIL, EVIL, 0, 0, 0, 1, ((1, 0),))),
     ]
     for page in pages:
         assert "<img" not in page
@@ -82,18 +83,18 @@ def test_costs_and_notes_stand_under_the_answer() -> None:
     ],
 )
 def test_what_was_read_is_said(reader: str, read: str) -> None:
-    assert f"<dd>{read}</dd>" in panels_ask.cost(answer("x", reader=reader))
+    assert f"<dd>{read}</dd>" in ask.cost(answer("x", reader=reader))
 
 
 def test_evidence_names_its_place_and_the_weak_are_folded() -> None:
     items = tuple(EvidenceView("f" * 64, "Log", i, 0.5 / (i + 1), 10 * i, 10 * i + 9, 3, "…") for i in range(5))
-    page = panels_ask.evidence(items)
+    page = ask.evidence(items)
     before, folded = page.split("<details")
     assert before.count("data-act=") == 3
     assert folded.count("data-act=") == 2
     assert 'data-start="10" data-end="19"' in before
     assert "page 3 · segment 1" in before
-    assert panels_ask.evidence(()) == ""
+    assert ask.evidence(()) == ""
 
 
 def test_only_the_last_answer_can_be_asked_again_and_not_while_one_is_written() -> None:
@@ -102,15 +103,15 @@ def test_only_the_last_answer_can_be_asked_again_and_not_while_one_is_written() 
         for text in ("a", "b")
         for m in (MessageView("user", "q", ""), MessageView("assistant", text, "", answer(text)))
     ]
-    assert panels_ask.conversation(both).count('data-act="again"') == 1
-    assert 'data-act="again"' not in panels_ask.conversation(both, "next?", "so far")
-    assert "so far" in panels_ask.conversation(both, "next?", "so far")
-    assert panels_ask.EMPTY in panels_ask.conversation([])
+    assert ask.conversation(both).count('data-act="again"') == 1
+    assert 'data-act="again"' not in ask.conversation(both, "next?", "so far")
+    assert "so far" in ask.conversation(both, "next?", "so far")
+    assert ask.EMPTY in ask.conversation([])
 
 
 def test_a_long_conversation_shows_its_end() -> None:
     many = [MessageView("user", f"question {i}", "") for i in range(90)]
-    page = panels_ask.conversation(many)
+    page = ask.conversation(many)
     assert "question 89" in page
     assert "question 5<" not in page
     assert "the export has them all" in page
@@ -118,7 +119,7 @@ def test_a_long_conversation_shows_its_end() -> None:
 
 def test_a_place_is_marked_once_for_each_page_it_runs_over() -> None:
     view = Passage("f" * 64, "Log", "one ", "two three", " four", 100, 100, 7, 2, ((2, 0), (3, 8)))
-    page = panels_ask.original(view)
+    page = ask.original(view)
     assert re.findall("<mark>(.*?)</mark>", page) == ["two ", "three"]
     assert re.findall(r'page-break">(page \d)<', page) == ["page 2", "page 3"]
     assert "characters 104 to 113" in page
@@ -128,6 +129,6 @@ def test_a_place_is_marked_once_for_each_page_it_runs_over() -> None:
 
 def test_evidence_of_focus_says_how_each_segment_was_read() -> None:
     items = tuple(EvidenceView("f" * 64, "Log", i, 0.5, 0, 9, None, "…", ratio) for i, ratio in enumerate((1, 4)))
-    shown = panels_ask.evidence(items)
+    shown = ask.evidence(items)
     assert "What it read" in shown and "Where it looked" not in shown
     assert "segment 0 · as text" in shown and "segment 1 · at 4x" in shown

@@ -8,12 +8,15 @@ from types import ModuleType
 
 import pytest
 
-from ccf_core import READERS, MemoryMismatch
-from ccf_core.answer import question_prompt
+from ccf_core import READERS, MemoryMismatch, metrics
+from ccf_core.answering.prompt import question_prompt
 from ccf_core.baselines import BASELINES
-from ccf_core.evaluation import metrics, perplexity, qa, readers, reconstruct
-from ccf_core.evaluation.data import EvaluationError, Row
+from ccf_core.evaluation.memories import memories_at
+from ccf_core.evaluation.readers.base import readings, settings
+from ccf_core.evaluation.rows import EvaluationError, Row
 from ccf_core.evaluation.subject import Options, Subject
+from ccf_core.evaluation.tasks import perplexity, qa, reconstruct
+from ccf_core.readers.base import Question
 
 OPTIONS = Options(ratios=(4, 16))
 
@@ -27,12 +30,12 @@ def short(qa_rows: list[Row]) -> list[Row]:
     return [row for row in qa_rows if row["answers"] and not metrics.is_long(row["answers"])]
 
 
-def test_every_task_knows_the_contracts_readers() -> None:
-    assert set(READERS) <= set(qa.READERS)
+def test_every_task_knows_the_contracts_readers(subject: Subject) -> None:
+    assert set(READERS) - {"graded"} <= set(qa.READERS) and "graded" in perplexity.READERS
     assert {"base_repeat_attention", "base_sink_recent", "base_key_norm"} <= set(qa.READERS)
     for task in (qa, perplexity, reconstruct):
         assert {"memory", "mean_pool", *BASELINES} <= set(task.READERS)
-        named = [reader for reader, _ in readers.settings(task.READERS, OPTIONS)]
+        named = [reader for reader, _ in settings(task.READERS, OPTIONS, subject)]
         assert not {"mean_pool", *BASELINES} & set(named)
 
 
@@ -116,10 +119,10 @@ def test_the_other_tasks_read_mean_pooled_memories(pooled: Subject, text_rows: l
 def test_memories_at_each_ratio(subject: Subject, pooled: Subject, text_rows: list[Row]) -> None:
     for one in (subject, pooled):
         documents = [one.ccf.segment(row["text"]) for row in text_rows]
-        made = readers.memories_at(one.ccf, documents, (4, 16), "bfloat16", lambda message: None)
+        made = memories_at(one.ccf, documents, (4, 16), "bfloat16", lambda message: None)
         for ratio, memories in made.items():
             assert [m.ratio for m in memories] == [ratio] * len(documents)
-            assert [m.slots for m in memories] == [readers.slots_at(d, ratio) for d in documents]
+            assert [m.slots for m in memories] == [d.slots(ratio) for d in documents]
     with pytest.raises(MemoryMismatch):
         made[4][0].at(16)
 
@@ -130,19 +133,12 @@ def test_memories_of_the_other_kind_are_refused(subject: Subject, pooled: Subjec
             qa.evaluate(one, qa_rows, dataclasses.replace(OPTIONS, readers=(reader,)))
 
 
-def test_a_reader_that_was_not_prepared_is_refused(subject: Subject, text_rows: list[Row]) -> None:
-    document = subject.ccf.segment(text_rows[0]["text"])
-    with pytest.raises(EvaluationError, match="prepare"):
-        readers.job(subject, "random", document, subject.ccf.compress(text_rows[0]["text"]), 4, [5], 1)
-
-
 def test_a_text_longer_than_the_window_is_pruned_as_far_as_it_is_read(subject: Subject) -> None:
     document = subject.ccf.segment("fog " * 3000)
     options = dataclasses.replace(OPTIONS, ratios=(4, 32))
-    made = readers.prepare(subject, "sink_recent", [document], options)
-    for ratio in options.ratios:
-        job = readers.job(subject, "sink_recent", document, made[ratio][0], ratio, [5, 6], 3)
-        prefix = job.prefix()
-        assert prefix is not None
-        assert prefix.length == job.cached == min(readers.slots_at(document, ratio), 896)
+    question = Question([5, 6], document, 3, window=1024)
+    for ratio, (reading,) in readings(subject, "sink_recent", options.ratios, [question], options):
+        prefix = reading.cache()
+        assert prefix is not None and ratio is not None
+        assert prefix.length == reading.positions == min(document.slots(ratio), 896)
         assert prefix.next_position == 896

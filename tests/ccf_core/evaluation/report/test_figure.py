@@ -9,8 +9,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from ccf_core.evaluation import figure
-from ccf_core.evaluation.figure import Level, Line, Point, svg
+from ccf_core.evaluation.report import figure
+from ccf_core.evaluation.report.figure import Level, Line, Point, svg
 
 NS = "{http://www.w3.org/2000/svg}"
 LINES = [

@@ -10,9 +10,11 @@ from xml.etree import ElementTree
 import pytest
 
 from ccf_core.__main__ import main
-from ccf_core.evaluation import report
-from ccf_core.evaluation.report import drawing, heat_map, markdown, page, table
+from ccf_core.evaluation.report import page as report
+from ccf_core.evaluation.report.page import drawing, heat_map, markdown, page, table
 from ccf_core.evaluation.tasks import TASKS
+
+SHIPPED = Path(__file__).parents[4] / "assets" / "results"
 
 
 def result(task: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -133,6 +135,13 @@ def test_a_page_and_its_figures_are_written(tmp_path: Path, capsys: pytest.Captu
     assert written == page({"best": QA, "perplexity": loss}, {"best": ["images/results-best.svg"]})
     assert written.index("## perplexity") < written.index("## qa: best")
     assert (out.parent / "images" / "results-best.svg").read_text(encoding="utf-8") == drawing(QA)
+
+
+def test_results_of_readers_that_are_gone_are_still_shown() -> None:
+    for file in (SHIPPED / "residual").glob("*.json"):
+        shown = json.loads(file.read_text(encoding="utf-8"))
+        assert "| residual | 4x |" in markdown(shown)
+        assert any("residual" in name for name in names(drawing(shown)))
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"task": "paint", "rows": []}', '{"task": "qa"}'])

@@ -11,13 +11,15 @@ import pytest
 import torch
 
 from ccf_core import KVMemory
-from ccf_core.answer import slot_attention
-from ccf_core.bm25 import bm25
-from ccf_core.evaluation import asking, batches, evidence
-from ccf_core.evaluation.batches import Job
-from ccf_core.evaluation.data import EvaluationError, Row
-from ccf_core.evaluation.evidence import Joined, joined
+from ccf_core.answering import batching
+from ccf_core.answering.batching import DecodeRequest
+from ccf_core.answering.evidence import slot_attention
+from ccf_core.evaluation import scoring
+from ccf_core.evaluation.rows import EvaluationError, Row
 from ccf_core.evaluation.subject import Options, Subject
+from ccf_core.evaluation.tasks import evidence
+from ccf_core.evaluation.tasks.evidence import Joined, joined
+from ccf_core.focus.bm25 import bm25
 
 OPTIONS = Options(ratios=(4, 16), readers=("memory", "full", "none"))
 
@@ -99,15 +101,17 @@ def test_attention_in_batches_is_that_of_one_at_a_time(subject: Subject, text_id
     decoder = subject.ccf.decoder
     memories = [subject.ccf.compress(text_ids(n, n)) for n in (9, 40, 70)]
     before = decoder.model.config._attn_implementation
-    jobs = [
-        Job(text_ids(4 + i), target=text_ids(6 - 2 * i, 9), prefix=lambda m=m: decoder.prefix(m), cached=m.slots)
+    requests = [
+        DecodeRequest(
+            text_ids(4 + i), target=text_ids(6 - 2 * i, 9), prefix=lambda m=m: decoder.prefix(m), cached=m.slots
+        )
         for i, m in enumerate(memories)
     ]
-    together = batches.attention(decoder, jobs, _silent, rows=3)
-    for job, found in zip(jobs, together, strict=True):
-        alone = slot_attention(decoder, job.prefix(), job.prompt, job.target)
+    together = batching.attention(decoder, requests, _silent, rows=3)
+    for request, found in zip(requests, together, strict=True):
+        alone = slot_attention(decoder, request.prefix(), request.prompt, request.target)
         assert torch.allclose(found, alone, atol=1e-6)
-        assert len(found) == job.cached
+        assert len(found) == request.cached
     assert decoder.model.config._attn_implementation == before
 
 
@@ -131,7 +135,7 @@ def test_evidence_is_that_of_the_codecs_answer(subject: Subject, rows: list[Row]
     ccf = subject.ccf
     options = dataclasses.replace(OPTIONS, ratios=(8,), readers=("memory",), limit=4)
     _, told = evidence.evaluate(subject, rows, options)
-    asked, _ = asking.sample(subject, rows, options)
+    asked, _ = scoring.sample(subject, rows, options)
     hits = []
     for row, contexts, gold in joined(asked, [r["context"] for r in rows], 0):
         parts = [ccf.compress(context).quantize() for context in contexts]

@@ -7,10 +7,10 @@ import re
 
 import pytest
 
-from ccf_core.evaluation import needle
-from ccf_core.evaluation.data import EvaluationError, Row
-from ccf_core.evaluation.needle import Haystacks, Needle, sentences
+from ccf_core.evaluation.rows import EvaluationError, Row
 from ccf_core.evaluation.subject import Options, Subject
+from ccf_core.evaluation.tasks import needle
+from ccf_core.evaluation.tasks.needle import Haystacks, Needle, sentences
 
 OPTIONS = Options(ratios=(8,), lengths=(200, 400), needles=2, readers=("memory", "full", "none"))
 

@@ -7,14 +7,17 @@ import random
 
 import pytest
 
-from ccf_core.baselines import BASELINES, position_bytes
-from ccf_core.evaluation import evidence, metrics, peers, singly
-from ccf_core.evaluation.data import EvaluationError, Row
-from ccf_core.evaluation.report import drawing, markdown
+from ccf_core import metrics
+from ccf_core.baselines import BASELINES
+from ccf_core.evaluation.report.page import drawing, markdown
+from ccf_core.evaluation.rows import EvaluationError, Row
 from ccf_core.evaluation.subject import Options, Subject
+from ccf_core.evaluation.tasks import evidence, latency, peers
 
 OPTIONS = Options(ratios=(4, 16), limit=3)
-SAME_BYTES = ("memory", "focus", "bm25", *BASELINES)
+CODED = ("truncated_int8", "truncated_int4", "truncated_int2")
+SAME_BYTES = ("memory", "focus", "bm25", *BASELINES, *CODED)
+WHOLE = ("full", "full_int8", "full_int4", "full_int2", "base_full")
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +48,9 @@ def readers_of(subject: Subject, rows: list[Row], options: Options) -> peers.Pee
 def test_one_table_tells_every_reader_at_every_ratio(measured: list[dict]) -> None:
     at_ratio = [(reader, ratio) for reader in SAME_BYTES for ratio in OPTIONS.ratios]
     assert [(row["reader"], row["ratio"]) for row in measured] == [
-        *at_ratio, ("full", None), ("base_full", None), ("none", None)
-    ]  # fmt: skip
+        *at_ratio,
+        *((reader, None) for reader in (*WHOLE, "none")),
+    ]
     for row in measured:
         told = row["metrics"]
         assert {"f1", "em", "held_bytes", "kv_bytes", "compress_s", "first_token_s"} <= told.keys()
@@ -63,8 +67,13 @@ def test_none_is_over_the_bytes_of_the_memory(subject: Subject, measured: list[d
         assert memory["kv_bytes"] > memory["held_bytes"]
         for reader in ("bm25", *BASELINES):
             held = told[reader, ratio]
-            assert memory["held_bytes"] - position_bytes(subject.ccf.decoder) < held["held_bytes"]
+            assert memory["held_bytes"] - subject.ccf.decoder.kv_bytes < held["held_bytes"]
             assert held["kv_bytes"] == held["held_bytes"] <= memory["held_bytes"]
+        for reader in CODED:
+            assert told[reader, ratio]["held_bytes"] <= memory["held_bytes"]
+        assert told["truncated_int8", ratio]["kv_bytes"] == pytest.approx(memory["kv_bytes"])
+    held = [told[reader, None]["held_bytes"] for reader in WHOLE]
+    assert held[0] == held[4] > held[1] > held[2] > held[3]
     assert told["none", None]["held_bytes"] == 0 < told["memory", 4]["held_bytes"] < told["full", None]["held_bytes"]
 
 
@@ -73,36 +82,37 @@ def test_what_is_read_is_what_is_counted(subject: Subject, rows: list[Row], dtyp
     """In every document, not on the whole; what a job puts into the cache is as many positions as it says."""
     options = dataclasses.replace(OPTIONS, memory_dtype=dtype)
     made = readers_of(subject, rows, options)
-    position = position_bytes(subject.ccf.decoder)
-    for (reader, ratio), held in made.all():
-        for q, one in zip(made.questions, held, strict=True):
-            prefix = one.job.prefix()
-            assert (prefix.length if prefix else 0) == one.job.cached
-            positions = one.job.cached + len(one.job.prompt) - len(q.prompt)
-            assert one.nbytes <= positions * position
+    position = subject.ccf.decoder.kv_bytes
+    for (reader, ratio), _, readings in made.all():
+        for q, reading in zip(made.questions, readings, strict=True):
+            request = reading.request(q.prompt, q.new)
+            prefix = request.prefix()
+            assert (prefix.length if prefix else 0) == request.cached
+            positions = request.cached + len(request.prompt) - len(q.prompt)
+            assert reading.held_bytes(position) <= positions * position
             if reader in SAME_BYTES:
                 coarsest = q.memory.at(q.memory.header.ratios[-1]).nbytes
-                assert one.nbytes <= max(made.budget(q, ratio), coarsest if reader == "focus" else 0)
+                allowed = max(made.budget(q, ratio), coarsest if reader == "focus" else 0)
+                assert reading.held_bytes(position) <= allowed
 
 
 def test_what_is_timed_singly_is_what_is_scored(subject: Subject, rows: list[Row]) -> None:
     made = readers_of(subject, rows, OPTIONS)
-    for (reader, ratio), held in made.all():
-        q, job = made.questions[0], held[0].job
-        given = reader, ratio, q
-        kept = singly.compress(subject, *given, made.budget(q, ratio), OPTIONS)
-        assert (kept is not None) == (reader in (*BASELINES, "full", "base_full"))
-        assert kept is None or kept.nbytes == held[0].nbytes
-        token = singly.first_token(subject, *given, kept, made.budget(q, ratio), OPTIONS)
-        decoder = subject.decoder(reader)
-        assert decoder.generate([job.prefix()], [job.prompt], max_new_tokens=1, exactly=True) == [[token]]
+    for (name, ratio), (q, *_), (reading, *_) in made.all():
+        reader, decoder = subject.reader(name, OPTIONS), subject.decoder(name)
+        kept = latency.compress(subject, reader, ratio, q, OPTIONS)
+        assert (kept is not None) == (name in (*BASELINES, *CODED, *WHOLE))
+        assert kept is None or kept.nbytes == reading.positions * decoder.kv_bytes
+        token = latency.first_token(reader, q, kept)
+        request = reading.request(q.prompt)
+        assert decoder.generate([request.prefix()], [request.prompt], max_new_tokens=1, exactly=True) == [[token]]
 
 
 def test_focus_reads_text_where_the_bytes_allow_it(subject: Subject, rows: list[Row]) -> None:
     made = readers_of(subject, rows, dataclasses.replace(OPTIONS, ratios=(4,), readers=("focus",)))
-    ((_, held),) = made.all()
-    assert {bool(one.job.cached) for one in held} == {True, False}
-    assert any(len(one.job.prompt) > len(q.prompt) for q, one in zip(made.questions, held, strict=True))
+    ((_, _, readings),) = made.all()
+    assert {bool(reading.cached) for reading in readings} == {True, False}
+    assert any(len(reading.text) for reading in readings)
 
 
 def test_readers_can_be_chosen(subject: Subject, rows: list[Row]) -> None:

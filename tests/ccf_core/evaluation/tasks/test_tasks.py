@@ -8,10 +8,14 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from ccf_core.evaluation import batches, metrics, perplexity, qa, readers, reconstruct
-from ccf_core.evaluation.batches import Job
-from ccf_core.evaluation.data import EvaluationError, Row
+from ccf_core import metrics
+from ccf_core.answering import batching
+from ccf_core.answering.batching import DecodeRequest
+from ccf_core.evaluation.memories import compress_all
+from ccf_core.evaluation.rows import EvaluationError, Row
 from ccf_core.evaluation.subject import Options, Subject
+from ccf_core.evaluation.tasks import perplexity, qa, reconstruct
+from ccf_core.memory.dtypes import MEMORY_DTYPES
 
 OPTIONS = Options(ratios=(4, 16))
 
@@ -21,29 +25,30 @@ def _silent(message: str) -> None:
 
 
 def test_batches_hold_every_job_once_within_their_bounds() -> None:
-    jobs = [Job([0] * (1 + i % 7), new=5, cached=i % 11) for i in range(40)]
-    made = list(batches.batches(jobs, rows=6, tokens=80))
+    requests = [DecodeRequest([0] * (1 + i % 7), new=5, cached=i % 11) for i in range(40)]
+    made = list(batching.batches(requests, rows=6, tokens=80))
     assert sorted(i for batch in made for i in batch) == list(range(40))
     for batch in made:
-        widths = [max(of(jobs[i]) for i in batch) for of in (lambda j: j.cached, lambda j: len(j.prompt))]
+        widths = [max(of(requests[i]) for i in batch) for of in (lambda j: j.cached, lambda j: len(j.prompt))]
         assert len(batch) <= 6
         assert (sum(widths) + 5) * len(batch) <= 80
 
 
 def test_a_job_larger_than_a_batch_is_not_lost() -> None:
-    assert list(batches.batches([Job([0] * 50), Job([0])], rows=4, tokens=10)) == [[0], [1]]
+    assert list(batching.batches([DecodeRequest([0] * 50), DecodeRequest([0])], rows=4, tokens=10)) == [[0], [1]]
 
 
 def test_batched_generation_is_that_of_one_at_a_time(subject: Subject, text_ids: Callable) -> None:
     ccf = subject.ccf
     memories = [ccf.compress(text_ids(n, n)) for n in (5, 32, 70)]
-    jobs = [
-        Job([3, *text_ids(2 + i)], 4 + i, prefix=lambda m=m: ccf.decoder.prefix(m), cached=m.slots)
+    requests = [
+        DecodeRequest([3, *text_ids(2 + i)], 4 + i, prefix=lambda m=m: ccf.decoder.prefix(m), cached=m.slots)
         for i, m in enumerate(memories)
-    ] + [Job(text_ids(9), 6)]
-    together = batches.generate(ccf.decoder, jobs, _silent, rows=8, exactly=True)
+    ] + [DecodeRequest(text_ids(9), 6)]
+    together = batching.generate(ccf.decoder, requests, _silent, rows=8, exactly=True)
     alone = [
-        ccf.decoder.generate([job.prefix()], [job.prompt], max_new_tokens=job.new, exactly=True)[0] for job in jobs
+        ccf.decoder.generate([request.prefix()], [request.prompt], max_new_tokens=request.new, exactly=True)[0]
+        for request in requests
     ]
     assert together == alone
     assert [len(ids) for ids in together] == [4, 5, 6, 6]
@@ -52,21 +57,23 @@ def test_batched_generation_is_that_of_one_at_a_time(subject: Subject, text_ids:
 def test_batched_scores_are_those_of_one_at_a_time(subject: Subject, text_ids: Callable) -> None:
     decoder = subject.ccf.decoder
     memory = subject.ccf.compress(text_ids(70))
-    jobs = [
-        Job([3], target=text_ids(12), prefix=lambda: decoder.prefix(memory), cached=memory.slots),
-        Job(text_ids(30), target=text_ids(7)),
+    requests = [
+        DecodeRequest([3], target=text_ids(12), prefix=lambda: decoder.prefix(memory), cached=memory.slots),
+        DecodeRequest(text_ids(30), target=text_ids(7)),
     ]
-    scored = batches.score(decoder, jobs, _silent, rows=2)
-    for job, (chances, hits) in zip(jobs, scored, strict=True):
-        assert torch.allclose(chances, decoder.score(job.prefix(), job.prompt, job.target), atol=1e-4)
-        assert hits.dtype == torch.bool and len(hits) == len(job.target)
+    scored = batching.score(decoder, requests, _silent, rows=2)
+    for request, (chances, likeliest) in zip(requests, scored, strict=True):
+        assert torch.allclose(chances, decoder.score(request.prefix(), request.prompt, request.target), atol=1e-4)
+        hits = likeliest == torch.tensor(request.target)
+        ahead = decoder.score(request.prefix(), [*request.prompt, *request.target[:-1]], likeliest[-1:].tolist())
+        assert len(hits) == len(request.target) and ahead >= chances[-1] - 1e-4
         assert (chances[hits] > -torch.tensor(float(decoder.model.config.vocab_size)).log()).all()
 
 
 def test_memories_made_together_are_those_made_one_by_one(subject: Subject, text_rows: list[Row]) -> None:
     ccf = subject.ccf
     documents = [ccf.segment(row["text"]) for row in text_rows]
-    for document, memory in zip(documents, batches.compress_all(ccf, documents, 4, "bfloat16", _silent), strict=True):
+    for document, memory in zip(documents, compress_all(ccf, documents, 4, "bfloat16", _silent), strict=True):
         alone = ccf.compress(document.input_ids)
         assert [len(s) for s in memory.spans] == [len(s) for s in alone.spans]
         for (_, _, ours), (_, _, theirs) in zip(memory.parts(), alone.parts(), strict=True):
@@ -74,7 +81,9 @@ def test_memories_made_together_are_those_made_one_by_one(subject: Subject, text
             assert torch.allclose(ours.k.float(), theirs.k, atol=0.05, rtol=0.01)
 
 
-def test_reconstruct_measures_the_codecs_own_reconstruction(subject: Subject, text_rows: list[Row]) -> None:
+def test_reconstruct_measures_the_codecs_own_reconstruction(
+    subject: Subject, text_rows: list[Row], plain_forward: Callable
+) -> None:
     ccf = subject.ccf
     n, rows = reconstruct.evaluate(subject, text_rows, OPTIONS)
     chosen = reconstruct.samples(subject, text_rows, OPTIONS)
@@ -85,12 +94,19 @@ def test_reconstruct_measures_the_codecs_own_reconstruction(subject: Subject, te
         ("memory", ratio, sample) for ratio in (4, 16) for sample in ("full", "tails")
     ]
     for row in rows:
-        expected = []
+        expected, forced = [], []
         for _, segment in chosen[row["sample"]]:
-            memory = ccf.compress(segment.input_ids).quantize().at(row["ratio"])
+            memory, ids = ccf.compress(segment.input_ids).quantize().at(row["ratio"]), list(segment.input_ids)
             (out,) = ccf.reconstruct_ids(memory)
-            expected.append(metrics.rouge_l(segment.input_ids, out))
+            expected.append(metrics.rouge_l(ids, out))
+            logits, _ = plain_forward(ccf.decoder.model, memory, [ccf.config.repeat_token, *ids[:-1]])
+            forced.append((ids, logits.argmax(-1).tolist()))
         assert row["n"] == len(expected)
+        bleu_4 = metrics.pooled([metrics.bleu_4(ids, written) for ids, written in forced])
+        rouge_l = sum(metrics.rouge_l(ids, written) for ids, written in forced) / len(forced)
+        assert row["metrics"]["bleu_4_forced"] == pytest.approx(bleu_4, abs=1e-4)
+        assert row["metrics"]["rouge_l_forced"] == pytest.approx(rouge_l, abs=1e-4)
+        assert row["metrics"]["exact_segment"] == sum(score == 1 for score in expected) / len(expected)
         assert row["metrics"]["rouge_l"] == pytest.approx(sum(expected) / len(expected), abs=1e-4)
         assert {"exact_token", "digit_recall", "capital_recall", "teacher_forced"} <= row["metrics"].keys()
         low, high = row["ci95"]["rouge_l"]
@@ -98,7 +114,7 @@ def test_reconstruct_measures_the_codecs_own_reconstruction(subject: Subject, te
 
 
 def test_memories_of_several_dtypes_are_measured_beside_one_another(subject: Subject, text_rows: list[Row]) -> None:
-    options = dataclasses.replace(OPTIONS, readers=tuple(readers.AS_HELD), ratios=(8,))
+    options = dataclasses.replace(OPTIONS, readers=tuple(f"memory_{dtype}" for dtype in MEMORY_DTYPES), ratios=(8,))
     _, rows = reconstruct.evaluate(subject, text_rows, options)
     by_reader = {row["reader"]: row for row in rows if row["sample"] == "full"}
     assert list(by_reader) == ["memory_bfloat16", "memory_int8", "memory_int4"]
@@ -106,7 +122,7 @@ def test_memories_of_several_dtypes_are_measured_beside_one_another(subject: Sub
     segments = [segment for _, segment in reconstruct.samples(subject, text_rows, options)["full"]]
     exact = by_reader["memory_bfloat16"]["metrics"]
     assert not any("minus" in name for name in exact)
-    for reader, dtype in readers.AS_HELD.items():
+    for reader, dtype in ((f"memory_{dtype}", dtype) for dtype in MEMORY_DTYPES):
         held = [ccf.compress(segment.input_ids).quantize(dtype).at(8) for segment in segments]
         told = by_reader[reader]["metrics"]
         assert told["bytes"] == pytest.approx(sum(m.nbytes for m in held) / sum(m.slots for m in held))

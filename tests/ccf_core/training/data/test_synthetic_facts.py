@@ -7,11 +7,12 @@ import dataclasses
 import numpy as np
 import pytest
 
-from ccf_core.answer import ABSTENTION, question_prompt
+from ccf_core.answering.prompt import ABSTENTION, question_prompt
 from ccf_core.config import CCFConfig
-from ccf_core.training.data import TrainingData, tokenize_rows
-from ccf_core.training.examples import Kind, Mix, Sampler
-from ccf_core.training.facts import facts, state
+from ccf_core.training.data.dataset import TrainingData, tokenize_rows
+from ccf_core.training.data.examples import Kind, Mix
+from ccf_core.training.data.sampling import Sampler
+from ccf_core.training.data.synthetic_facts import facts, state
 
 CONFIG = CCFConfig(segment_length=32)
 MIX = Mix(window=256, fact_share=1, full_share=0, raw_share=0, unanswerable=0, question_share=0)
@@ -31,16 +32,16 @@ def test_a_statement_holds_its_answer_and_its_question_does_not():
     assert not any("access code" in statement for statement, _, _ in told)
 
 
-@pytest.mark.parametrize("room", [100, 12, 6])
-def test_statements_stand_after_sentences_and_the_text_is_cut_for_them(room):
+@pytest.mark.parametrize("budget", [100, 12, 6])
+def test_statements_stand_after_sentences_and_the_text_is_cut_for_them(budget):
     ends = np.zeros(100, bool)
     ends[9] = True
     ids = np.array([1, 2, 9, 3, 4, 5, 9, 6])
     statements = [np.array([50, 51, 52]), np.array([60, 61])]
     for seed in range(20):
-        made = state(statements, ids, ends, room, np.random.default_rng(seed)).tolist()
-        assert len(made) == min(room, len(ids) + 5)
-        assert [t for t in made if t < 50] == ids[: room - 5].tolist()
+        made = state(statements, ids, ends, budget, np.random.default_rng(seed)).tolist()
+        assert len(made) == min(budget, len(ids) + 5)
+        assert [t for t in made if t < 50] == ids[: budget - 5].tolist()
         for first, *_ in statements:
             before = [t for t in made[: made.index(first)] if t < 50]
             assert not before or before[-1] == 9

@@ -1,0 +1,26 @@
+"""``ccf COMMAND``: the page, its use cases without a browser, and the commands of ``ccf_core``, from any folder."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from app.cli.main import command_parser, run
+from ccf_core import __main__ as core
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    if argv and argv[0] in core.COMMANDS:
+        return core.main(argv, prog="ccf")
+    parser, commands = command_parser("ccf")
+    commands.add_parser("app", help="serve the page", description="Serve the page; its settings are CCF_* variables.")
+    for name, (_, about) in core.COMMANDS.items():
+        commands.add_parser(name, help=about)
+    args = parser.parse_args(argv)
+    if args.command != "app":
+        return run(args)
+    from app.start import main as serve
+
+    return serve()

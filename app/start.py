@@ -1,0 +1,52 @@
+"""Start the workbench: ``python app.py``, ``ccf app``."""
+
+import os
+
+# Before anything imports gradio or torch: no look-ups of outside hosts, and no spinning while threads wait, which
+# slows decoding down tenfold beside another busy process.
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+# Gradio sums its last 10,000 events up in a table after every single one, for a page of figures that nobody opens.
+os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(10**9))
+os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+# oneDNN compiles a kernel for every shape and keeps 1,024: hundreds of megabytes, with texts of all lengths.
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "256")
+
+import logging
+import sys
+
+if os.environ.get("SPACES_ZERO_GPU"):
+    import spaces  # noqa: F401  (before torch, which it changes)
+
+from app.ui.gradio_import import without_stubs
+
+with without_stubs():
+    import gradio  # noqa: F401
+
+from app.errors import BadSetting
+from app.runtime import malloc
+from app.serve import launch, open_workbench
+from app.settings import Settings
+from store import StoreError
+
+#: Seconds a thread computes before others go on: with Python's own 5 ms, a page waits long beside a model.
+SWITCH_S = 0.0005
+
+
+def main() -> int:
+    """Serve the page until it is interrupted; return the exit code."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for package in ("app", "ccf_core", "store"):  # others tell of every request
+        logging.getLogger(package).setLevel(logging.INFO)
+    sys.setswitchinterval(SWITCH_S)
+    malloc.limit_arenas()
+    # At every event Gradio looks for it, in vain, along the whole path.
+    sys.modules.setdefault("matplotlib", None)  # type: ignore[arg-type]
+    try:
+        workbench = open_workbench(Settings.from_env())
+    except (BadSetting, StoreError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    launch(workbench)
+    return 0

@@ -1,0 +1,59 @@
+"""``ccf``: every command under one name, none of which waits for torch to be explained."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from app.cli.ccf import main
+from ccf_core.__main__ import COMMANDS
+
+HELP = """
+import sys
+from app.cli.ccf import main
+try:
+    main(["--help"])
+except SystemExit:
+    print([name for name in ("torch", "transformers", "gradio", "plotly", "numpy") if name in sys.modules])
+"""
+
+
+def test_help_names_every_command_and_imports_nothing_large() -> None:
+    told = subprocess.run([sys.executable, "-c", HELP], capture_output=True, text=True, check=True).stdout
+    for command in ("app", "compress", "ask", "reconstruct", "compare", "ingest", *COMMANDS):
+        assert f"    {command} " in told or f"    {command}\n" in told
+    assert told.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("argv", "sentence"),
+    [
+        (["ask", "no.txt"], "required: QUESTION; see ccf ask --help."),
+        (["evaluate", "nothing"], "see ccf evaluate --help."),
+        (["fly"], "see ccf --help."),
+        (["app", "--fly"], "see ccf --help."),
+    ],
+)
+def test_wrong_arguments_are_answered_in_a_sentence(
+    capsys: pytest.CaptureFixture[str], argv: list[str], sentence: str
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(argv)
+    assert left.value.code == 2
+    assert capsys.readouterr().err.strip().endswith(sentence)
+
+
+def test_commands_of_both_rooms_are_run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert main(["compress", "/no/such/file.txt"]) == 2
+    assert "/no/such/file.txt: No such file" in capsys.readouterr().err
+    monkeypatch.setattr("ccf_core.evaluation.report.info.main", lambda args: {"asked": args.argv})
+    assert main(["info"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"asked": ["info"]}
+
+
+def test_app_serves_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.start.main", lambda: 7)
+    assert main(["app"]) == 7
