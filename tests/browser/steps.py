@@ -152,3 +152,17 @@ def see_savings(page: Page, document: str) -> None:
     expect(page.locator("#savings-document input")).to_have_value(document)
     expect(page.locator("#savings-plot .js-plotly-plot .main-svg").first).to_be_visible()
     expect(page.locator("#savings-table tbody tr")).not_to_have_count(0)
+
+
+def open_evaluation(page: Page) -> None:
+    """Open the form of an evaluation, with all its readers: what comes in late moves the button from under a click."""
+    open_tab(page, "Lab")
+    page.locator("#evaluation button.label-wrap").click()
+    expect(page.locator("#evaluation-about")).to_contain_text("Segments are written again")
+    expect(page.locator("#evaluation-readers input")).not_to_have_count(0)
+    settle(page)
+
+
+def start_evaluation(page: Page, rows: int) -> None:
+    page.fill("#evaluation-limit input", str(rows))
+    page.click("#evaluation-start")

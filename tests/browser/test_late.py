@@ -23,11 +23,9 @@ def test_stop_appears_though_the_page_learns_late_that_its_event_was_taken(page:
 
     page.route("**/queue/join*", late)
     steps.visit(page, tiny_app)
-    steps.open_tab(page, "Lab")
-    page.locator("#evaluation button.label-wrap").click()
+    steps.open_evaluation(page)
     progress, stop = page.locator("#evaluation-progress [role=status]"), page.locator("#evaluation-stop")
-    page.fill("#evaluation-limit input", str(rows))
-    page.click("#evaluation-start")
+    steps.start_evaluation(page, rows)
     expect(progress).to_be_visible()
     stop.click()
     expect(stop).to_be_hidden()
