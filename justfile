@@ -37,7 +37,7 @@ slow *options:
     {{pytest}} -m "(slow or model) and not browser and not bench" {{options}}
 
 browser *options:
-    {{pytest}} --no-loadscope-reorder tests/browser {{options}}
+    {{python}} -m tests.browser {{options}}
 
 # Time and memory
 bench *options:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,6 +12,7 @@ import torch
 
 from ccf_core.answering.answer import Answer
 from ccf_core.answering.prompt import question_prompt
+from ccf_core.answering.repeat import repeat, repeater_of
 from ccf_core.assets import DEFAULT_ADAPTER
 from ccf_core.base.load import Base, load_base
 from ccf_core.base.spec import StackSpec
@@ -28,7 +29,6 @@ from ccf_core.model.adapter import Adapter, merge_into
 from ccf_core.model.decoder import Decoder
 from ccf_core.model.encoder import Encoder
 from ccf_core.model.prefix import Prefix
-from ccf_core.readers import READERS
 from ccf_core.readers.ask import check_unasked, read, write
 from ccf_core.readers.base import Reading
 
@@ -85,12 +85,18 @@ class CCF:
         loaded = load_base(base, device=device, dtype=dtype, progress=progress)
         return cls(loaded, trained, allow_other_base=allow_other_base)
 
+    @cached_property
+    def repeater(self) -> Decoder:
+        """The decoder that writes segments again: ``decoder`` itself, or with the adapter's LoRA for repeating."""
+        return repeater_of(self.decoder, self.adapter)
+
     def to(self, device: str | torch.device) -> CCF:
         """Move to a device and return itself; memories stay on the CPU. Raises DeviceUnavailable."""
         torch.nn.Module.to(self.model, choose_device(device))
         self.encoder.follow()
         # The old decoder holds joined layers of the device before.
         self.decoder = Decoder(self.model, self.config)
+        self.__dict__.pop("repeater", None)
         return self
 
     @property
@@ -196,20 +202,8 @@ class CCF:
         Raises Cancelled within a token after ``cancelled()`` turns true.
         """
         self.check(memory)
-        wanted = list(range(memory.segments) if segments is None else segments)
-        result: dict[int, list[int]] = {}
-        for indices in equal_lengths(((i, len(memory.spans[i])) for i in wanted), batch_size):
-            rows = self.decoder.generate(
-                [self.decoder.prefix(memory.select([i])) for i in indices],
-                [[self.config.repeat_token]] * len(indices),
-                max_new_tokens=len(memory.spans[indices[0]]),
-                exactly=True,
-                stopped=cancelled,
-            )
-            if cancelled():
-                raise Cancelled("The reconstruction was cancelled; nothing was changed.")
-            result.update(zip(indices, rows, strict=True))
-        return [result[i] for i in wanted]
+        wanted = range(memory.segments) if segments is None else segments
+        return repeat(self.repeater, memory, wanted, batch_size, cancelled)
 
     def reconstruct(self, memory: KVMemory, segments: Sequence[int] | None = None) -> list[str]:
         """Reconstruct segments as text; see ``reconstruct_ids``."""
@@ -230,9 +224,7 @@ class CCF:
         return self._reading(reader, memory, input_ids).prefix(self.decoder)
 
     def _reading(self, reader: str, memory: KVMemory | None, input_ids: Sequence[int], **asked: Any) -> Reading:
-        if reader in READERS and READERS[reader].reads_slots and memory is not None:
-            self.check(memory)
-        return read(reader, self.decoder, self.tokenizer, memory, input_ids, **asked)
+        return read(reader, self.decoder, self.tokenizer, memory, input_ids, check=self.check, **asked)
 
     def _writing(
         self, reader: str, reading: Callable[[], Reading], prompt: Sequence[int], new: int, tokens: int, **options: Any

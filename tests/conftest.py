@@ -82,6 +82,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         path = item.path.relative_to(HERE)
         if path.is_relative_to("browser"):
             item.add_marker("browser")
+            # Each of its steps waits up to 20 minutes on a machine with other work (tests/browser/steps.py).
             item.add_marker(pytest.mark.timeout(3600))
         if any(path.is_relative_to(slow) for slow in SLOW):
             item.add_marker("slow")

@@ -127,7 +127,8 @@ class Reading:
         return first if self.question else self.original
 
     def judge(self, prefix: Prefix, ids: Sequence[int], target: Sequence[int]) -> AblationResult:
-        nats = -float(self.ccf.decoder.score(prefix, self.prompt, target).mean()) if target else 0.0
+        decoder = self.ccf.decoder if self.question else self.ccf.repeater
+        nats = -float(decoder.score(prefix, self.prompt, target).mean()) if target else 0.0
         score = rouge_l(target, ids) if target else float(not ids)
         tokenizer = self.ccf.tokenizer
         text = str(tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))

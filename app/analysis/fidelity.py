@@ -124,7 +124,7 @@ def reconstructed(
     """Yield of every segment's greedy reconstruction the ids, words with their probabilities, and bytes read."""
     for i, ids in enumerate(ccf.reconstruct_ids(memory, cancelled=cancelled)):
         prefix = ccf.decoder.prefix(memory.select([i]))
-        log_probabilities = ccf.decoder.score(prefix, [ccf.config.repeat_token], ids).tolist()
+        log_probabilities = ccf.repeater.score(prefix, [ccf.config.repeat_token], ids).tolist()
         yield ids, _words(ccf, ids, log_probabilities), prefix.nbytes
 
 

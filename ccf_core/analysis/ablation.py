@@ -17,6 +17,7 @@ from ccf_core.answering.prompt import question_prompt
 from ccf_core.ccf import CCF
 from ccf_core.errors import Cancelled, NoSuchPart
 from ccf_core.memory.memory import KVMemory
+from ccf_core.model.decoder import Decoder
 from ccf_core.model.prefix import Prefix
 
 
@@ -60,7 +61,7 @@ def ablate(ccf: CCF, memory: KVMemory, cut: Cut) -> Prefix:
 
 def reconstruct_from(ccf: CCF, prefix: Prefix, tokens: int, cancelled: Callable[[], bool] = lambda: False) -> list[int]:
     """Reconstruct exactly ``tokens`` tokens, greedily. Raises Cancelled within a token after ``cancelled()``."""
-    return _generate(ccf, prefix, [ccf.config.repeat_token], tokens, True, cancelled)
+    return _generate(ccf.repeater, prefix, [ccf.config.repeat_token], tokens, True, cancelled)
 
 
 def answer_from(
@@ -77,11 +78,11 @@ def answer_from(
     Raises Cancelled within a token after ``cancelled()`` turns true.
     """
     prompt = question_prompt(ccf.tokenizer, question)
-    return _generate(ccf, prefix, prompt, max_new_tokens, False, cancelled, barred)
+    return _generate(ccf.decoder, prefix, prompt, max_new_tokens, False, cancelled, barred)
 
 
 def _generate(
-    ccf: CCF,
+    decoder: Decoder,
     prefix: Prefix,
     prompt: Sequence[int],
     most: int,
@@ -89,7 +90,7 @@ def _generate(
     cancelled: Callable[[], bool],
     barred: Sequence[int] = (),
 ) -> list[int]:
-    (ids,) = ccf.decoder.generate(
+    (ids,) = decoder.generate(
         [prefix],
         [prompt],
         max_new_tokens=most,

@@ -80,6 +80,10 @@ def main(args: argparse.Namespace) -> dict:
     rows = choose(load_rows(data, task.FIELDS), args.half, args.sources)
     needed = any(READERS[reader].decoder_of == "yardstick" for reader in args.reader or offered)
     subject = Subject.load(args.adapter, args.base, args.device, args.dtype, args.yardstick if needed else None)
+    if needed and args.yardstick != YARDSTICK and not subject.yardstick:
+        raise EvaluationError(
+            f"{args.yardstick.name} was trained on another base: name a yardstick reader of this one."
+        )
     ratios = tuple(dict.fromkeys(args.ratio))
     for ratio in ratios:
         if ratio not in subject.ccf.config.ratios:

@@ -44,12 +44,12 @@ class Subject:
     ) -> Subject:
         """Load the adapter, and the ``yardstick``, an adapter folder too, if it was trained on the same base."""
         trained = Adapter.load(adapter)
-        measure = Adapter.load(yardstick) if yardstick else None
         loaded = load_base(base, device=device, dtype=dtype)
-        fits = measure is not None and measure.config.base == loaded.fingerprint
-        read = CCF(loaded.copy(), measure) if measure is not None and fits else None
         plain = Decoder(loaded.copy().model, trained.config)
-        return cls(CCF(loaded, trained), plain, read)
+        measure = None
+        if yardstick and (reads := Adapter.load(yardstick)).config.base == loaded.fingerprint:
+            measure = CCF(loaded.copy(), reads)
+        return cls(CCF(loaded, trained), plain, measure)
 
     def has(self, reader: str) -> bool:
         """Tell whether the decoder that a reader reads with is there."""
@@ -65,6 +65,11 @@ class Subject:
         if decoder := decoders[READERS[reader].decoder_of]:
             return decoder
         raise EvaluationError(f"There is no yardstick reader of this base for {reader!r}: name one with --yardstick.")
+
+    def repeater(self, reader: str) -> Decoder:
+        """Choose the decoder that writes again what a reader read: with the adapter's LoRA for repeating, if any."""
+        decoder = self.decoder(reader)
+        return self.ccf.repeater if decoder is self.ccf.decoder else decoder
 
     def reader(self, name: str, options: Options) -> Reader:
         """Make a reader with the settings of the options."""

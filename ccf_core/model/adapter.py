@@ -7,12 +7,13 @@ rank component: the row of A and the column of B that belong together.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -202,16 +203,32 @@ def side_of(name: str) -> str:
 
 
 @torch.no_grad()
+def _add(model: PreTrainedModel, adapter: Adapter, side: str) -> None:
+    """Add the LoRA of a side to the weights in place: W + scale · B·A."""
+    weights = layer_weights(model)
+    for target in adapter.config.targets:
+        for w, delta in zip(weights, adapter.delta(side, target), strict=True):
+            weight = w[f"{target}.weight"]
+            weight.copy_(weight.float() + delta.to(weight.device))
+
+
+@torch.no_grad()
+def repeating_copy(model: PreTrainedModel, adapter: Adapter) -> PreTrainedModel:
+    """Copy an adapted decoder and add the LoRA for repeating; weights that no LoRA changes are shared."""
+    changed = {id(w[f"{target}.weight"]) for w in layer_weights(model) for target in adapter.config.targets}
+    shared = {id(weight): weight for weight in model.parameters() if id(weight) not in changed}
+    twin = copy.deepcopy(model, cast(dict, shared))
+    _add(twin, adapter, "repeat")
+    return twin
+
+
+@torch.no_grad()
 def merge_into(model: PreTrainedModel, adapter: Adapter) -> None:
     """Turn ``model`` into the adapted decoder, in place: W + scale · B·A, and the repeat token's embedding.
 
     A hook puts the embedding into what the table gives, not into the table, which an output head may share.
     """
-    weights = layer_weights(model)
-    for target in adapter.config.targets:
-        for w, delta in zip(weights, adapter.delta("decoder", target), strict=True):
-            weight = w[f"{target}.weight"]
-            weight.copy_(weight.float() + delta.to(weight.device))
+    _add(model, adapter, "decoder")
     embeddings = model.get_input_embeddings()
     # It goes where the module goes, and is not saved with it.
     embeddings.register_buffer("repeat", adapter.tensors[REPEAT].to(embedding_table(model)), persistent=False)

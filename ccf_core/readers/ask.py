@@ -35,11 +35,13 @@ def read(
     prompt: Sequence[int] = (),
     text: str = "",
     focus: Focus | None = None,
+    check: Callable[[KVMemory], None] = lambda _: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Reading:
     """Let the reader of this name choose what is read of a document: of its memory, of its tokens, or of both.
 
-    prompt, text : the question's tokens and words, for readers that choose by it.
+    prompt, text : the question's tokens and words, for readers that choose by it.  check : is called with a memory
+    whose slots are read.
     Raises ValueError for an unknown reader and for one that lacks what it reads.
     """
     focus = focus or Focus()
@@ -48,6 +50,8 @@ def read(
     reader = READERS[name](decoder, tokenizer, focus=focus, cancelled=cancelled)
     if reader.needs_memory() and memory is None:
         raise ValueError(f"the reader {name!r} needs a memory to read, or to match in bytes")
+    if reader.reads_slots and memory is not None:
+        check(memory)
     if reader.reads_text and not len(input_ids):
         raise ValueError(f"the reader {name!r} needs the document's tokens as input_ids")
     document = Segmented("", tuple(input_ids), memory.spans if memory else ())

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 LOOPS = 2
 AT_ONCE = 2
 BUSY = [sys.executable, "-c", "while True: pass"]
-TESTS = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
+TESTS = [sys.executable, "-m", "tests.browser", "-q"]
 
 
 def one_run(number: int, options: list[str]) -> bool:
@@ -30,13 +30,12 @@ def one_run(number: int, options: list[str]) -> bool:
 
 def main(argv: list[str]) -> int:
     runs = int(argv.pop(0)) if argv and argv[0].isdecimal() else 10
-    options = argv or ["tests/browser"]
     # Ended from outside, it takes the loops with it.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     loops = [subprocess.Popen(BUSY) for _ in range(LOOPS)]
     try:
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            passed = list(pool.map(lambda number: one_run(number, options), range(1, runs + 1)))
+            passed = list(pool.map(lambda number: one_run(number, argv), range(1, runs + 1)))
     finally:
         for loop in loops:
             loop.kill()

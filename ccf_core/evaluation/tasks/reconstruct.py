@@ -67,7 +67,7 @@ def evaluate(subject: Subject, rows: list[Row], options: Options) -> tuple[int, 
     questions = [Question(prompt, segment, len(segment.input_ids)) for _, segment in everything]
     scores: dict[tuple[str, int | None, str], Scores] = {}
     for reader, of_reader in groupby(settings(READERS, options, subject), lambda s: s[0]):
-        decoder, ratios = subject.decoder(reader), [ratio for _, ratio in of_reader]
+        decoder, ratios = subject.repeater(reader), [ratio for _, ratio in of_reader]
         measured = [
             (ratio, name, segment.input_ids, reading)
             for ratio, read in readings(subject, reader, ratios, questions, options)
