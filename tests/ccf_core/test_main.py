@@ -121,7 +121,10 @@ def test_info_says_what_would_be_used(capsys: pytest.CaptureFixture[str], folder
         (["evaluate", "reconstruct", "--data", "{text}", "--out", "no/folder/x.json"], "no folder for x.json"),
         (["evaluate", "reconstruct", "--data", "{text}", "--markdown", "no/folder/x.md"], "no folder for x.md"),
         (["evaluate", "perplexity", "--data", "{text}", "--k", "1"], "--k 1 cannot be measured"),
-        (["evaluate", "perplexity", "--data", "{text}", "--yardstick", str(DEFAULT_ADAPTER)], "trained on another base"),
+        (
+            ["evaluate", "perplexity", "--data", "{text}", "--yardstick", str(DEFAULT_ADAPTER)],
+            "trained on another base",
+        ),
         (["report", "nowhere.json", "--out", "results.md"], "nowhere.json is not readable"),
         (["report", "nowhere.json", "--out", "no/folder/results.md"], "no folder for results.md"),
         (["evaluate", "guess", "--data", "{text}"], "invalid choice: 'guess'"),
