@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, cast
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import ccf_core
 from app.answers.context_budget import affordable, fitting_turns
+from app.answers.continuation import reader_for_more, wants_more
 from app.answers.conversations import History, earlier_turns, turns
+from app.answers.notes import notes_on
+from app.answers.question import Question
 from app.documents.export import answer_to_dict
 from app.documents.library import page_at
 from app.documents.memory_cache import Memories
@@ -18,32 +21,13 @@ from app.errors import NoDocument, NotAnswerable
 from app.limits import KVBudget
 from app.types import AnswerView, CancelCheck, EvidenceView, Progress, Reader, never, reader_names, silent
 from ccf_core import Answer, Timings
-from ccf_core.memory.grades import TEXT
-from ccf_core.memory.layout import usable
-from ccf_core.memory.segments import Segmented
-from ccf_core.metrics import abstains
 from ccf_core.readers import READERS
-from store import Document, Store
+from store import Store
 
 if TYPE_CHECKING:
     from ccf_core import CCF, KVMemory
 
 MAX_EVIDENCE = 8
-HARDLY_COMPRESSED = 32
-ABSTAINED = "The adapter says that the document does not answer this."
-
-
-@dataclass(frozen=True)
-class Question:
-    """What was asked, of what, and how."""
-
-    text: str
-    documents: tuple[Document, ...]
-    ratio: int
-    reader: Reader
-    max_new_tokens: int
-    history: tuple[tuple[str, str], ...] = ()
-    in_full: int = 0
 
 
 class Asking:
@@ -81,6 +65,9 @@ class Asking:
         ``focus`` reads the documents coarsely, what the question needs finer, and of ``in_full`` segments at most text
         (0: no limit), all in the bytes of the memory at ``ratio``.
 
+        A wish that the text goes on (``continuation.wants_more``) is no question: the text is continued from its end,
+        by a reader of memories from its graded one, and no earlier turns are read.
+
         With ``chat``, question and answer are appended to it, or take the place of its last ones
         (``replace_last``), and the question sees its last turns: ``all`` or ``none`` of them, or (``auto``) those
         that it refers to.
@@ -95,7 +82,9 @@ class Asking:
         if in_full < 0:
             raise NotAnswerable(f"The segments read as text must be 0 or more, not {in_full}.")
         asked = replace(self._check(question, documents, ratio, reader, max_new_tokens, chat), in_full=in_full)
-        if chat is not None:
+        if documents and wants_more(asked.text):
+            asked = replace(asked, goes_on=True, reader=reader_for_more(reader))
+        elif chat is not None:
             said = earlier_turns(self.store, chat, asked.text, history, without_last=replace_last)
             asked = replace(asked, history=tuple(said))
         ccf = self.memories.model.load(cancelled=cancelled)
@@ -103,7 +92,7 @@ class Asking:
         started = time.perf_counter()
         texts = [self.memories.segmented(document.sha256, cancelled, ccf) for document in asked.documents]
         memory, notes = None, list[str]()
-        reads = READERS[reader]
+        reads = READERS[asked.reader]
         if reads.needs_memory():
             ratio, note = affordable(ccf, ratio, texts, kv_budget or self.budget)
             asked = replace(asked, ratio=ratio)
@@ -121,23 +110,21 @@ class Asking:
             return stopped
 
         with self.memories.model.hold(cancelled):
-            tokens = reads.text_tokens(len(input_ids), memory.slots if memory else 0)
+            tokens = reads.text_tokens(len(input_ids), budget)
             earlier = fitting_turns(ccf, asked.text, asked.history, max_new_tokens, tokens)
             asked = replace(asked, history=earlier)
+            work: Callable[..., Any] = ccf_core.CCF.answer
+            given: dict[str, Any] = {"input_ids": input_ids, "reader": asked.reader}
+            if asked.goes_on:
+                work = ccf_core.CCF.continue_text
+                given |= {"budget": budget}
+            else:
+                focus = ccf_core.Focus(budget, in_full)
+                given |= {"question": asked.text, "history": asked.history, "focus": focus}
             pieces = self.memories.model.compute(
-                ccf,
-                cast("Callable[..., Iterator[str | Answer]]", ccf_core.CCF.answer),
-                asked.text,
-                memory,
-                max_new_tokens,
-                stream=True,
-                reader=reader,
-                input_ids=input_ids,
-                history=asked.history,
-                focus=ccf_core.Focus(budget, in_full),
-                tokens=(len(input_ids), max_new_tokens),
-                cancelled=stop,
-            )
+                ccf, work, memory=memory, max_new_tokens=max_new_tokens, stream=True, **given,
+                tokens=(len(input_ids), max_new_tokens), cancelled=stop,
+            )  # fmt: skip
             # A reader that leaves early must stop the model before the next one gets it.
             with closing(pieces):
                 for piece in pieces:
@@ -146,7 +133,7 @@ class Asking:
                     else:
                         answer = piece
         assert answer is not None
-        notes += _notes(asked, ccf.decoder.window, texts, answer, stopped)
+        notes += notes_on(asked, ccf.decoder.window, texts, answer, stopped)
         view = self._view(asked, answer, memory, loaded, notes)
         yield view if chat is None else self._keep(chat, view, replace_last)
 
@@ -184,7 +171,7 @@ class Asking:
     ) -> AnswerView:
         return AnswerView(
             question=asked.text,
-            text=answer.text,
+            text=answer.text.strip(),
             reader=asked.reader,
             ratio=asked.ratio,
             documents=tuple(document.sha256 for document in asked.documents),
@@ -237,33 +224,3 @@ class Asking:
             self.store.chats.append(chat, "user", view.question)
             self.store.chats.append(chat, "assistant", view.text, answer_to_dict(kept))
         return kept
-
-
-def abstained(text: str) -> bool:
-    """Tell whether an answer says that there is none in the document; an empty one says nothing."""
-    return bool(text.strip()) and abstains(text)
-
-
-def _notes(asked: Question, window: int, texts: Sequence[Segmented], answer: Answer, stopped: bool) -> list[str]:
-    notes = [ABSTAINED] if abstained(answer.text) else []
-    if READERS[asked.reader].by_question and answer.evidence:
-        as_text = sum(found.ratio == TEXT for found in answer.evidence)
-        if as_text < max(asked.in_full, 1):
-            some = f"room for text of {as_text} segment{'s' * (as_text != 1)}; the rest"
-            fits = some if as_text else "no room for text; all of it"
-            notes.append(f"The bytes of {asked.ratio}x have {fits} is read as slots.")
-    if READERS[asked.reader].reads_slots:
-        for document, text in zip(asked.documents, texts, strict=True):
-            if len(text.input_ids) < HARDLY_COMPRESSED:
-                notes.append(f"“{document.title}” has only {len(text.input_ids)} tokens: it is hardly compressed.")
-        total = sum(len(text.input_ids) for text in texts)
-        if total > usable(window):
-            notes.append(
-                f"{total:,} tokens are more than the {usable(window):,} positions that the model has; "
-                f"they are placed {total / usable(window):.1f} times closer together, which costs accuracy."
-            )
-    if stopped:
-        notes.append("The answer was stopped before its end.")
-    elif not answer.text:
-        notes.append("The model ended its answer without writing anything.")
-    return notes

@@ -131,7 +131,7 @@ def _asking(workbench: Workbench) -> tuple[Any, ...]:
         """Answer a question from the memories of documents.
 
         Args:
-            question: a question in plain words
+            question: a question in plain words; or "Go on with this text.", which continues the last document
             documents: their sha256, in the order in which they are read
             ratio: tokens of text a slot, 4, 8, 16 or 32
             reader: memory; focus (finer where needed); to compare full (the text), truncated (its beginning), none

@@ -26,14 +26,25 @@ QUIET_WORK = QUIET | WORK
 
 _ACT_JS = """
 const known = [%s];
+const acting = event => {
+    const from = event.target.closest('[data-act]') ?? event.target.closest('label')?.control;
+    return known.includes(from?.dataset.act) ? from : null;
+};
 const act = event => {
-    const from = event.target.closest('[data-act]');
-    if (!from || !known.includes(from.dataset.act)) return;
-    if ((from.tagName === 'INPUT') !== (event.type === 'change')) return;
+    const from = acting(event);
+    if (!from || (from.tagName === 'INPUT') !== (event.type === 'change')) return;
     trigger(from.dataset.act, {...from.dataset, on: Boolean(from.checked)});
 };
 element.addEventListener('click', act);
 element.addEventListener('change', act);
+// What is drawn anew between press and release gets no click from the browser.
+let pressed = null;
+element.addEventListener('pointerdown', event => { pressed = acting(event); });
+element.addEventListener('pointerup', event => {
+    const released = acting(event), said = from => JSON.stringify(from.dataset);
+    if (pressed && !pressed.isConnected && released && said(pressed) === said(released)) released.click();
+    pressed = null;
+});
 watch('value', () => element.querySelectorAll('input[data-act]').forEach(
     box => { box.checked = box.hasAttribute('checked'); }));
 """

@@ -1,4 +1,4 @@
-"""A page that hears of its own event later than of what the event has said."""
+"""A page that is late: its own events, what they say and what a user does come in another order."""
 
 from __future__ import annotations
 
@@ -72,3 +72,16 @@ def test_an_answer_comes_though_the_stream_ended_as_the_question_was_sent(page: 
         page.fill("#question textarea", "Who counted the ships?")
         page.press("#question textarea", "Enter")
         expect(page.locator("#chat [role=alert]").last).to_contain_text(f"not '{budget}'")
+
+
+def test_a_click_counts_though_what_is_clicked_is_drawn_anew_meanwhile(page: Page, tiny_app: str) -> None:
+    steps.visit(page, tiny_app)
+    steps.upload(page, ("torn.pdf", "application/pdf", b"%PDF-1.7 and no more"))
+    for selector in ("#listing label:has(input:not(:checked))", "#progress [data-act=dismiss]"):
+        there = page.locator(selector)
+        before = there.count()
+        there.first.hover()
+        page.mouse.down()
+        there.first.evaluate("one => { one.outerHTML = one.outerHTML; }")
+        page.mouse.up()
+        expect(there).to_have_count(before - 1)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from app.answers.ask import ABSTAINED
+from app.answers.notes import ABSTAINED
 from app.documents.examples import examples
 from tests import papers
 from tests.browser import steps

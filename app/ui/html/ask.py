@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from itertools import pairwise
 
-from app.answers.ask import abstained
+from app.answers.notes import abstained
 from app.documents.library import Passage
 from app.types import AnswerView, EvidenceView, MessageView
 from app.ui.format import counted, readable_bytes
@@ -22,6 +22,7 @@ EMPTY = (
 )
 READ = {
     "memory": "memory at {ratio}x",
+    "graded": "the last tokens and graded memory, in the bytes of {ratio}x",
     "focus": "by focus, in the bytes of {ratio}x",
     "full": "the full text",
     "truncated": "the first tokens, in the bytes of {ratio}x",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.answers.ask import ABSTAINED, abstained
+from app.answers.notes import ABSTAINED, abstained
 from app.documents.examples import FOLDER, examples, suggestions_for
 from app.settings import Settings
 from app.types import AnswerView

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from app.answers.ask import abstained
+from app.answers.notes import abstained
 from app.documents.library import Passage
 from app.types import AnswerView, EvidenceView, MessageView
 from app.ui.html import ask

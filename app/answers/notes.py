@@ -1,0 +1,52 @@
+"""Say in sentences what is to be known of an answer: that it is none, how it was read, that it was stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from app.answers.question import Question
+from ccf_core import Answer
+from ccf_core.memory.grades import TEXT
+from ccf_core.memory.layout import usable
+from ccf_core.memory.segments import Segmented
+from ccf_core.metrics import abstains
+from ccf_core.readers import READERS
+
+HARDLY_COMPRESSED = 32
+ABSTAINED = "The adapter says that the document does not answer this."
+#: Of a text that is continued.
+GOES_ON = "This goes on where the text ends, and is made up."
+FROM_MEMORY = " The last tokens were read as they are, what is before them from memory."
+
+
+def abstained(text: str) -> bool:
+    """Tell whether an answer says that there is none in the document; an empty one says nothing."""
+    return bool(text.strip()) and abstains(text)
+
+
+def notes_on(asked: Question, window: int, texts: Sequence[Segmented], answer: Answer, stopped: bool) -> list[str]:
+    """List what is to be said of an answer to documents with these texts, by a model with this window."""
+    notes = [ABSTAINED] if abstained(answer.text) else []
+    if asked.goes_on:
+        notes = [GOES_ON + (FROM_MEMORY if READERS[asked.reader].reads_slots else "")]
+    if READERS[asked.reader].by_question and answer.evidence:
+        as_text = sum(found.ratio == TEXT for found in answer.evidence)
+        if as_text < max(asked.in_full, 1):
+            some = f"room for text of {as_text} segment{'s' * (as_text != 1)}; the rest"
+            fits = some if as_text else "no room for text; all of it"
+            notes.append(f"The bytes of {asked.ratio}x have {fits} is read as slots.")
+    if READERS[asked.reader].reads_slots:
+        for document, text in zip(asked.documents, texts, strict=True):
+            if len(text.input_ids) < HARDLY_COMPRESSED:
+                notes.append(f"“{document.title}” has only {len(text.input_ids)} tokens: it is hardly compressed.")
+        total = sum(len(text.input_ids) for text in texts)
+        if total > usable(window):
+            notes.append(
+                f"{total:,} tokens are more than the {usable(window):,} positions that the model has; "
+                f"they are placed {total / usable(window):.1f} times closer together, which costs accuracy."
+            )
+    if stopped:
+        notes.append("The answer was stopped before its end.")
+    elif not answer.text:
+        notes.append("The model ended its answer without writing anything.")
+    return notes
