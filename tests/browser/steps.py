@@ -96,14 +96,24 @@ def ask(page: Page, question: str) -> None:
     expect(costs(page)).to_have_count(before + 1)
 
 
-def stop(page: Page) -> None:
-    """Press Stop in the very frame in which it is there: a tiny model has soon said all it has to say."""
+def ask_and_stop(page: Page, question: str) -> bool:
+    """Ask, press Stop in the very frame in which two words are written, and tell whether the answer was cut off.
+
+    A page that is slow to draw may see the whole answer at once.
+    """
+    before = costs(page).count()
+    page.fill("#question textarea", question)
+    page.press("#question textarea", "Enter")
     page.wait_for_function(
-        """() => {
-            const stop = document.querySelector('#stop');
-            return stop?.checkVisibility() && (stop.click(), true);
-        }"""
+        """before => {
+            const stop = document.querySelector('#stop'), written = document.querySelector('#chat .streaming');
+            if (/\\w+ \\w+/.test(written?.textContent) && stop?.checkVisibility()) return stop.click(), true;
+            return document.querySelectorAll('#chat .wb-cost').length > before;
+        }""",
+        arg=before,
     )
+    expect(costs(page)).to_have_count(before + 1)
+    return "stopped before its end" in page.locator("#chat .turns").inner_text()
 
 
 def costs(page: Page) -> Locator:
