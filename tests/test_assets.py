@@ -181,3 +181,27 @@ def test_the_yardstick_reader_is_the_one_that_its_card_and_results_name(adapter:
         "A-shipped": adapter.fingerprint,
         "A-as-is": adapter.with_decoder(reader).fingerprint,
     }
+
+
+def test_the_adapter_in_training_is_the_one_that_its_card_logs_and_results_name() -> None:
+    folder = ASSETS.parent / "experiments" / "in_training"
+    trained = Adapter.load(folder)
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    told = (ASSETS.parent / "docs" / "experiments.md").read_text(encoding="utf-8")
+    assert f"`{trained.fingerprint}`" in card
+    results = {path.stem: read(path) for path in (folder / "results").glob("*.json")}
+    assert {result["adapter"] for name, result in results.items() if name.startswith("reconstruct")} == {
+        trained.repeating().fingerprint
+    }
+    assert {result["adapter"] for name, result in results.items() if not name.startswith("reconstruct")} == {
+        trained.reading().fingerprint
+    }
+    yardstick = Adapter.load(ASSETS / "yardstick").fingerprint
+    assert {results[name]["yardstick"] for name in ("qa", "perplexity-4", "perplexity-16")} == {yardstick}
+    seen = 0
+    for part, last in (("first", 1500), ("second", 636)):
+        lines = (folder / "training" / part / "log.jsonl").read_text(encoding="utf-8").splitlines()
+        tokens = sum(row["tokens"] for row in map(json.loads, lines) if row["step"] <= last)
+        assert f"{tokens / 1e6:.1f} M" in told
+        seen += tokens
+    assert f"{seen / 1e6:.1f} M" in told and f"{seen / 1e6:.1f} M" in card
