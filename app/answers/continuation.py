@@ -7,8 +7,6 @@ import re
 from app.types import Reader
 from ccf_core.readers import READERS
 
-#: How the wish is offered on the page.
-GO_ON = "Go on with this text."
 _IT = r"(?:with )?(?:this|the) (?:text|story|document|chapter)"
 _WISHES = re.compile(
     rf"(?:please )?(?:go on|continue|carry on|keep going) {_IT}"

@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 import gradio as gr
 
-from app.answers.continuation import GO_ON
 from app.documents.examples import suggestions_for
 from app.limits import KVBudget
 from app.types import AnswerView, MessageView
@@ -238,6 +237,4 @@ class Conversation:
     def suggest(self, picked: list[str]) -> tuple[list[tuple[str, str]], str]:
         titles = {view.sha256: view.title for view in self.workbench.library.documents()}
         found = [pair for sha in picked or [] if sha in titles for pair in suggestions_for(titles[sha])]
-        if picked:
-            found.append((GO_ON, ""))
         return found, html.suggestions(found)

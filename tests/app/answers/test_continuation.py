@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from app.answers.continuation import GO_ON, wants_more
+from app.answers.continuation import wants_more
 from app.settings import Settings
 from app.types import AnswerView
 from app.workbench import Workbench
 from ccf_core import CCF
+
+GO_ON = "Go on with this text."
 
 
 @pytest.mark.parametrize(
