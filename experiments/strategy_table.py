@@ -56,6 +56,7 @@ def task(segments: int, segment_length: int) -> Mix:
         window=min(segments * segment_length, longest), long_every=0, reconstructed=segments, continue_share=1,
         continuations=min(7, segments - 1), cloze_share=0, fact_share=0, question_share=0, raw_share=0, full_share=0,
         distil_share=0,
+        distil_text=0,
     )  # fmt: skip
 
 

@@ -36,7 +36,8 @@ def task(config: CCFConfig, vocabulary: Vocabulary, tokens: int, ratio: int) -> 
     data = TrainingData(texts, nothing, nothing, nothing, np.zeros(1, np.int64), vocabulary)
     mix = Mix(
         ratios=tuple(float(r == ratio) for r in config.ratios), window=length,
-        ragged=0, continue_share=1, cloze_share=0, raw_share=0, full_share=0, distil_share=0, strides=(1.0,),
+        ragged=0, continue_share=1, cloze_share=0, raw_share=0, full_share=0, distil_share=0, distil_text=0,
+        strides=(1.0,),
     )  # fmt: skip
     sampler = Sampler(data, config, mix)
     examples = [sampler.draw(rng) for _ in range(max(1, tokens // length))]

@@ -40,8 +40,9 @@ class Mix:
     unanswerable : share of questions put to documents that do not hold the answer.
     raw_share : continuations and answers that read a segment or two as text, after the slots of the rest.
     full_share : examples that read raw text only; copy_share : of those from texts, the ones that repeat it.
-    distil_share : continuations and answers that are also made from raw text, and learn from what is predicted there;
+    distil_share : answers that are also made from raw text, and learn from what is predicted there;
         distil : the share of that prediction in their target (the rest is the true token).
+    distil_text : likewise, continuations; and of raw text that is read for itself, what learns from a frozen reader.
     distil_all : longest context, in tokens, of whose questions all are done from raw text, not only the first.
     reader : raw text is read by a frozen decoder of its own, which teaches; held_share : share of the raw text that
         the decoder in training reads as well, and learns to read as the frozen one does.
@@ -74,6 +75,7 @@ class Mix:
     copy_share: float = 0.2
     distil_share: float = 0.5
     distil: float = 0.8
+    distil_text: float = 0.5
     distil_all: int = 0
     reader: bool = False
     held_share: float = 1.0

@@ -64,7 +64,7 @@ class Sampler:
         shift = self._shift(rng)
         if len(bounds) > 1 and rng.random() < mix.continue_share:
             teacher = None
-            if rng.random() < mix.distil_share:
+            if rng.random() < mix.distil_text:
                 teacher = self._add_full(rng, example, Kind.FULL, ids[:-1], ids[1:])
             for index in sorted((1 + rng.permutation(len(bounds) - 1)[: mix.continuations]).tolist()):
                 segment, at = example.segments[index], bounds[index][0]
@@ -115,7 +115,10 @@ class Sampler:
             self._read_in_full(rng, example, ids, *cloze, long, alone=True)
         elif len(ids) > 1:
             raw = self._raw_text(rng, ids)
-            self._add_full(rng, example, raw.kind, raw.input_ids, raw.targets, alone=True)
+            if self.mix.reader and rng.random() < self.mix.distil_text:
+                self._add_full(rng, example, raw.kind, raw.input_ids, raw.targets, alone=True)
+            else:
+                example.decoded.append(raw)
         return example
 
     def _raw_text(self, rng: np.random.Generator, ids: np.ndarray) -> Decoded:

@@ -25,8 +25,8 @@ CONFIG = CCFConfig(segment_length=32, encoder_rank=4, decoder_rank=4)
 OWN = dataclasses.replace(CONFIG, repeat_rank=2)
 OPENING, CLOSING = [5, 6, 7], [8, 9]
 MIX = Mix(
-    window=128, long_window=256, question_share=0.7, distil_share=1.0, distil_all=512, reader=True, held_share=0.5,
-    full_share=0.1, weights=(1.0, 1.0, 1.0, 0.2, 0.2, 0.4),
+    window=128, long_window=256, question_share=0.7, distil_share=1.0, distil_text=1.0, distil_all=512, reader=True,
+    held_share=0.5, full_share=0.1, weights=(1.0, 1.0, 1.0, 0.2, 0.2, 0.4),
 )  # fmt: skip
 
 
@@ -71,6 +71,13 @@ def test_what_is_taught_is_the_token_that_the_reader_predicts_there(data):
     following = batch.read.ids[own[asked] + 1]
     assert torch.equal(following, batch.targets[: len(used)][used][asked])
     assert not torch.isin(following, torch.tensor(OPENING)).any()
+
+
+def test_texts_can_teach_themselves_while_the_reader_teaches_answers(data):
+    _, batch = drawn(data, mix=dataclasses.replace(MIX, distil_text=0.0, full_share=0.5))
+    kinds, share = batch.target_kind.tolist(), batch.teacher_share.tolist()
+    assert {kind for kind, of in zip(kinds, share, strict=False) if of} == {Kind.ANSWER, Kind.READ, Kind.ASK}
+    assert {Kind.CONTINUE, Kind.FULL} <= set(kinds)
 
 
 def test_a_sequence_held_to_the_reader_is_what_the_reader_does(base, data):
