@@ -9,10 +9,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import ccf_core
-from app.answers.context_budget import affordable, fitting_turns
+from app.answers.context_budget import affordable, are_short, fitting_turns
 from app.answers.continuation import reader_for_more, wants_more
 from app.answers.conversations import History, earlier_turns, turns
-from app.answers.notes import notes_on
+from app.answers.notes import READ_AS_TEXT, notes_on
 from app.answers.question import Question
 from app.documents.export import answer_to_dict
 from app.documents.library import page_at
@@ -48,6 +48,7 @@ class Asking:
         history: History = "auto",
         replace_last: bool = False,
         in_full: int = 0,
+        short_as_text: bool = True,
         kv_budget: KVBudget | None = None,
         progress: Progress = silent,
         cancelled: CancelCheck = never,
@@ -64,6 +65,9 @@ class Asking:
 
         ``focus`` reads the documents coarsely, what the question needs finer, and of ``in_full`` segments at most text
         (0: no limit), all in the bytes of the memory at ``ratio``.
+
+        Documents that are short, little more than a segment in all, are read as text by a reader that would read
+        slots, which is noted, unless ``short_as_text`` is off: slots would save nothing worth what they lose.
 
         A wish that the text goes on (``continuation.wants_more``) is no question: the text is continued from its end,
         by a reader of memories from its graded one, and no earlier turns are read.
@@ -92,6 +96,9 @@ class Asking:
         started = time.perf_counter()
         texts = [self.memories.segmented(document.sha256, cancelled, ccf) for document in asked.documents]
         memory, notes = None, list[str]()
+        if short_as_text and READERS[asked.reader].reads_slots and not asked.goes_on and are_short(ccf, texts):
+            asked = replace(asked, reader="full")
+            notes = [READ_AS_TEXT]
         reads = READERS[asked.reader]
         if reads.needs_memory():
             ratio, note = affordable(ccf, ratio, texts, kv_budget or self.budget)

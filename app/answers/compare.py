@@ -85,8 +85,9 @@ class Comparing:
     ) -> Iterator[Compared]:
         reader, ratio = self._read(setting)
         pieces = self.asking.ask(
-            question, documents, ratio, reader, max_new_tokens=max_new_tokens, progress=progress, cancelled=cancelled
-        )
+            question, documents, ratio, reader, max_new_tokens=max_new_tokens, short_as_text=False, progress=progress,
+            cancelled=cancelled,
+        )  # fmt: skip
         # Whoever leaves a comparison early stops the model before the next one gets it.
         with closing(pieces):  # type: ignore[type-var]
             for piece in pieces:

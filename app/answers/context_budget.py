@@ -14,6 +14,9 @@ from ccf_core.memory.segments import Segmented
 if TYPE_CHECKING:
     from ccf_core import CCF
 
+#: Segments that short documents have at most: 307 tokens, with segments of 256.
+SHORT = 1.2
+
 
 def affordable(ccf: CCF, ratio: int, texts: Sequence[Segmented], budget: KVBudget | None) -> tuple[int, str]:
     """Choose the ratio at which the documents are read, the one asked for or the finest above it that fits, and a note.
@@ -40,6 +43,11 @@ def affordable(ccf: CCF, ratio: int, texts: Sequence[Segmented], budget: KVBudge
     if slots(chosen) > most:
         return chosen, f"{found}, which is too few even for {chosen}x with {slots(chosen):,}: it was read at that."
     return chosen, "" if chosen == ratio else f"{found}, so it was read at {chosen}x, the finest ratio that fits."
+
+
+def are_short(ccf: CCF, texts: Sequence[Segmented]) -> bool:
+    """Tell whether the documents have hardly more tokens together than one segment."""
+    return sum(len(text.input_ids) for text in texts) <= SHORT * ccf.config.segment_length
 
 
 def fitting_turns(

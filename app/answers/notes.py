@@ -14,6 +14,7 @@ from ccf_core.readers import READERS
 
 HARDLY_COMPRESSED = 32
 ABSTAINED = "The adapter says that the document does not answer this."
+READ_AS_TEXT = "So short a text was read itself, not a memory of it."
 #: Of a text that is continued.
 GOES_ON = "This goes on where the text ends, and is made up."
 FROM_MEMORY = " The last tokens were read as they are, what is before them from memory."

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from app.answers.notes import READ_AS_TEXT
 from app.documents.export import answer_from_dict, answer_to_dict, export_answer
 from app.errors import NoDocument, NotAnswerable
 from app.settings import Settings
@@ -230,9 +231,21 @@ def test_text_longer_than_the_window_is_asked_through_memory_only(workbench: Wor
 
 def test_a_text_of_three_tokens_is_said_to_be_hardly_compressed(workbench: Workbench) -> None:
     done = workbench.intake.ingest_text("xyz")
-    answer = final(workbench.asking.ask(QUESTION, [done.document.sha256], 32))
+    answer = final(workbench.asking.ask(QUESTION, [done.document.sha256], 32, short_as_text=False))
     assert answer.notes == ("“xyz” has only 3 tokens: it is hardly compressed.",)
     assert answer.kv_bytes > 0
+
+
+@pytest.mark.parametrize("reader", ["memory", "focus", "graded"])
+def test_short_documents_are_read_as_text(workbench: Workbench, prose, reader) -> None:
+    short, other, long = (workbench.intake.ingest_text(prose(n), f"{n}").document.sha256 for n in (8, 9, 30))
+    answer = final(workbench.asking.ask(QUESTION, [short], 8, reader))
+    assert (answer.reader, answer.notes) == ("full", (READ_AS_TEXT,))
+    assert answer.text == final(workbench.asking.ask(QUESTION, [short], 8, "full")).text
+    for documents in ([long], [short, other]):
+        answer = final(workbench.asking.ask(QUESTION, documents, 8, reader))
+        assert answer.reader == reader
+        assert READ_AS_TEXT not in answer.notes
 
 
 def test_stopping_an_answer_keeps_what_was_written(workbench: Workbench, documents) -> None:
