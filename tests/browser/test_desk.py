@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 
 from tests import papers
 from tests.browser import steps
+from tests.browser.conftest import served
 
 TEXT = "text/plain"
 FOG = "The fog hid seven ships. The harbour master counted them again in the evening light. "
@@ -176,9 +177,13 @@ def test_answers_stay_in_a_conversation_that_survives_a_reload(page: Page, tiny_
 
 
 def test_a_restart_in_the_middle_goes_on_where_it_stopped(
-    page: Page, serve_tiny: Callable, tmp_path: Path, screenshot: Callable[[str], None]
-) -> None:
-    with serve_tiny(tmp_path) as address:
+    page: Page, tiny_folder: Callable[..., Path], tiny_adapter: Callable[[Path], Path], tmp_path: Path,
+    screenshot: Callable[[str], None],
+) -> None:  # fmt: skip
+    # Of so many layers that "long" is still being compressed when a slow page has seen ten segments of it.
+    base = tiny_folder(num_hidden_layers=24)
+    model = {"CCF_BASE": str(base), "CCF_ADAPTER": str(tiny_adapter(base))}
+    with served(tmp_path, **model) as address:
         steps.visit(page, address)
         chooser = page.locator("#upload input[type=file]")
         chooser.wait_for(state="attached")
@@ -188,7 +193,7 @@ def test_a_restart_in_the_middle_goes_on_where_it_stopped(
         screenshot("queue")
         context = page.context
         page.close()
-    with serve_tiny(tmp_path) as address:
+    with served(tmp_path, **model) as address:
         later = context.new_page()
         later.goto(address)
         assert steps.wait_to_read(later, LONG_GOES_ON) >= reached

@@ -146,8 +146,8 @@ def test_two_adapters_are_compared(
 def test_a_memory_in_the_making_is_cancelled(
     page: Page, tiny_folder: Callable[..., Path], tiny_adapter: Callable[[Path], Path], tmp_path: Path
 ) -> None:
-    # Of so many layers that the memory is still in the making when the page has seen it begin.
-    base = tiny_folder(num_hidden_layers=24)
+    # Of so many layers that the memory is still in the making when a slow page has seen it begin.
+    base = tiny_folder(num_hidden_layers=96)
     long = {"name": "long.txt", "mimeType": "text/plain", "buffer": " ".join(NOTES * 250).encode()}
     with served(tmp_path, CCF_BASE=str(base), CCF_ADAPTER=str(tiny_adapter(base))) as address:
         page.goto(address)
