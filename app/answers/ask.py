@@ -12,7 +12,7 @@ import ccf_core
 from app.answers.context_budget import affordable, are_short, fitting_turns
 from app.answers.continuation import reader_for_more, wants_more
 from app.answers.conversations import History, earlier_turns, turns
-from app.answers.notes import READ_AS_TEXT, notes_on
+from app.answers.notes import READ_AS_TEXT, notes_on, warnings_of
 from app.answers.question import Question
 from app.documents.export import answer_to_dict
 from app.documents.library import page_at
@@ -50,6 +50,7 @@ class Asking:
         in_full: int = 0,
         short_as_text: bool = True,
         kv_budget: KVBudget | None = None,
+        warned: Callable[[str], None] = lambda sentence: None,
         progress: Progress = silent,
         cancelled: CancelCheck = never,
     ) -> Iterator[str | AnswerView]:
@@ -60,8 +61,10 @@ class Asking:
         From stored memory the encoder never runs; ``progress`` is called only if something has to be
         compressed again. Several documents are read one after the other, in the order given, at the finest ratio
         from ``ratio`` on that fits the window and ``kv_budget`` (None: that of the settings), which is noted if it is
-        another. When ``cancelled`` turns true while the answer is being written, it ends there, and a note says so.
-        Closing the iterator stops the model; nobody else can use the model until it is exhausted or closed.
+        another. What makes the answer doubtful from the start, such as a foreign language, is told to ``warned`` before
+        its first piece, and stands among the notes. When ``cancelled`` turns true while the answer is being written, it
+        ends there, and a note says so. Closing the iterator stops the model; nobody else can use the model until it is
+        exhausted or closed.
 
         ``focus`` reads the documents coarsely, what the question needs finer, and of ``in_full`` segments at most text
         (0: no limit), all in the bytes of the memory at ``ratio``.
@@ -96,6 +99,9 @@ class Asking:
         started = time.perf_counter()
         texts = [self.memories.segmented(document.sha256, cancelled, ccf) for document in asked.documents]
         memory, notes = None, list[str]()
+        warnings = warnings_of(asked, [self.store.documents.text(d.sha256) for d in asked.documents], ccf.tokenizer)
+        for sentence in warnings:
+            warned(sentence)
         if short_as_text and READERS[asked.reader].reads_slots and not asked.goes_on and are_short(ccf, texts):
             asked = replace(asked, reader="full")
             notes = [READ_AS_TEXT]
@@ -140,7 +146,7 @@ class Asking:
                     else:
                         answer = piece
         assert answer is not None
-        notes += notes_on(asked, ccf.decoder.window, texts, answer, stopped)
+        notes = [*warnings, *notes, *notes_on(asked, ccf.decoder.window, texts, answer, stopped)]
         view = self._view(asked, answer, memory, loaded, notes)
         yield view if chat is None else self._keep(chat, view, replace_last)
 

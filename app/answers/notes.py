@@ -1,11 +1,14 @@
-"""Say in sentences what is to be known of an answer: that it is none, how it was read, that it was stopped."""
+"""Say in sentences what is to be known of an answer: why to doubt it, that it is none, how it was read, its stop."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from transformers import PreTrainedTokenizerBase
+
 from app.answers.question import Question
 from ccf_core import Answer
+from ccf_core.base.language import is_foreign
 from ccf_core.memory.grades import TEXT
 from ccf_core.memory.layout import usable
 from ccf_core.memory.segments import Segmented
@@ -18,6 +21,7 @@ READ_AS_TEXT = "So short a text was read itself, not a memory of it."
 #: Of a text that is continued.
 GOES_ON = "This goes on where the text ends, and is made up."
 FROM_MEMORY = " The last tokens were read as they are, what is before them from memory."
+FOREIGN = "{what} is in a language that the base model was hardly trained for: do not rely on the answer."
 
 
 def abstained(text: str) -> bool:
@@ -25,11 +29,20 @@ def abstained(text: str) -> bool:
     return bool(text.strip()) and abstains(text)
 
 
+def warnings_of(asked: Question, texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[str]:
+    """List why to doubt an answer from the start: the question, or a document with its text, is in another language."""
+    said = {"The question": asked.text}
+    said |= {f"“{document.title}”": text for document, text in zip(asked.documents, texts, strict=True)}
+    return [FOREIGN.format(what=what) for what, text in said.items() if is_foreign(text, tokenizer)]
+
+
 def notes_on(asked: Question, window: int, texts: Sequence[Segmented], answer: Answer, stopped: bool) -> list[str]:
     """List what is to be said of an answer to documents with these texts, by a model with this window."""
-    notes = [ABSTAINED] if abstained(answer.text) else []
+    notes = []
     if asked.goes_on:
-        notes = [GOES_ON + (FROM_MEMORY if READERS[asked.reader].reads_slots else "")]
+        notes.append(GOES_ON + (FROM_MEMORY if READERS[asked.reader].reads_slots else ""))
+    elif abstained(answer.text):
+        notes.append(ABSTAINED)
     if READERS[asked.reader].by_question and answer.evidence:
         as_text = sum(found.ratio == TEXT for found in answer.evidence)
         if as_text < max(asked.in_full, 1):

@@ -40,9 +40,10 @@ _READ_MEANS = (
 
 
 def conversation(
-    messages: Sequence[MessageView], asked: str = "", so_far: str | None = None, trouble: str = "", again: bool = True
-) -> str:
-    """Show a conversation; then, while one is answered, the question ``asked`` with the answer ``so_far``.
+    messages: Sequence[MessageView], asked: str = "", so_far: str | None = None, trouble: str = "", again: bool = True,
+    warnings: Sequence[str] = (),
+) -> str:  # fmt: skip
+    """Show a conversation; then, while one is answered, the question ``asked``, ``warnings`` and the answer ``so_far``.
 
     ``trouble`` is the sentence of a question that could not be answered; ``again``: the last may be asked again.
     """
@@ -61,7 +62,7 @@ def conversation(
             if i == last and again and so_far is None:
                 parts.append(f'<p class="turn-acts">{button("again", "Ask again with the settings below")}</p>')
     if so_far is not None:
-        parts.append(_question(asked))
+        parts.append(_question(asked) + notes(warnings, "warning"))
         waiting = '<span class="lamp busy"></span>reading' if not so_far else escape(so_far)
         parts.append(f'<p class="said streaming ccf-text" dir="auto">{waiting}</p>')
     if trouble:

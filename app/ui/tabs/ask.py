@@ -208,17 +208,18 @@ class Conversation:
             begun = html.conversation(said, asked, "")
             yield begun, *(gr.skip(),) * 5, gr.Button(visible=True), gr.skip() if again else ""
             number = number or self.workbench.conversations.new(asked or "?", documents).id
+            text, warnings = "", list[str]()
             pieces = self.workbench.asking.ask(
-                asked, documents, chat=number, replace_last=again, cancelled=switch.is_set, **settings
-            )
-            text = ""
+                asked, documents, chat=number, replace_last=again, warned=warnings.append, cancelled=switch.is_set,
+                **settings,
+            )  # fmt: skip
             for piece in relay(pieces, switch):
                 if isinstance(piece, AnswerView):
                     said += [MessageView("user", asked, ""), MessageView("assistant", piece.text, "", piece)]
                     yield *self.shown(number, said), gr.skip()
                 else:
                     text += piece
-                    yield html.conversation(said, asked, text), *(gr.skip(),) * 7
+                    yield html.conversation(said, asked, text, warnings=warnings), *(gr.skip(),) * 7
         except MENDABLE as error:
             if fresh and number is not None:
                 self.workbench.conversations.delete(number)

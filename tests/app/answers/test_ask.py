@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.answers.notes import READ_AS_TEXT
+from app.answers.notes import FOREIGN, READ_AS_TEXT
 from app.documents.export import answer_from_dict, answer_to_dict, export_answer
 from app.errors import NoDocument, NotAnswerable
 from app.settings import Settings
@@ -246,6 +246,18 @@ def test_short_documents_are_read_as_text(workbench: Workbench, prose, reader) -
         answer = final(workbench.asking.ask(QUESTION, documents, 8, reader))
         assert answer.reader == reader
         assert READ_AS_TEXT not in answer.notes
+
+
+def test_a_foreign_language_is_warned_of_before_the_answer(workbench: Workbench, documents, monkeypatch) -> None:
+    monkeypatch.setattr("app.answers.notes.is_foreign", lambda text, tokenizer: text == "Wo?")
+    warned: list[str] = []
+    pieces = workbench.asking.ask("Wo?", documents[:1], warned=warned.append)
+    assert isinstance(next(pieces), str)
+    assert warned == [FOREIGN.format(what="The question")]
+    assert final(pieces).notes[:1] == tuple(warned)
+    monkeypatch.setattr("app.answers.notes.is_foreign", lambda text, tokenizer: text != QUESTION)
+    title = workbench.store.documents.get(documents[0]).title
+    assert final(workbench.asking.ask(QUESTION, documents[:1])).notes[0] == FOREIGN.format(what=f"“{title}”")
 
 
 def test_stopping_an_answer_keeps_what_was_written(workbench: Workbench, documents) -> None:
