@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from pathlib import Path
 
 from ccf_core.assets import DEFAULT_ADAPTER
 from ccf_core.cli import CommandParser, positive, report
@@ -47,6 +48,7 @@ def losses(subject: Subject, window: perplexity.Window, ratios: list[int], curve
 
 def main() -> None:
     parser = CommandParser(description="Which plan of graded memories loses least.")
+    parser.add_argument("--adapter", type=Path, default=DEFAULT_ADAPTER)
     parser.add_argument("--k", type=positive, default=4, help="on which segment")
     parser.add_argument("--limit", type=positive, default=11, help="texts at most")
     parser.add_argument("--half", choices=("A", "B"), default="A")
@@ -55,7 +57,7 @@ def main() -> None:
     parser.add_argument("--falloff", type=float, nargs="+", default=[0.0, 1.0, 3.0])
     args = parser.parse_args()
     rows = choose(load_rows(DATA / perplexity.DATA, perplexity.FIELDS), args.half, [])
-    subject = Subject.load(DEFAULT_ADAPTER)
+    subject = Subject.load(args.adapter)
     curves = [(share, falloff) for share in args.share for falloff in args.falloff]
     chosen = perplexity.windows(subject, rows, Options(tuple(args.ratio), limit=args.limit), args.k)
     sums = [0.0] * (2 + len(args.ratio) * len(curves))

@@ -21,7 +21,7 @@ FOREIGN = {
     "Hindi": "बंदरगाह के कप्तान ने शाम को जहाजों को फिर से गिना, क्योंकि सुबह कोहरे ने उनमें से सात को छिपा दिया था।",
     "Japanese": "港長は夕方に船をもう一度数えた。朝は霧で七隻が隠れていたからだ。",
     "Korean": "항만장은 저녁에 배를 다시 세었다. 아침에 안개가 그중 일곱 척을 가렸기 때문이다.",
-    "Indonesian": "Kepala pelabuhan menghitung kapal-kapal itu sekali lagi, karena kabut menyembunyikan tujuh di antaranya.",
+    "Indonesian": "Kepala pelabuhan menghitung kapal-kapal itu sekali lagi, karena kabut menyembunyikan tujuh.",
     "Polish": "Kapitan portu policzył statki jeszcze raz wieczorem, ponieważ rano mgła ukryła siedem z nich.",
     "Russian": "Капитан порта вечером ещё раз пересчитал корабли, потому что утром туман скрыл семь из них.",
     "Spanish": "El capitán del puerto contó los barcos otra vez por la tarde, porque la niebla había ocultado siete.",
