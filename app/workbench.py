@@ -52,12 +52,12 @@ class Workbench:
         self.queue = Queue(store, self.intake)
         self.exports = Exports(store, memories)
         #: Questions, and the chats that keep them.
-        self.asking = Asking(store, memories, settings.kv_budget)
+        self.attention = Attention(store, memories)
+        self.asking = Asking(store, memories, self.attention.sentence_of, settings.kv_budget)
         self.comparing = Comparing(self.asking, memories)
         self.conversations = Conversations(store)
         #: What memories hold, and what they lost.
         self.fidelity = Fidelity(store, memories)
-        self.attention = Attention(store, memories)
         self.summaries = Summaries(store, memories, self.attention)
         self.ablation = Ablation(memories)
         self.adapter_pair = AdapterPair(memories)

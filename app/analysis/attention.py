@@ -133,6 +133,10 @@ class Attention:
             key_sentence=key_sentence(source.text, source.starts, by_token),
         )
 
+    def sentence_of(self, sha256: str, segment: int, ratio: int, cancelled: CancelCheck = never) -> str:
+        """Choose the sentence of a segment that its slots attend to most."""
+        return self.view(sha256, segment, ratio, cancelled).key_sentence
+
     def known(self, sha256: str, segment: int, ratio: int) -> AttentionView | None:
         """Return ``view`` if that takes no pass of the encoder."""
         return self.view(sha256, segment, ratio) if self.cached(sha256, segment) else None

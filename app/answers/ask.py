@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,8 @@ from app.answers.continuation import reader_for_more, wants_more
 from app.answers.conversations import History, earlier_turns, turns
 from app.answers.notes import READ_AS_TEXT, notes_on, warnings_of
 from app.answers.question import Question
+from app.answers.whole import SentenceOf, WholeDocument
+from app.answers.whole_question import whole
 from app.documents.export import answer_to_dict
 from app.documents.library import page_at
 from app.documents.memory_cache import Memories
@@ -31,9 +33,12 @@ MAX_EVIDENCE = 8
 
 
 class Asking:
-    def __init__(self, store: Store, memories: Memories, budget: KVBudget | None = None) -> None:
+    def __init__(
+        self, store: Store, memories: Memories, sentence_of: SentenceOf, budget: KVBudget | None = None
+    ) -> None:
         self.store = store
         self.memories = memories
+        self.whole = WholeDocument(memories, sentence_of)
         self.budget = budget
 
     def ask(
@@ -48,7 +53,7 @@ class Asking:
         history: History = "auto",
         replace_last: bool = False,
         in_full: int = 0,
-        short_as_text: bool = True,
+        as_asked: bool = False,
         kv_budget: KVBudget | None = None,
         warned: Callable[[str], None] = lambda sentence: None,
         progress: Progress = silent,
@@ -69,8 +74,10 @@ class Asking:
         ``focus`` reads the documents coarsely, what the question needs finer, and of ``in_full`` segments at most text
         (0: no limit), all in the bytes of the memory at ``ratio``.
 
-        Documents that are short, little more than a segment in all, are read as text by a reader that would read
-        slots, which is noted, unless ``short_as_text`` is off: slots would save nothing worth what they lose.
+        Two things are done in another way than the reader's, which is noted, unless it is a reader of no slots or
+        everything is to be ``as_asked``. Documents that are short, little more than a segment in all, are read as text:
+        slots would save nothing worth what they lose. And what is asked of a whole document
+        (``whole_question.whole``) is asked of each segment by itself.
 
         A wish that the text goes on (``continuation.wants_more``) is no question: the text is continued from its end,
         by a reader of memories from its graded one, and no earlier turns are read.
@@ -91,6 +98,8 @@ class Asking:
         asked = replace(self._check(question, documents, ratio, reader, max_new_tokens, chat), in_full=in_full)
         if documents and wants_more(asked.text):
             asked = replace(asked, goes_on=True, reader=reader_for_more(reader))
+        elif READERS[reader].reads_slots and not as_asked and (wanted := whole(asked.text)):
+            asked = replace(asked, whole=wanted)
         elif chat is not None:
             said = earlier_turns(self.store, chat, asked.text, history, without_last=replace_last)
             asked = replace(asked, history=tuple(said))
@@ -102,11 +111,12 @@ class Asking:
         warnings = warnings_of(asked, [self.store.documents.text(d.sha256) for d in asked.documents], ccf.tokenizer)
         for sentence in warnings:
             warned(sentence)
-        if short_as_text and READERS[asked.reader].reads_slots and not asked.goes_on and are_short(ccf, texts):
+        slots = READERS[asked.reader].reads_slots and not as_asked
+        if slots and not asked.goes_on and not asked.whole and are_short(ccf, texts):
             asked = replace(asked, reader="full")
             notes = [READ_AS_TEXT]
         reads = READERS[asked.reader]
-        if reads.needs_memory():
+        if reads.needs_memory() and not asked.whole:
             ratio, note = affordable(ccf, ratio, texts, kv_budget or self.budget)
             asked = replace(asked, ratio=ratio)
             memory, notes = self._recall(ccf, asked, progress, cancelled)
@@ -122,22 +132,16 @@ class Asking:
             stopped = stopped or cancelled()
             return stopped
 
-        with self.memories.model.hold(cancelled):
-            tokens = reads.text_tokens(len(input_ids), budget)
-            earlier = fitting_turns(ccf, asked.text, asked.history, max_new_tokens, tokens)
-            asked = replace(asked, history=earlier)
-            work: Callable[..., Any] = ccf_core.CCF.answer
-            given: dict[str, Any] = {"input_ids": input_ids, "reader": asked.reader}
-            if asked.goes_on:
-                work = ccf_core.CCF.continue_text
-                given |= {"budget": budget}
-            else:
-                focus = ccf_core.Focus(budget, in_full)
-                given |= {"question": asked.text, "history": asked.history, "focus": focus}
-            pieces = self.memories.model.compute(
-                ccf, work, memory=memory, max_new_tokens=max_new_tokens, stream=True, **given,
-                tokens=(len(input_ids), max_new_tokens), cancelled=stop,
-            )  # fmt: skip
+        with ExitStack() as held:
+            if not asked.whole:
+                held.enter_context(self.memories.model.hold(cancelled))
+            tokens = 0 if asked.whole else reads.text_tokens(len(input_ids), budget)
+            asked = replace(asked, history=fitting_turns(ccf, asked.text, asked.history, max_new_tokens, tokens))
+            pieces = (
+                self.whole.answer(ccf, asked, texts, stop)
+                if asked.whole
+                else self._written(ccf, asked, memory, input_ids, budget, stop)
+            )
             # A reader that leaves early must stop the model before the next one gets it.
             with closing(pieces):
                 for piece in pieces:
@@ -169,6 +173,29 @@ class Asking:
             self.store.chats.get(chat)
         found = tuple(self.store.documents.get(sha256) for sha256 in dict.fromkeys(documents))
         return Question(question.strip(), found, ratio, reader, max_new_tokens)
+
+    def _written(
+        self,
+        ccf: CCF,
+        asked: Question,
+        memory: KVMemory | None,
+        input_ids: Sequence[int],
+        budget: int,
+        stop: CancelCheck,
+    ) -> Generator[str | Answer]:
+        """Let the decoder answer, or go on with the text, from what the reader reads; the caller holds the model."""
+        work: Callable[..., Any] = ccf_core.CCF.answer
+        given: dict[str, Any] = {"input_ids": input_ids, "reader": asked.reader}
+        if asked.goes_on:
+            work = ccf_core.CCF.continue_text
+            given |= {"budget": budget}
+        else:
+            focus = ccf_core.Focus(budget, asked.in_full)
+            given |= {"question": asked.text, "history": asked.history, "focus": focus}
+        return self.memories.model.compute(
+            ccf, work, memory=memory, max_new_tokens=asked.max_new_tokens, stream=True, **given,
+            tokens=(len(input_ids), asked.max_new_tokens), cancelled=stop,
+        )  # fmt: skip
 
     def _recall(
         self, ccf: CCF, asked: Question, progress: Progress, cancelled: CancelCheck

@@ -85,7 +85,7 @@ class Comparing:
     ) -> Iterator[Compared]:
         reader, ratio = self._read(setting)
         pieces = self.asking.ask(
-            question, documents, ratio, reader, max_new_tokens=max_new_tokens, short_as_text=False, progress=progress,
+            question, documents, ratio, reader, max_new_tokens=max_new_tokens, as_asked=True, progress=progress,
             cancelled=cancelled,
         )  # fmt: skip
         # Whoever leaves a comparison early stops the model before the next one gets it.

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from transformers import PreTrainedTokenizerBase
 
 from app.answers.question import Question
+from app.answers.whole_question import Whole
 from ccf_core import Answer
 from ccf_core.base.language import is_foreign
 from ccf_core.memory.grades import TEXT
@@ -16,7 +17,18 @@ from ccf_core.metrics import abstains
 from ccf_core.readers import READERS
 
 HARDLY_COMPRESSED = 32
+#: Segments that are gone over at most, for what is asked of whole documents.
+MOST = 24
 ABSTAINED = "The adapter says that the document does not answer this."
+#: Of what is asked of a whole document, by what is wanted.
+GONE_OVER: dict[Whole, str] = {
+    "summary": "No model as small as this one summarises what can be trusted. These are sentences of the text: of each "
+    "segment the one that its memory looks at most.",
+    "list": "Every segment was asked by itself; what only several together tell is missed, and things may be missing.",
+    "count": "A model as small as this one cannot count over a whole document. Every segment was asked by itself, and "
+    "this is what each said.",
+}
+SOME = "The document is long: {some} of its {all} segments were gone over, evenly spread."
 READ_AS_TEXT = "So short a text was read itself, not a memory of it."
 #: Of a text that is continued.
 GOES_ON = "This goes on where the text ends, and is made up."
@@ -41,6 +53,11 @@ def notes_on(asked: Question, window: int, texts: Sequence[Segmented], answer: A
     notes = []
     if asked.goes_on:
         notes.append(GOES_ON + (FROM_MEMORY if READERS[asked.reader].reads_slots else ""))
+    elif asked.whole:
+        segments = sum(len(text.spans) for text in texts)
+        notes.append(GONE_OVER[asked.whole])
+        if segments > MOST:
+            notes.append(SOME.format(some=MOST, all=segments))
     elif abstained(answer.text):
         notes.append(ABSTAINED)
     if READERS[asked.reader].by_question and answer.evidence:
@@ -54,7 +71,7 @@ def notes_on(asked: Question, window: int, texts: Sequence[Segmented], answer: A
             if len(text.input_ids) < HARDLY_COMPRESSED:
                 notes.append(f"“{document.title}” has only {len(text.input_ids)} tokens: it is hardly compressed.")
         total = sum(len(text.input_ids) for text in texts)
-        if total > usable(window):
+        if total > usable(window) and not asked.whole:
             notes.append(
                 f"{total:,} tokens are more than the {usable(window):,} positions that the model has; "
                 f"they are placed {total / usable(window):.1f} times closer together, which costs accuracy."

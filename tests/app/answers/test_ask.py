@@ -231,7 +231,7 @@ def test_text_longer_than_the_window_is_asked_through_memory_only(workbench: Wor
 
 def test_a_text_of_three_tokens_is_said_to_be_hardly_compressed(workbench: Workbench) -> None:
     done = workbench.intake.ingest_text("xyz")
-    answer = final(workbench.asking.ask(QUESTION, [done.document.sha256], 32, short_as_text=False))
+    answer = final(workbench.asking.ask(QUESTION, [done.document.sha256], 32, as_asked=True))
     assert answer.notes == ("“xyz” has only 3 tokens: it is hardly compressed.",)
     assert answer.kv_bytes > 0
 

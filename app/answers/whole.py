@@ -1,0 +1,90 @@
+"""Answer what is asked of whole documents by going over their segments: what each tells, and no summary made up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import ccf_core
+from app.answers.notes import MOST, abstained
+from app.answers.question import Question
+from app.documents.memory_cache import Memories
+from app.types import CancelCheck
+from ccf_core import Answer, Timings
+from ccf_core.answering.prompt import ABSTENTION
+from ccf_core.memory.segments import Segmented
+
+if TYPE_CHECKING:
+    from ccf_core import CCF
+
+#: Tokens of what one segment tells.
+TOLD_TOKENS = 48
+
+#: Chooses a sentence of a segment, given the document's SHA-256, the segment and a ratio.
+SentenceOf = Callable[[str, int, int, CancelCheck], str]
+
+
+def gone_over(texts: Sequence[Segmented]) -> list[tuple[int, int]]:
+    """Choose the segments that are gone over, ``MOST`` at most and evenly spread: (document's number, its own)."""
+    every = [(number, index) for number, text in enumerate(texts) for index in range(len(text.spans))]
+    if len(every) <= MOST:
+        return every
+    return [every[i * len(every) // MOST] for i in range(MOST)]
+
+
+class WholeDocument:
+    def __init__(self, memories: Memories, sentence_of: SentenceOf) -> None:
+        self.memories = memories
+        self.sentence_of = sentence_of
+
+    def answer(
+        self, ccf: CCF, asked: Question, texts: Sequence[Segmented], cancelled: CancelCheck
+    ) -> Generator[str | Answer]:
+        """Yield a line for each segment that tells something new, as it is found, and last the Answer.
+
+        For a summary the line is the sentence of the text that the segment's memory looks at most, and the model writes
+        nothing; else it is what the decoder answers from that segment's memory alone. Others may use the model in
+        between. When ``cancelled`` turns true, it ends with the lines that there are.
+        """
+        began, first, written, held = time.perf_counter(), 0.0, 0, 0
+        lines: dict[str, str] = {}
+        for number, index in gone_over(texts):
+            if cancelled():
+                break
+            sha256 = asked.documents[number].sha256
+            if asked.whole == "summary":
+                said = self.sentence_of(sha256, index, asked.ratio, cancelled)
+            else:
+                told = self._told(ccf, asked, sha256, index, cancelled)
+                said, held = told.text, max(held, told.kv_bytes)
+                written += len(ccf.tokenizer(said)["input_ids"])
+            said = " ".join(said.split())
+            key = said.casefold().strip(" .,;:!?\"'“”")
+            if not key or key in lines or abstained(said):
+                continue
+            lines[key] = f"- {said}\n"
+            first = first or time.perf_counter() - began
+            yield lines[key]
+        seconds = time.perf_counter() - began
+        yield Answer(
+            text="".join(lines.values()).strip() or ABSTENTION,
+            reader=asked.reader,
+            timings=Timings(0.0, first, written / seconds),
+            kv_bytes=held,
+            full_kv_bytes=sum(len(text.input_ids) for text in texts) * ccf.token_kv_bytes,
+        )
+
+    def _told(self, ccf: CCF, asked: Question, sha256: str, index: int, cancelled: CancelCheck) -> Answer:
+        memory = self.memories.recall(sha256, asked.ratio, [index], cancelled=cancelled, ccf=ccf).memory
+        work: Callable[..., Any] = ccf_core.CCF.answer
+        with self.memories.model.hold(cancelled):
+            pieces = self.memories.model.compute(
+                ccf, work, asked.text, memory, TOLD_TOKENS, stream=True, with_evidence=False,
+                tokens=(memory.slots, TOLD_TOKENS), cancelled=cancelled,
+            )  # fmt: skip
+            with closing(pieces):
+                *_, told = pieces
+        assert isinstance(told, Answer)
+        return told
