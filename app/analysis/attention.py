@@ -134,8 +134,9 @@ class Attention:
         )
 
     def sentence_of(self, sha256: str, segment: int, ratio: int, cancelled: CancelCheck = never) -> str:
-        """Choose the sentence of a segment that its slots attend to most."""
-        return self.view(sha256, segment, ratio, cancelled).key_sentence
+        """Choose the sentence of a segment that draws the most attention in all: a longer one than ``key_sentence``."""
+        finest, source = self._attend(sha256, segment, ratio, cancelled)
+        return key_sentence(source.text, source.starts, finest.at(ratio).by_token.tolist(), a_token=False)
 
     def known(self, sha256: str, segment: int, ratio: int) -> AttentionView | None:
         """Return ``view`` if that takes no pass of the encoder."""
@@ -210,8 +211,8 @@ def sentences(text: str) -> list[tuple[int, int]]:
     return found
 
 
-def key_sentence(text: str, starts: Sequence[int], by_token: Sequence[float]) -> str:
-    """Choose the sentence of a segment with the most attention a token; the earlier of equals.
+def key_sentence(text: str, starts: Sequence[int], by_token: Sequence[float], *, a_token: bool = True) -> str:
+    """Choose the sentence of a segment with the most attention a token, or in all; the earlier of equals.
 
     The first token of the segment counts for no sentence: it is a sink that draws a third of all attention whatever it
     says (arXiv 2309.17453). Headings and fragments of under five tokens are taken only if there is nothing else.
@@ -219,5 +220,6 @@ def key_sentence(text: str, starts: Sequence[int], by_token: Sequence[float]) ->
     ranked: list[tuple[bool, float, str]] = []
     for a, b in sentences(text):
         own = [by_token[i] for i in range(1, len(starts)) if a <= starts[i] < b]
-        ranked.append((len(own) >= SENTENCE_TOKENS, sum(own) / len(own) if own else 0.0, text[a:b]))
+        drawn = sum(own) / (len(own) or 1) if a_token else sum(own)
+        ranked.append((len(own) >= SENTENCE_TOKENS, drawn, text[a:b]))
     return max(ranked, key=lambda one: one[:2])[2] if ranked else ""

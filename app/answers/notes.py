@@ -22,11 +22,10 @@ MOST = 24
 ABSTAINED = "The adapter says that the document does not answer this."
 #: Of what is asked of a whole document, by what is wanted.
 GONE_OVER: dict[Whole, str] = {
-    "summary": "No model as small as this one summarises what can be trusted. These are sentences of the text: of each "
+    "summary": "What a small model says of a whole document may be made up. These are sentences of the text: of each "
     "segment the one that its memory looks at most.",
     "list": "Every segment was asked by itself; what only several together tell is missed, and things may be missing.",
-    "count": "A model as small as this one cannot count over a whole document. Every segment was asked by itself, and "
-    "this is what each said.",
+    "count": "Nothing is counted over a whole document. Every segment was asked by itself, and this is what each said.",
 }
 SOME = "The document is long: {some} of its {all} segments were gone over, evenly spread."
 READ_AS_TEXT = "So short a text was read itself, not a memory of it."
