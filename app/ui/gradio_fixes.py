@@ -13,6 +13,16 @@ SKIPPED = gr.skip()
 class Blocks(gr.Blocks):
     """Blocks whose updates reach the page whole, and for which what is skipped costs nothing."""
 
+    async def preprocess_data(self, block_fn: Any, inputs: list[Any], state: Any, explicit_call: bool = False) -> Any:
+        """Take a choice that is not offered any more as none.
+
+        Gradio refuses it, and each event that the page sends before it knows of the new choices shows an error: where a
+        document is deleted on another page, these are ten.
+        """
+        if state is not None and len(inputs) == len(block_fn.inputs):
+            inputs = [_still_offered(state, block, value) for block, value in zip(block_fn.inputs, inputs, strict=True)]
+        return await super().preprocess_data(block_fn, inputs, state, explicit_call)
+
     async def postprocess_data(self, block_fn: Any, predictions: Any, state: Any) -> list[Any]:
         """Leave out what is skipped: gradio would make each such component anew, a quarter of a busy server's work."""
         outputs = block_fn.outputs
@@ -55,3 +65,11 @@ class Blocks(gr.Blocks):
         """
         waiting = self._queue.pending_messages_per_session.get(session or "")
         return waiting is not None and not waiting.empty()
+
+
+def _still_offered(state: Any, block: Any, value: Any) -> Any:
+    """Return a value, or None if it is a choice of a dropdown that does not offer it in this session."""
+    known = state[block._id] if block._id in state else block  # noqa: SIM401, it has no get
+    if not isinstance(known, gr.Dropdown) or known.multiselect or known.allow_custom_value:
+        return value
+    return value if any(value == choice for _, choice in known.choices) else None

@@ -73,6 +73,8 @@ def test_what_another_page_adds_and_deletes_is_followed_here(page: Page, tiny_ap
     expect(page.locator("#inspect-document input")).not_to_have_value("quay")
     expect(page.locator("#hits .hit")).to_have_count(0)
     expect(steps.listed(page).filter(has_text="quay")).to_have_count(0)
+    # What was chosen of it here is let go without a word.
+    expect(page.locator(".toast-body")).to_have_count(0)
 
 
 def test_a_failed_file_says_why_can_be_tried_again_and_survives_a_reload(page: Page, tiny_app: str) -> None:

@@ -53,6 +53,21 @@ def test_one_output_may_be_skipped_or_a_list() -> None:
         assert made == [data]
 
 
+def test_a_choice_that_is_no_longer_offered_is_none() -> None:
+    with Blocks() as page:
+        chosen, shown = gr.Dropdown(["a", "b"]), gr.HTML()
+        offers = gr.Button().click(lambda: gr.Dropdown(["b", "c"]), None, chosen)
+        reads = gr.Button().click(lambda choice: f"chosen: {choice}", chosen, shown)
+    session = SessionState(page)
+
+    def read(choice: str) -> str:
+        return asyncio.run(page.process_api(page.fns[reads["id"]], [choice], state=session))["data"][0]
+
+    assert [read(choice) for choice in "abc"] == ["chosen: a", "chosen: b", "chosen: None"]
+    asyncio.run(page.process_api(page.fns[offers["id"]], [], state=session))
+    assert [read(choice) for choice in "abc"] == ["chosen: None", "chosen: b", "chosen: c"]
+
+
 def test_a_state_keeps_what_it_is_given_beside_skipped_components() -> None:
     with Blocks() as page:
         shown, state = gr.HTML(), gr.State(0)
