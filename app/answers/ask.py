@@ -77,7 +77,7 @@ class Asking:
         Two things are done in another way than the reader's, which is noted, unless it is a reader of no slots or
         everything is to be ``as_asked``. Documents that are short, little more than a segment in all, are read as text:
         slots would save nothing worth what they lose. And what is asked of a whole document
-        (``whole_question.whole``) is asked of each segment by itself.
+        (``whole_question.whole``) is asked of the memory of each segment by itself.
 
         A wish that the text goes on (``continuation.wants_more``) is no question: the text is continued from its end,
         by a reader of memories from its graded one, and no earlier turns are read.
@@ -99,7 +99,7 @@ class Asking:
         if documents and wants_more(asked.text):
             asked = replace(asked, goes_on=True, reader=reader_for_more(reader))
         elif READERS[reader].reads_slots and not as_asked and (wanted := whole(asked.text)):
-            asked = replace(asked, whole=wanted)
+            asked = replace(asked, whole=wanted, reader="memory")
         elif chat is not None:
             said = earlier_turns(self.store, chat, asked.text, history, without_last=replace_last)
             asked = replace(asked, history=tuple(said))

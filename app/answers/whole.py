@@ -12,7 +12,7 @@ from app.answers.notes import MOST, abstained
 from app.answers.question import Question
 from app.documents.memory_cache import Memories
 from app.types import CancelCheck
-from ccf_core import Answer, Timings
+from ccf_core import Answer, Cancelled, Timings
 from ccf_core.answering.prompt import ABSTENTION
 from ccf_core.memory.segments import Segmented
 
@@ -51,15 +51,19 @@ class WholeDocument:
         began, first, written, held = time.perf_counter(), 0.0, 0, 0
         lines: dict[str, str] = {}
         for number, index in gone_over(texts):
+            sha256 = asked.documents[number].sha256
+            try:
+                if asked.whole == "summary":
+                    said = self.sentence_of(sha256, index, asked.ratio, cancelled)
+                else:
+                    told = self._told(ccf, asked, sha256, index, cancelled)
+                    said, held = told.text, max(held, told.kv_bytes)
+                    written += len(ccf.tokenizer(said)["input_ids"])
+            except Cancelled:
+                break
+            # What a segment was telling meanwhile is cut off.
             if cancelled():
                 break
-            sha256 = asked.documents[number].sha256
-            if asked.whole == "summary":
-                said = self.sentence_of(sha256, index, asked.ratio, cancelled)
-            else:
-                told = self._told(ccf, asked, sha256, index, cancelled)
-                said, held = told.text, max(held, told.kv_bytes)
-                written += len(ccf.tokenizer(said)["input_ids"])
             said = " ".join(said.split())
             key = said.casefold().strip(" .,;:!?\"'“”")
             if not key or key in lines or abstained(said):

@@ -160,7 +160,7 @@ def test_a_summary_is_a_sentence_of_each_segment(workbench: Workbench, document:
     chosen = {workbench.attention.sentence_of(document, index, 8) for index in range(segments)}
     assert set(lines) == {" ".join(sentence.split()) for sentence in chosen}
     assert GONE_OVER["summary"] in view.notes
-    assert (view.reader, view.evidence) == (reader, ())
+    assert (view.reader, view.evidence) == ("memory", ())
 
 
 def test_what_is_to_be_listed_is_asked_of_every_segment_alone(workbench: Workbench, document: str) -> None:
