@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from app.documents.examples import examples
+from app.documents.examples import MARK, examples
 from tests.browser import steps
 from tests.load.server import call
 
@@ -56,6 +56,13 @@ def served(folder: Path, **settings: str) -> Iterator[str]:
         finally:
             app.kill()
             app.wait()
+
+
+def without_examples(folder: Path) -> Path:
+    """Let the app that is served in ``folder`` begin with no document: its model is free at once."""
+    (folder / "data").mkdir()
+    (folder / "data" / MARK).write_text("\n".join(example["file"] for example in examples()), encoding="utf-8")
+    return folder
 
 
 def _wait_for(address: str, app: subprocess.Popen[bytes], log: Path) -> None:

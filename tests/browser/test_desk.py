@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from tests import papers
 from tests.browser import steps
-from tests.browser.conftest import served
+from tests.browser.conftest import served, without_examples
 
 TEXT = "text/plain"
 FOG = "The fog hid seven ships. The harbour master counted them again in the evening light. "
@@ -185,8 +185,8 @@ def test_a_restart_in_the_middle_goes_on_where_it_stopped(
     # Of so many layers that "long" is still being compressed when a slow page has seen ten segments of it.
     base = tiny_folder(num_hidden_layers=24)
     model = {"CCF_BASE": str(base), "CCF_ADAPTER": str(tiny_adapter(base))}
-    with served(tmp_path, **model) as address:
-        steps.visit(page, address)
+    with served(without_examples(tmp_path), **model) as address:
+        page.goto(address)
         chooser = page.locator("#upload input[type=file]")
         chooser.wait_for(state="attached")
         files = [notes("long", 3_000), notes("later")]

@@ -17,7 +17,7 @@ from app.workbench import Workbench
 from ccf_core import Cancelled
 from tests import papers
 from tests.browser import steps
-from tests.browser.conftest import Serve, served
+from tests.browser.conftest import Serve, served, without_examples
 
 NOTES = [f"Ship number {i} carried {i * 13} crates of apples to the town. The fog was thick." for i in range(1, 12)]
 
@@ -149,7 +149,7 @@ def test_a_memory_in_the_making_is_cancelled(
     # Of so many layers that the memory is still in the making when a slow page has seen it begin.
     base = tiny_folder(num_hidden_layers=96)
     long = {"name": "long.txt", "mimeType": "text/plain", "buffer": " ".join(NOTES * 250).encode()}
-    with served(tmp_path, CCF_BASE=str(base), CCF_ADAPTER=str(tiny_adapter(base))) as address:
+    with served(without_examples(tmp_path), CCF_BASE=str(base), CCF_ADAPTER=str(tiny_adapter(base))) as address:
         page.goto(address)
         page.locator("#upload input[type=file]").set_input_files(long)  # type: ignore[arg-type]
         expect(page.locator("#progress .stages .now")).to_have_text("memory")
