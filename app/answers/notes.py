@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-from transformers import PreTrainedTokenizerBase
+from typing import TYPE_CHECKING
 
 from app.answers.question import Question
 from app.answers.whole_question import Whole
@@ -15,6 +14,9 @@ from ccf_core.memory.layout import usable
 from ccf_core.memory.segments import Segmented
 from ccf_core.metrics import abstains
 from ccf_core.readers import READERS
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 HARDLY_COMPRESSED = 32
 #: Segments that are gone over at most, for what is asked of whole documents.

@@ -8,8 +8,10 @@ every language, and are not counted.
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-from transformers import PreTrainedTokenizerBase
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 #: Words of an English text of no particular kind, to measure tokenizers by.
 ENGLISH = """
