@@ -1,4 +1,4 @@
-"""Answer what is asked of whole documents by going over their segments: what each tells, and no summary made up."""
+"""Answer questions about whole documents: ask the memory of each segment, or for a summary quote a sentence of each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recognise questions that no place in a document answers, for they are about all of it."""
+"""Recognise questions about a whole document, which no single passage answers: summaries, lists and counts."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Recognise text in a language that a base was hardly trained for, by how finely its tokenizer cuts the words.
+"""Detect text in a language that a base was hardly trained for, by the fertility of its tokenizer: tokens a word.
 
 Tokenizers are made from a sample of what a base is trained on: a word that is frequent there is one token, another word
-many (its "fertility"). So words of other languages fall to pieces, with any base. Names, numbers and code do so in
+many. So words of other languages fall to pieces, with any base. Names, numbers and code do so in
 every language, and are not counted.
 """
 
