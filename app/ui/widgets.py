@@ -20,6 +20,8 @@ RATIOS = [("4x", 4), ("8x", 8), ("16x", 16), ("32x", 32)]
 #: Options of an event that shows nothing while it runs and is no endpoint for programs. Of each component that could
 #: show progress, hidden or not, Gradio's page tells the whole page anew with every event, half of its work.
 QUIET: dict[str, Any] = {"show_progress": "hidden", "show_progress_on": [], "api_visibility": "private"}
+#: Options of an event of one row among many: the next row's must not be lost while one is under way.
+QUIET_EACH = QUIET | {"trigger_mode": "multiple"}
 #: Options of an event that works on the model: of those that gradio lets run at once, the model's lock lets one.
 WORK: dict[str, Any] = {"api_visibility": "private", "concurrency_limit": 8}
 QUIET_WORK = QUIET | WORK

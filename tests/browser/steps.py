@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Sequence
 
 from playwright.sync_api import Locator, Page, expect
@@ -73,10 +74,14 @@ def tick(page: Page, *titles: str) -> None:
     expect(page.locator("#listing input:checked")).to_have_count(0)
     for number, title in enumerate(titles, 1):
         box = page.locator("#listing").get_by_role("checkbox", name=title, exact=True)
-        # A refresh that was under way shows the box as it was, for a moment.
-        box.click()
-        expect(box).to_be_checked()
-        expect(page.locator("#listing .docs-head")).to_contain_text(f"{number} ticked")
+        chosen = page.locator("#listing .docs-head", has_text=f"{number} ticked")
+        # A refresh that was under way shows the boxes as they were, for a moment, and a click then unticks.
+        until = time.monotonic() + PATIENCE / 1_000
+        while not chosen.count() and time.monotonic() < until:
+            if not box.is_checked():
+                box.click()
+            page.wait_for_timeout(200)
+        expect(chosen).to_have_count(1)
 
 
 def listed(page: Page) -> Locator:

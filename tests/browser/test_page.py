@@ -57,6 +57,13 @@ def test_a_question_goes_to_what_was_just_added(page: Page, tiny_app: str) -> No
     oils = [(f"oil{n}.txt", "text/plain", f"Oil {n}. The oil was {n} days old. ".encode() * 8) for n in "123"]
     steps.upload(page, *oils)
     expect(page.locator("#listing .docs-head")).to_contain_text("3 ticked")
+    # Ticked faster than the page can be told of one, none is lost.
+    steps.tick(page)
+    page.locator("#listing input").evaluate_all(
+        """async boxes => {
+            for (const box of boxes.slice(0, 3)) { box.click(); await new Promise(done => setTimeout(done, 10)); }}"""
+    )
+    expect(page.locator("#listing .docs-head")).to_contain_text("3 ticked")
 
 
 def test_a_question_of_no_document_stays_in_its_field(page: Page, tiny_app: str) -> None:

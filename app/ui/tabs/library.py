@@ -11,7 +11,7 @@ import gradio as gr
 from app.types import DocumentView
 from app.ui.html import library as html
 from app.ui.stamps import stamped
-from app.ui.widgets import MENDABLE, QUIET, acts, refusal, sentences
+from app.ui.widgets import MENDABLE, QUIET, QUIET_EACH, acts, refusal, sentences
 from app.workbench import Workbench
 
 KINDS = [".pdf", ".docx", ".md", ".html", ".htm", ".txt", ".py", ".js", ".ts", ".java", ".c", ".cpp", ".rs", ".go"]
@@ -128,13 +128,13 @@ def render_library(workbench: Workbench) -> Library:
     files.upload(add_files, [files, awaited, picked, changed], [changed, picked, awaited, files, queue], **QUIET)
     pasted = [changed, picked, awaited, text, title, queue]
     paste.click(add_text, [text, title, awaited, picked, changed], pasted, **QUIET)
-    queue.retry(of_job("retry"), changed, [changed, queue], **QUIET)
-    queue.dismiss(of_job("dismiss"), changed, [changed, queue], **QUIET)
+    queue.retry(of_job("retry"), changed, [changed, queue], **QUIET_EACH)
+    queue.dismiss(of_job("dismiss"), changed, [changed, queue], **QUIET_EACH)
     queue.tidy(tidy, [awaited, picked, changed], [changed, picked, awaited, queue], **QUIET)
-    listing.tick(tick, [picked, collection], [picked, listing], **QUIET)
+    listing.tick(tick, [picked, collection], [picked, listing], **QUIET_EACH)
     listing.tickall(tick_all, collection, [picked, listing], **QUIET)
     listing.untick(lambda of: ([], shown_shelf(workbench, [], of)), collection, [picked, listing], **QUIET)
-    listing.compress(compress, changed, [changed, queue], **QUIET)
+    listing.compress(compress, changed, [changed, queue], **QUIET_EACH)
     collection.input(lambda chosen, of: shown_shelf(workbench, chosen, of), [picked, collection], listing, **QUIET)
     changed.change(lambda chosen, of: shown_shelf(workbench, chosen, of), [picked, collection], listing, **QUIET)
     picked.change(lambda chosen: chosen, picked, kept, **QUIET)
