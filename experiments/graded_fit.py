@@ -20,29 +20,26 @@ from ccf_core.memory.memory import KVMemory
 from ccf_core.model.decoder import Decoder
 from ccf_core.model.prefix import Prefix
 
-Curve = tuple[Fraction, float]
 
-
-def planned(decoder: Decoder, memory: KVMemory, input_ids: tuple[int, ...], budget: int, curve: Curve) -> Prefix:
-    """Read a memory as ``grades`` plans it by a share of text and a falloff."""
-    share, falloff = curve
+def planned(decoder: Decoder, memory: KVMemory, input_ids: tuple[int, ...], budget: int, share: Fraction) -> Prefix:
+    """Read a memory as ``grades`` plans it by a share of text."""
     tokens = [len(span) for span in memory.spans]
-    tail, ratios = grades(budget, tokens, memory.ratios, share=share, falloff=falloff)
+    tail, ratios = grades(budget, tokens, memory.ratios, share=share)
     slots = memory.mixed(ratios)
     after = decoder.prefix(slots, tail) if slots else None
     return decoder.read_text(input_ids[len(input_ids) - tail :], after=after) if tail or not after else after
 
 
-def losses(subject: Subject, window: perplexity.Window, ratios: list[int], curves: list[Curve]) -> Iterator[float]:
-    """Yield nats of one window: of nothing and of full context, then of every ratio's plans, curve by curve."""
+def losses(subject: Subject, window: perplexity.Window, ratios: list[int], shares: list[Fraction]) -> Iterator[float]:
+    """Yield nats of one window: of nothing and of full context, then of every ratio's plans, share by share."""
     ccf, (_, before, after) = subject.ccf, window
     memory = ccf.compress(before.input_ids, dtype="int8")
     prefixes: list[Prefix | None] = [None, ccf.decoder.read_text(before.input_ids)]
     for prefix in prefixes:
         yield -float(ccf.decoder.score(prefix, after[:1], after[1:]).sum())
     for ratio in ratios:
-        for curve in curves:
-            prefix = planned(ccf.decoder, memory, before.input_ids, before.slots(ratio), curve)
+        for share in shares:
+            prefix = planned(ccf.decoder, memory, before.input_ids, before.slots(ratio), share)
             yield -float(ccf.decoder.score(prefix, after[:1], after[1:]).sum())
 
 
@@ -53,24 +50,22 @@ def main() -> None:
     parser.add_argument("--limit", type=positive, default=11, help="texts at most")
     parser.add_argument("--half", choices=("A", "B"), default="A")
     parser.add_argument("--ratio", type=int, nargs="+", default=[4, 8, 16])
-    parser.add_argument("--share", type=Fraction, nargs="+", default=[Fraction(n, 4) for n in (1, 2, 3)])
-    parser.add_argument("--falloff", type=float, nargs="+", default=[0.0, 1.0, 3.0])
+    parser.add_argument("--share", type=Fraction, nargs="+", default=[Fraction(n, 8) for n in (4, 6, 7)])
     args = parser.parse_args()
     rows = choose(load_rows(DATA / perplexity.DATA, perplexity.FIELDS), args.half, [])
     subject = Subject.load(args.adapter)
-    curves = [(share, falloff) for share in args.share for falloff in args.falloff]
     chosen = perplexity.windows(subject, rows, Options(tuple(args.ratio), limit=args.limit), args.k)
-    sums = [0.0] * (2 + len(args.ratio) * len(curves))
+    sums = [0.0] * (2 + len(args.ratio) * len(args.share))
     for done, window in enumerate(chosen, 1):
-        sums = [a + b for a, b in zip(sums, losses(subject, window, args.ratio, curves), strict=True)]
+        sums = [a + b for a, b in zip(sums, losses(subject, window, args.ratio, args.share), strict=True)]
         report(f"{done} of {len(chosen)} texts")
     none, full, *measured = sums
     tokens = sum(len(after) - 1 for *_, after in chosen)
     print(f"k = {args.k}, {len(chosen)} texts: none {none / tokens:.4f} nats, full {full / tokens:.4f}")
-    names = [(ratio, *curve) for ratio in args.ratio for curve in curves]
-    for (ratio, share, falloff), nats in zip(names, measured, strict=True):
+    names = [(ratio, share) for ratio in args.ratio for share in args.share]
+    for (ratio, share), nats in zip(names, measured, strict=True):
         kept = (none - nats) / (none - full)
-        print(f"{ratio}x, share {share}, falloff {falloff}: {nats / tokens:.4f} nats, gain kept {kept:.3f}")
+        print(f"{ratio}x, share {share}: {nats / tokens:.4f} nats, gain kept {kept:.3f}")
 
 
 if __name__ == "__main__":

@@ -239,5 +239,4 @@ def test_the_checkout_stays_small() -> None:
     sizes = {str(path.relative_to(ROOT)): path.stat().st_size for path in tracked_files()}
     assert sizes
     assert not {name: size for name, size in sizes.items() if size > 9_000_000}
-    # Two adapters: the one in training lies beside the shipped one until it takes its place.
-    assert sum(sizes.values()) < 72_000_000
+    assert sum(sizes.values()) < 50_000_000

@@ -39,7 +39,7 @@ ALONE = 2
 #: Tokens of an answer by which two readings are compared, likewise.
 DRAFT = 16
 #: Log-probability in nats above which slots and text may have no answer: then none of text alone is believed, likewise.
-ABSTENTION_THRESHOLD = -3.0
+ABSTENTION_THRESHOLD = -8.0
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from itertools import accumulate
+from itertools import accumulate, product
 
 from ccf_core.errors import BudgetTooSmall
 from ccf_core.memory.segments import slot_count
@@ -15,9 +15,7 @@ from ccf_core.memory.segments import slot_count
 #: A segment's ratio when it is read as text: one position a token.
 TEXT = 1
 #: Share of a budget that is spent on text, chosen on half A: docs/experiments.md.
-TAIL_SHARE = Fraction(3, 4)
-#: How fast the past is worth less: slots go first where ratio ÷ distance ** FALLOFF is largest; likewise.
-FALLOFF = 1.0
+TAIL_SHARE = Fraction(7, 8)
 
 
 def grades(
@@ -27,7 +25,6 @@ def grades(
     tail: int | None = None,
     most_text: int | None = None,
     share: Fraction = TAIL_SHARE,
-    falloff: float = FALLOFF,
 ) -> tuple[int, tuple[int, ...]]:
     """Plan (tail, ratios): how many of the last tokens are text, and the ratio at which each segment is read.
 
@@ -37,9 +34,9 @@ def grades(
 
     A segment that the tail holds all of has no slots (its ratio is ``TEXT``); one that the tail cuts keeps all of
     them. A tail that is to be chosen is ``share`` of the budget, less if the coarsest slots of everything leave less.
-    All segments begin at the coarsest ratio. Then each finer ratio of each segment is bought while the next fits, in
-    the order of ratio ÷ distance ** ``falloff``, largest first, where the distance is in tokens from the segment's
-    first one to the end: so none is finer than one behind it. What is left of the budget lengthens a chosen tail.
+    All segments begin at the coarsest ratio. Then the next finer ratio is bought for one segment after the other, the
+    last one first, and the one after that likewise, while the next fits: so none is finer than one behind it. What is
+    left of the budget lengthens a chosen tail.
 
     Raises BudgetTooSmall if the coarsest slots and the tail take more than the budget.
     """
@@ -56,17 +53,12 @@ def grades(
         """Plan with so much text: (what is left of the budget, the ratios)."""
         plan = [TEXT if distance <= text else coarsest for distance in distances]
         left = budget - text - sum(slot_count(n, r) for n, r in zip(tokens, plan, strict=True) if r != TEXT)
-        finer = [
-            (-ratio / distance**falloff, distance, -ratio, segment)
-            for segment, distance in enumerate(distances)
-            if plan[segment] != TEXT
-            for ratio in ratios[:-1]
-        ]
-        for *_, negative, segment in sorted(finer):
-            more = slot_count(tokens[segment], -negative) - slot_count(tokens[segment], plan[segment])
+        as_slots = [segment for segment in reversed(range(len(plan))) if plan[segment] != TEXT]
+        for ratio, segment in product(reversed(ratios[:-1]), as_slots):
+            more = slot_count(tokens[segment], ratio) - slot_count(tokens[segment], plan[segment])
             if more > left:
                 break
-            plan[segment] = -negative
+            plan[segment] = ratio
             left -= more
         return left, tuple(plan)
 

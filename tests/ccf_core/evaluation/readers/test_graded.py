@@ -33,13 +33,13 @@ def test_perplexity_after_a_graded_memory(subject: Subject, text_rows: list[Row]
 def test_what_is_read_at_a_ratio_depends_on_no_other_ratio(subject: Subject, long_rows: list[Row]) -> None:
     document = subject.ccf.segment(subject.ccf.segment(long_rows[0]["text"]).input_ids[:800])
     question = Question([5, 6], document, 3, window=1024)
-    given = dataclasses.replace(question, memory=subject.ccf.compress(document.input_ids, 8))
+    given = dataclasses.replace(question, memory=subject.ccf.compress(document.input_ids, 32))
     found = {}
     for name, ratios, asked in (("alone", (4,), question), ("both", (4, 8), question), ("given", (4,), given)):
         read = readings(subject, "graded", ratios, [asked], dataclasses.replace(OPTIONS, ratios=ratios))
         (found[name],) = dict(read)[4]
     for reading in found.values():
-        assert reading.slots is not None and min(level for _, level, _ in reading.slots.parts()) == 4
+        assert reading.slots is not None and min(level for _, level, _ in reading.slots.parts()) == 16
         assert [part[:2] for part in reading.slots.parts()] == [part[:2] for part in found["alone"].slots.parts()]
         assert reading.text == found["alone"].text == [*document.input_ids[-len(reading.text) :]]
         assert reading.positions == found["alone"].positions <= document.slots(4)
