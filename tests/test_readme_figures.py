@@ -88,6 +88,19 @@ def test_what_focus_is_worth() -> None:
     assert focus["metrics"]["kv_share"] <= 1 / 6
 
 
+def test_what_is_kept_of_sources_that_were_and_were_not_trained_on() -> None:
+    measured = rows("yardstick/B-shipped")
+    sources = {r["source"] for r in measured if "f1" in r["metrics"]} - {"all", "macro"}
+
+    def macro(reader: str, ratio: int | None) -> float:
+        of = {r["source"]: r["metrics"] for r in measured if (r["reader"], r["ratio"]) == (reader, ratio)}
+        return sum(of[source]["f1"] for source in sources) / len(sources)
+
+    assert len(sources) == 11 and {"tydiqa_en", "iirc_dev_part", "bioasq9b_factoid"} <= sources
+    kept = [f"{macro('memory', ratio) / macro('yardstick_full', None):.0%}" for ratio in (4, 8, 16, 32)]
+    assert "memory keeps {}, {}, {} and {} of the yardstick reader's F1 at 4x, 8x, 16x and 32x".format(*kept) in PROSE
+
+
 def test_samples() -> None:
     qa = row("qa", source="all", reader="full")
     assert f"{qa['n'] - qa['unanswerable']} questions on short passages" in PROSE
