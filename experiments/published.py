@@ -30,8 +30,11 @@ MEASURED_BY = {"full": "yardstick_full", "none": "yardstick_none"}
 
 def arguments(command: str) -> list[str]:
     """Take the arguments of ``python -m ccf_core`` from a published command, without its ``--out`` and ``--device``."""
-    words = iter(shlex.split(command)[3:])
-    kept = [word for word in words if not (word in ("--out", "--device") and next(words))]
+    kept = shlex.split(command)[3:]
+    for option in ("--out", "--device"):
+        if option in kept:
+            at = kept.index(option)
+            del kept[at : at + 2]
     if "--reader" in kept:
         named = kept.index("--reader") + 1
         ends = next((i for i in range(named, len(kept)) if kept[i].startswith("--")), len(kept))

@@ -20,8 +20,9 @@ WORST_GAIN = -0.25
 BARS = "Bars are 95% bootstrap intervals."
 #: Said wherever the curve of mean pooling is drawn.
 POOLED = (
-    "Mean pooling: an adapter of its own, not shipped, that went on from the one for slots; its slots are means over "
-    "blocks of text; a memory of it serves one ratio, where one of slots serves them all. "
+    "Mean pooling: an adapter of its own, not shipped, that went on from the adapter before this one, its gain by its "
+    "own decoder; its slots are means over blocks of text; a memory of it serves one ratio, where one of slots serves "
+    "them all. "
 )
 
 
