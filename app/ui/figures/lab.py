@@ -119,7 +119,8 @@ def _needle(results: Results) -> Chart | None:
     result = results.get("needle")
     if not result:
         return None
-    rows = [row for row in rows_of(result, depth="all") if row["length"] != "all" and row["reader"] != "truncated"]
+    left_out = ("truncated", "yardstick_full")
+    rows = [row for row in rows_of(result, depth="all") if row["length"] != "all" and row["reader"] not in left_out]
     lengths = sorted({row["length"] for row in rows})
     names = list(dict.fromkeys(_reader(row) for row in sorted(rows, key=_by_memory)))
     hits = {(_reader(row), row["length"]): row["metrics"]["hit"] for row in rows}
