@@ -90,13 +90,23 @@ def test_a_process_with_the_memory_file_alone_scores_the_same(ccf: CCF, memories
     assert sum(alone) / len(alone) == pytest.approx(nats(ccf, memories[0].at(8), question, answer), abs=1e-3)
 
 
-def test_short_texts_full_of_names_come_back_for_the_most_part_at_4x(ccf: CCF, memories: list[KVMemory]):
+@pytest.fixture(scope="module")
+def reconstructed(ccf: CCF, memories: list[KVMemory]) -> float:
+    """Mean ROUGE-L of the texts, written again from their memories at 4x."""
     scores = [
         rouge_l(ccf.segment(text).input_ids, ccf.reconstruct_ids(memory.at(4))[0])
         for memory, (text, _, _) in zip(memories, FACTS, strict=True)
     ]
-    # The adapter before had .96, this one .70: docs/experiments.md.
-    assert sum(scores) / len(scores) > 0.65
+    return sum(scores) / len(scores)
+
+
+def test_short_texts_full_of_names_come_back_for_the_most_part_at_4x(reconstructed: float):
+    assert reconstructed > 0.65
+
+
+@pytest.mark.xfail(raises=AssertionError, strict=True, reason=".70, the adapter before .96: docs/experiments.md")
+def test_short_texts_full_of_names_come_back_nearly_whole_at_4x(reconstructed: float):
+    assert reconstructed > 0.8
 
 
 def test_an_answer_is_read_from_the_memory(ccf: CCF, memories: list[KVMemory]):
