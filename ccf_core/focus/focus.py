@@ -38,8 +38,6 @@ PIECE = 64
 ALONE = 2
 #: Tokens of an answer by which two readings are compared, likewise.
 DRAFT = 16
-#: Log-probability in nats above which slots and text may have no answer: then none of text alone is believed, likewise.
-ABSTENTION_THRESHOLD = -8.0
 
 
 @dataclass(frozen=True)
@@ -162,17 +160,13 @@ def drafted(draft: Sequence[int], ends: Sequence[int]) -> list[int]:
     return [*draft, *(ends[:1] if len(draft) < DRAFT else ())]
 
 
-def prefers_text_only(
-    text_confidence: float, slots_confidence: Callable[[], float], abstention_logprob: Callable[[], float]
-) -> bool:
+def prefers_text_only(text_confidence: float, slots_confidence: Callable[[], float]) -> bool:
     """Decide whether text alone is read, and not text behind slots.
 
-    It is if the decoder's ``confidence`` after text alone is the higher one; or if text alone gives no answer and the
-    other reading, by its log-probability of the abstention in nats, might give none either.
+    It is if the decoder's ``confidence`` after text alone is the higher one, or if text alone gives no answer: text
+    refuses for good reasons more often than slots do.
     """
-    if text_confidence == float("-inf"):
-        return abstention_logprob() > ABSTENTION_THRESHOLD
-    return text_confidence > slots_confidence()
+    return text_confidence == float("-inf") or text_confidence > slots_confidence()
 
 
 @torch.inference_mode()
@@ -207,13 +201,8 @@ def read(
         ((*draft,),) = decoder.generate([prefix], [prompt], max_new_tokens=DRAFT)
         return confidence(draft, decoder.score(prefix, prompt, drafted(draft, ends)), abstained)
 
-    def abstention_logprob(prefix: Prefix) -> float:
-        return float(decoder.score(prefix, prompt, abstained).sum())
-
     text_confidence = confidence_after(text_only[0].prefix(decoder)) if text_only and not cancelled() else None
     prefix = beside_slots.prefix(decoder)
-    if text_confidence is not None and prefers_text_only(
-        text_confidence, partial(confidence_after, prefix), partial(abstention_logprob, prefix)
-    ):
+    if text_confidence is not None and prefers_text_only(text_confidence, partial(confidence_after, prefix)):
         return text_only[0], text_only[0].prefix(decoder)
     return beside_slots, prefix

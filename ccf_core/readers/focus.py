@@ -8,7 +8,6 @@ from functools import partial
 from typing import ClassVar
 
 from ccf_core.answering import batching
-from ccf_core.answering.batching import DecodeRequest
 from ccf_core.answering.prompt import abstention
 from ccf_core.focus import focus, relevance
 from ccf_core.focus.focus import Focused
@@ -69,17 +68,13 @@ class FocusReader(Reader):
         requests = [self._reading(each).request(questions[i].prompt, focus.DRAFT) for i in several for each in plans[i]]
         drafts = batching.generate(self.decoder, requests, self.report, rows=self.batch_size)
         targets = [focus.drafted(draft, ends) for draft in drafts]
-        logprobs = self._score([replace(r, new=0, target=t) for r, t in zip(requests, targets, strict=True)])
-        abstaining = self._score([replace(r, new=0, target=abstained) for r in requests[::2]])
+        scored = [replace(r, new=0, target=target) for r, target in zip(requests, targets, strict=True)]
+        logprobs = batching.score(self.decoder, scored, self.report, rows=self.batch_size)
         sure = [focus.confidence(draft, found, abstained) for draft, (found, _) in zip(drafts, logprobs, strict=True)]
         chosen = [plan[0] for plan in plans]
-        for i, with_slots, text_only, (found, _) in zip(several, sure[::2], sure[1::2], abstaining, strict=True):
-            prefers = focus.prefers_text_only(text_only, partial(float, with_slots), partial(float, found.sum()))
-            chosen[i] = plans[i][prefers]
+        for i, with_slots, text_only in zip(several, sure[::2], sure[1::2], strict=True):
+            chosen[i] = plans[i][focus.prefers_text_only(text_only, partial(float, with_slots))]
         return chosen
-
-    def _score(self, requests: Sequence[DecodeRequest]) -> list[batching.Scored]:
-        return batching.score(self.decoder, requests, self.report, rows=self.batch_size)
 
     def _read_one(self, q: Question) -> Reading:
         assert q.memory is not None
