@@ -21,7 +21,7 @@ from app.parsers.errors import (
     UnsupportedDocument,
 )
 from app.parsers.sandbox import read_in_sandbox
-from app.parsers.types import DEFAULT_LIMITS, Limits, Page, ReadDocument
+from app.parsers.types import DEFAULT_LIMITS, LeftOut, Limits, Page, ReadDocument
 
 __all__ = [
     "MEDIA_TYPES",
@@ -29,6 +29,7 @@ __all__ = [
     "DocumentTooLarge",
     "EmptyDocument",
     "EncryptedDocument",
+    "LeftOut",
     "Limits",
     "NoTextInDocument",
     "Page",

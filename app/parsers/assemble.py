@@ -5,7 +5,7 @@ import re
 from app.parsers.detect import BINARY_SUFFIXES, KIND_NAMES, suffix
 from app.parsers.errors import EmptyDocument
 from app.parsers.normalise import characters, tidy, title
-from app.parsers.types import Draft, Limits, Page, ReadDocument
+from app.parsers.types import Draft, LeftOut, Limits, Page, ReadDocument
 
 
 def assemble(draft: Draft, kind: str, media_type: str, filename: str, limits: Limits) -> ReadDocument:
@@ -38,6 +38,7 @@ def assemble(draft: Draft, kind: str, media_type: str, filename: str, limits: Li
         media_type=media_type,
         pages=tuple(page for page in pages if page.number),
         notes=(*_misnamed(kind, filename), *draft.notes),
+        left_out=tuple(LeftOut(part.what, tidy(characters(part.text))) for part in draft.left_out),
     )
 
 

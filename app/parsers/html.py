@@ -6,8 +6,8 @@ import warnings
 from bs4 import BeautifulSoup, MarkupResemblesLocatorWarning, NavigableString, PageElement, Tag, XMLParsedAsHTMLWarning
 from bs4.element import PreformattedString
 
+from app.parsers.encoding import decode
 from app.parsers.errors import UndecodableText
-from app.parsers.text import decode
 from app.parsers.types import Draft, Limits
 
 _INVISIBLE = {
@@ -33,10 +33,11 @@ _LINE_BREAK, _PARAGRAPH_BREAK, _CELL, _ROW = "\x1c", "\x1d", "\x1e", "\x1f"
 
 
 def read(data: bytes, limits: Limits) -> Draft:
-    soup = _parse(_decode(data))
+    source, decoding = _decode(data)
+    soup = _parse(source)
     titles = tuple(heading.get_text(" ") for heading in (soup.title, soup.h1) if heading)
     notes = ("Tables were flattened: “ | ” stands between cells.",) if soup.find("table") else ()
-    return Draft(pages=((0, _visible(soup)),), titles=titles, notes=notes)
+    return Draft(pages=((0, _visible(soup)),), titles=titles, notes=(*decoding, *notes))
 
 
 def visible_text(source: str) -> str:
@@ -44,7 +45,7 @@ def visible_text(source: str) -> str:
     return _visible(_parse(source))
 
 
-def _decode(data: bytes) -> str:
+def _decode(data: bytes) -> tuple[str, tuple[str, ...]]:
     """Decode UTF-8, or else what the page says it is: a decoder of that name cannot do harm."""
     try:
         return decode(data)
@@ -55,7 +56,7 @@ def _decode(data: bytes) -> str:
             raise
         # Browsers take these names for windows-1252, and so did those who wrote such pages.
         charset = "windows-1252" if charset in ("iso-8859-1", "latin1", "latin-1", "us-ascii") else charset
-        return data.decode(charset, "replace")
+        return data.decode(charset, "replace"), ()
 
 
 def _parse(source: str) -> BeautifulSoup:

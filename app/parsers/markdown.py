@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from app.parsers.encoding import decode
 from app.parsers.html import visible_text
-from app.parsers.text import decode
 from app.parsers.types import Draft, Limits
 
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.{0,20000}?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.S)
@@ -16,9 +16,10 @@ _INDENT = "  "
 
 
 def read(data: bytes, limits: Limits) -> Draft:
-    source = re.sub(r"\r\n?", "\n", decode(data))
+    text, decoding = decode(data)
+    source = re.sub(r"\r\n?", "\n", text)
     limits.check_characters(len(source))
-    titles, notes = [], []
+    titles, notes = [], [*decoding]
     if front := _FRONT_MATTER.match(source):
         source = source[front.end() :]
         titles += [line.strip("\"' \t") for line in _FRONT_TITLE.findall(front.group(1))[:1]]

@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 
 from app.parsers import errors
-from app.parsers.types import DEFAULT_LIMITS, Limits, Page, ReadDocument
+from app.parsers.types import DEFAULT_LIMITS, LeftOut, Limits, Page, ReadDocument
 
 LOOK_EVERY_S = 0.1
 # The packages of this process by its own path: without Python's site module the other one starts sooner.
@@ -74,4 +74,5 @@ def _unpacked(answer: dict) -> ReadDocument:
     if "error" in answer:
         raise getattr(errors, answer["error"])(answer["sentence"])
     pages = tuple(Page(*page) for page in answer["pages"])
-    return ReadDocument(answer["title"], answer["text"], answer["media_type"], pages, tuple(answer["notes"]))
+    left_out = tuple(LeftOut(*part) for part in answer["left_out"])
+    return ReadDocument(answer["title"], answer["text"], answer["media_type"], pages, tuple(answer["notes"]), left_out)

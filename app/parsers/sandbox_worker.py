@@ -51,4 +51,5 @@ def _packed(document: ReadDocument) -> dict[str, object]:
         "media_type": document.media_type,
         "pages": [astuple(page) for page in document.pages],
         "notes": document.notes,
+        "left_out": [astuple(part) for part in document.left_out],
     }

@@ -19,12 +19,20 @@ class Page:
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """Text that a file holds and its document does not, such as running headers; `what` heads it for the user."""
+
+    what: str
+    text: str
+
+
+@dataclass(frozen=True)
 class ReadDocument:
     """Plain text of a document.
 
     `text` is NFC, with "\\n" as the only line end, never more than two of them in a row, and no control
     character but "\\n" and "\\t". `pages` is empty for kinds that have no fixed pages. `notes` are sentences
-    to show to the user: what was skipped, flattened or guessed.
+    to show to the user: what was skipped, flattened or guessed. `left_out` is the skipped text itself.
     """
 
     title: str
@@ -32,6 +40,7 @@ class ReadDocument:
     media_type: str
     pages: tuple[Page, ...]
     notes: tuple[str, ...]
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -96,3 +105,4 @@ class Draft:
     pages: tuple[tuple[int, str], ...]
     titles: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
