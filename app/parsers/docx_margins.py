@@ -1,0 +1,79 @@
+"""Read what stands around the text of a Word document: headers, footers, notes and comments."""
+
+import re
+from collections.abc import Iterator
+
+from lxml import etree
+
+from app.parsers.docx_numbering import Numbering
+from app.parsers.docx_package import RELATION, Package, W, is_on
+from app.parsers.docx_story import Story
+from app.parsers.docx_styles import Styles
+
+#: Words of "Page 3 of 7", whose numbers are left out, in the languages that it is most often met in.
+_PAGE_WORDS = re.compile(
+    r"(?:pages?|pag|pg|p|of|seiten?|s|von|sur|de|páginas?|pág|di|su|pagina|blad|van|strona|str|z|ze|sida|side|av|af|sivu"
+    r"|oldal|strana|stránka|stranica|od|sayfa|trang|стр|страница|из|сторінка|з|[第頁页共]+|ページ|쪽|페이지)"
+)
+
+
+def headers_and_footers(
+    package: Package, document: etree._Element, styles: Styles, numbering: Numbering
+) -> tuple[str, str]:
+    """Read the headers and the footers that say something, each text once."""
+    both: dict[str, dict[str, None]] = {"header": {}, "footer": {}}
+    settings = package.companion("settings")
+    even = settings is not None and is_on(settings.find(f"{W}evenAndOddHeaders"))
+    for kind, texts in both.items():
+        names, met = package.related(package.main, kind), set()
+        for reference in _shown(document, kind, even):
+            name = names.get(reference.get(RELATION, ""), "")
+            if name in met or (part := package.part(name)) is None:
+                continue
+            met.add(name)
+            if text := _without_page_numbers(Story(styles, numbering, without_page_numbers=True).text(part)):
+                texts[f"[{kind.capitalize()}] {text}"] = None
+    return "\n\n".join(both["header"]), "\n\n".join(both["footer"])
+
+
+def notes(package: Package, story: Story) -> Iterator[str]:
+    """Yield the footnotes and endnotes, each after its mark."""
+    for kind in ("footnotes", "endnotes"):
+        part = package.companion(kind)
+        for note in () if part is None else part:
+            if text := " ".join(story.text(note).split()):
+                yield f"[{note.get(f'{W}id')}] {text}"
+
+
+def comments(package: Package, story: Story) -> Iterator[str]:
+    """Yield the comments, each with its author and what it is about."""
+    part = package.companion("comments")
+    for comment in () if part is None else part:
+        text = " ".join(story.text(comment).split())
+        author = " ".join(comment.get(f"{W}author", "").split())
+        quote = story.quote(comment.get(f"{W}id", ""))
+        about = (f" by {author}" if author else "") + (f" on “{quote}”" if quote else "")
+        if text:
+            yield f"[Comment{about}] {text}"
+
+
+def _shown(document: etree._Element, kind: str, even: bool) -> Iterator[etree._Element]:
+    """Yield the references to headers or footers that are in use, section by section."""
+    for section in document.iter(f"{W}sectPr"):
+        parent = section.getparent()
+        if parent is not None and parent.tag == f"{W}sectPrChange":
+            continue
+        uses = {"default": True, "even": even, "first": is_on(section.find(f"{W}titlePg"))}
+        for reference in section.findall(f"{W}{kind}Reference"):
+            if uses.get(reference.get(f"{W}type", "default"), True):
+                yield reference
+
+
+def _without_page_numbers(text: str) -> str:
+    """Keep the parts of lines, between tabs, that say more than "Page of"."""
+    lines = ("\t".join(part for part in line.split("\t") if _says_something(part)) for line in text.split("\n"))
+    return "\n".join(line.strip() for line in lines if line.strip())
+
+
+def _says_something(part: str) -> bool:
+    return not all(map(_PAGE_WORDS.fullmatch, re.findall(r"\w+", part.lower())))
