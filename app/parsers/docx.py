@@ -51,7 +51,7 @@ def _draft(package: Package) -> Draft | None:
     noted = tuple(notes(package, story))
     if not body.strip() and not noted:
         return None
-    headers, footers = headers_and_footers(package, document, styles, numbering)
+    headers, footers = headers_and_footers(package, document, styles, numbering, body)
     text = "\n\n".join((headers, body, *noted, *comments(package, story), footers))
     said = ["Tables were flattened: “ | ” stands between cells."] if story.has_table else []
     left_out: tuple[LeftOut, ...] = ()

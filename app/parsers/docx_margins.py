@@ -18,10 +18,11 @@ _PAGE_WORDS = re.compile(
 
 
 def headers_and_footers(
-    package: Package, document: etree._Element, styles: Styles, numbering: Numbering
+    package: Package, document: etree._Element, styles: Styles, numbering: Numbering, body: str
 ) -> tuple[str, str]:
-    """Read the headers and the footers that say something, each text once."""
-    both: dict[str, dict[str, None]] = {"header": {}, "footer": {}}
+    """Read the headers and the footers that say something, each line once; titles of chapters stand in the body."""
+    said = {line.strip() for line in body.split("\n")}
+    both: dict[str, list[str]] = {"header": [], "footer": []}
     settings = package.companion("settings")
     even = settings is not None and is_on(settings.find(f"{W}evenAndOddHeaders"))
     for kind, texts in both.items():
@@ -31,8 +32,11 @@ def headers_and_footers(
             if name in met or (part := package.part(name)) is None:
                 continue
             met.add(name)
-            if text := _without_page_numbers(Story(styles, numbering, without_page_numbers=True).text(part)):
-                texts[f"[{kind.capitalize()}] {text}"] = None
+            text = Story(styles, numbering, without_page_numbers=True).text(part)
+            lines = [line for line in map(_without_page_numbers, text.split("\n")) if line and line not in said]
+            said.update(lines)
+            if lines:
+                texts.append(f"[{kind.capitalize()}] " + "\n".join(lines))
     return "\n\n".join(both["header"]), "\n\n".join(both["footer"])
 
 
@@ -40,7 +44,9 @@ def notes(package: Package, story: Story) -> Iterator[str]:
     """Yield the footnotes and endnotes, each after its mark."""
     for kind in ("footnotes", "endnotes"):
         part = package.companion(kind)
-        for note in () if part is None else part:
+        for note in () if part is None else part.iterfind(f"{W}{kind.removesuffix('s')}"):
+            if note.get(f"{W}type", "normal") != "normal":  # the line above the notes, and its like
+                continue
             if text := " ".join(story.text(note).split()):
                 yield f"[{note.get(f'{W}id')}] {text}"
 
@@ -69,10 +75,9 @@ def _shown(document: etree._Element, kind: str, even: bool) -> Iterator[etree._E
                 yield reference
 
 
-def _without_page_numbers(text: str) -> str:
-    """Keep the parts of lines, between tabs, that say more than "Page of"."""
-    lines = ("\t".join(part for part in line.split("\t") if _says_something(part)) for line in text.split("\n"))
-    return "\n".join(line.strip() for line in lines if line.strip())
+def _without_page_numbers(line: str) -> str:
+    """Keep the parts of a line, between tabs and cells, that say more than "Page of"."""
+    return " | ".join(part.strip() for part in re.split(r"[\t|]", line) if _says_something(part))
 
 
 def _says_something(part: str) -> bool:

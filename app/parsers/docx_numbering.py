@@ -31,7 +31,7 @@ class _Level:
     """Digits of a number that is filled up with zeros."""
 
     def number(self, count: int, all_digits: bool) -> str:
-        if self.form == "none":
+        if self.form in ("none", "bullet"):
             return ""
         if self.custom_width:
             return number_formats.padded(count, self.custom_width)
@@ -58,11 +58,12 @@ class Numbering:
         self._rules = {rule.get(f"{W}abstractNumId", ""): rule for rule in every if rule.tag == f"{W}abstractNum"}
         self._counts: dict[str, dict[int, int]] = {}
         self._list = cache(self._read_list)
+        self._levels = cache(lambda rule_id: _levels(self._rules[rule_id]))
 
     def label(self, paragraph: etree._Element) -> str:
         """Count a paragraph and write what stands before it: "3.2", "(a)", "-" for a bullet, "" for nothing."""
         style = self._styles.of_paragraph(paragraph)
-        number_id = value(paragraph, "pPr/numPr/numId") or self._styles.numbering(style, "numId")
+        number_id = value(paragraph, "pPr/numPr/numId") or self._styles.numbering(style)[0]
         if number_id in ("", "0"):
             return ""
         list_ = self._list(number_id)
@@ -76,7 +77,7 @@ class Numbering:
         said = value(paragraph, "pPr/numPr/ilvl")
         if not said:
             linked = (list_.linked[name] for name, _ in self._styles.chain(style) if name in list_.linked)
-            said = str(next(linked, "")) or self._styles.numbering(style, "ilvl")
+            said = str(next(linked, "")) or self._styles.numbering(style)[1]
         return integer(said, 0)
 
     def _count(self, list_: _List, level: int) -> None:
@@ -99,13 +100,13 @@ class Numbering:
         if (by_style := value(rule, "numStyleLink")) and rule is not None and rule.find(f"{W}lvl") is None:
             rule_id = value(self._lists.get(self._styles.list_of(by_style)), "abstractNumId")
             rule = self._rules.get(rule_id)
-        levels = {} if rule is None else _levels(rule)
+        levels = {} if rule is None else self._levels(rule_id)
         overrides = {}
         for override in () if num is None else num.findall(f"{W}lvlOverride"):
             start = integer(value(override, "startOverride"), -1)
             if start >= 0:
                 overrides[integer(override.get(f"{W}ilvl", ""), 0)] = start
-            levels |= _levels(override)
+            levels = levels | _levels(override)
         linked = {level.style: number for number, level in levels.items() if level.style}
         return _List(levels, self._counts.setdefault(rule_id, {}), overrides, linked)
 

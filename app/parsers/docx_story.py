@@ -105,6 +105,7 @@ class Story:
         text = _joined(self._pieces(paragraph, around))
         if len(self._hidden) > already:
             self._hidden.append("\n")
+        self._quote(" ")
         return text
 
     def _pieces(self, parent: etree._Element, around: _Around) -> Iterator[_Piece]:

@@ -40,6 +40,7 @@ class Styles:
             "",
         )
         self._looks: dict[str, Look] = {"": Look()}
+        self._numberings: dict[str, tuple[str, str]] = {}
 
     def of_paragraph(self, paragraph: etree._Element) -> str:
         """Find the id of a paragraph's style."""
@@ -71,9 +72,13 @@ class Styles:
         said = Look() if properties is None else _said(properties)
         return bool(said.over(self._of_style(paragraph_style)).hidden)
 
-    def numbering(self, style: str, what: str) -> str:
-        """Read `numId` or `ilvl` of a style's numbering, its own or inherited, or return ""."""
-        return next(filter(None, (value(element, f"pPr/numPr/{what}") for _, element in self.chain(style))), "")
+    def numbering(self, style: str) -> tuple[str, str]:
+        """Read the list and the level in it of a style's paragraphs, its own or inherited ones, each "" if none."""
+        if style not in self._numberings:
+            said = [element.find(f"{W}pPr/{W}numPr") for _, element in self.chain(style)]
+            lists, levels = (filter(None, (value(each, name) for each in said)) for name in ("numId", "ilvl"))
+            self._numberings[style] = next(lists, ""), next(levels, "")
+        return self._numberings[style]
 
     def list_of(self, style: str) -> str:
         """Read the id of the list that a style of lists stands for, or return ""."""

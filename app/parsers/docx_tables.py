@@ -8,8 +8,10 @@ from app.parsers.docx_package import W, integer, value
 
 #: Texts of a row's cells by the column of the table's grid that they begin in.
 Cells = dict[int, str]
-#: As Word allows; what has more was made to be large, and is not filled up.
+#: A table of more columns than this, or so many times the cells of its longest row, is a form: its cells are laid out
+#: for the eye and have no column in common.
 _MOST_COLUMNS = 63
+_MOST_COLUMNS_A_CELL = 2
 
 
 def within(parent: etree._Element, tag: str, border: str) -> Iterator[etree._Element]:
@@ -36,6 +38,11 @@ def column_after(cell: etree._Element, column: int) -> int:
 def aligned(rows: list[Cells]) -> Iterator[str]:
     """Write each row on a line with a place for every column that a cell begins in, in any row."""
     columns = sorted({column for row in rows for column in row})
+    longest = min(max(map(len, rows), default=0), _MOST_COLUMNS)
+    is_form = len(columns) > min(_MOST_COLUMNS, _MOST_COLUMNS_A_CELL * longest)
     for row in rows:
-        texts = row.values() if len(columns) > _MOST_COLUMNS else (row.get(column, "") for column in columns)
+        if is_form:
+            texts = [*row.values(), *[""] * (longest - len(row))]
+        else:
+            texts = [row.get(column, "") for column in columns]
         yield " | ".join(texts)
