@@ -76,8 +76,9 @@ class Styles:
         """Read the list and the level in it of a style's paragraphs, its own or inherited ones, each "" if none."""
         if style not in self._numberings:
             said = [element.find(f"{W}pPr/{W}numPr") for _, element in self.chain(style)]
-            lists, levels = (filter(None, (value(each, name) for each in said)) for name in ("numId", "ilvl"))
-            self._numberings[style] = next(lists, ""), next(levels, "")
+            lists = (value(each, "numId") for each in said)
+            levels = (value(each, "ilvl") for each in said)
+            self._numberings[style] = next(filter(None, lists), ""), next(filter(None, levels), "")
         return self._numberings[style]
 
     def list_of(self, style: str) -> str:
