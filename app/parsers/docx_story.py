@@ -123,7 +123,7 @@ class Story:
                 yield from self._pieces(element, around._replace(place=_RUBY.get(tag, around.place)))
             elif around.look.hidden:
                 self._hidden.append(text)
-            elif not around.fields.hide():
+            elif tag == f"{W}fldChar" or not around.fields.hide():
                 self._quote(text)
                 is_raisable = tag in (f"{W}t", f"{W}sym")
                 yield _Piece(text, around.place or (around.look.position or "" if is_raisable else ""))

@@ -13,7 +13,7 @@ _ENDINGS = frozenset(
 def raised(text: str, before: str) -> str:
     """Write superscript text that stands after `before`."""
     bare = text.strip()
-    digit = before[-1:].isdigit()
+    digit = re.search(r"[0-9IVX]\Z", before) is not None
     if bare.lower() == "o" and (digit or before[-1:] in ("n", "N")):
         return text.replace(bare, "°")
     if bare.lower() in _ENDINGS and (digit or len(bare) > 1):

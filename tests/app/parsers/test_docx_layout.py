@@ -1,0 +1,203 @@
+"""What surrounds and divides the text of a Word document: tables, headers, comments, changes, the Strict variant."""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from app.parsers import NoTextInDocument, read
+from tests.app.parsers.hostile import zip_of
+from tests.app.parsers.word import R, W, cell, par, run, table, word
+
+CASES = Path(__file__).parent / "cases"
+DOWN, DOWN_ON = '<w:vMerge w:val="restart"/>', "<w:vMerge/>"
+
+
+def text(body: str, parts: dict[str, str] | None = None) -> str:
+    return read(word(body, parts), "layout.docx").text
+
+
+def across(columns: int) -> str:
+    return f'<w:gridSpan w:val="{columns}"/>'
+
+
+def test_merged_cells():
+    document = read((CASES / "merged-cells.docx").read_bytes(), "merged-cells.docx")
+    assert document.text == (
+        "Line | Stop | Time\n7 | Quay | 08:10\n7 | Mill | 08:19\n9 | Fort | 09:02\n\n"
+        "r0c0 | r0c1 r0c2 |  | r0c3\nr1c0 | r1c1 | r1c2 | r1c3"
+    )
+
+
+def test_rows_have_as_many_columns():
+    rows = (
+        cell("Year") + cell("Boats", across(2)) + cell("Crew"),
+        cell("1901", DOWN) + cell("new") + cell("old", DOWN) + cell("12"),
+        cell("", DOWN_ON) + cell("wet") + cell("", DOWN_ON) + cell("7"),
+        cell("1902") + cell("dry") + cell("", DOWN_ON) + cell("9"),
+    )
+    assert text(table(*rows)) == (
+        "Year | Boats |  | Crew\n1901 | new | old | 12\n1901 | wet | old | 7\n1902 | dry | old | 9"
+    )
+
+
+def test_a_row_may_begin_later():
+    late = '<w:trPr><w:gridBefore w:val="1"/></w:trPr>' + cell("b2")
+    assert text(table(cell("a1") + cell("b1"), late)) == "a1 | b1\n | b2"
+
+
+def test_a_long_text_over_several_rows_is_not_repeated():
+    long = "word " * 30
+    rows = (cell(long, DOWN) + cell("x"), cell("", DOWN_ON) + cell("y"))
+    assert text(table(*rows)) == f"{long.strip()} | x\n | y"
+
+
+def test_a_form_is_no_grid():
+    """Every row divides the width its own way; columns that no row fills would be blank."""
+    rows = ("".join(cell(f"{i}{j}", across(3 + 2 * i)) for j in range(2)) for i in range(5))
+    assert text(table(*rows)).split("\n") == [f"{i}0 | {i}1" for i in range(5)]
+
+
+def test_a_frame_of_one_cell_keeps_its_paragraphs():
+    document = read(word(table(f"<w:tc>{par(run('a'))}{par(run('b'))}</w:tc>")), "frame.docx")
+    assert (document.text, document.notes) == ("a\n\nb", ())
+
+
+def test_deleted_rows_and_paragraph_ends():
+    gone = '<w:trPr><w:del w:id="1" w:author="a"/></w:trPr><w:tc><w:p/></w:tc><w:tc><w:p/></w:tc>'
+    assert text(table(cell("a") + cell("b"), gone)) == "a | b"
+    ended = '<w:rPr><w:del w:id="1" w:author="a"/></w:rPr>'
+    assert (
+        text(par(run("one "), ended) + par(run("line"), ended) + par(run(".")) + par(run("two"))) == "one line.\n\ntwo"
+    )
+    assert text(par(run("last"), ended)) == "last"
+
+
+def test_moved_text_stands_where_it_was_moved_to():
+    moved = f'<w:moveFrom w:id="1" w:author="a">{run("a")}</w:moveFrom>'
+    assert text(par(moved + run("b") + f'<w:moveTo w:id="2" w:author="a">{run("a")}</w:moveTo>')) == "ba"
+
+
+def section(*references: str, more: str = "") -> str:
+    return f"<w:sectPr>{''.join(references)}{more}</w:sectPr>"
+
+
+def reference(part: str, use: str = "default") -> str:
+    return f'<w:{part.rstrip("0123456789")}Reference w:type="{use}" r:id="{part}"/>'
+
+
+def header(inside: str) -> str:
+    return f"<w:hdr {W} {R}>{inside}</w:hdr>"
+
+
+def page(instruction: str = "PAGE") -> str:
+    return f'<w:fldSimple w:instr=" {instruction} \\* MERGEFORMAT ">{run("7")}</w:fldSimple>'
+
+
+def test_headers_and_footers_stand_once():
+    body = par(run("One.")) + par("", section(reference("header1"), reference("footer1")))
+    body += par(run("Two.")) + section(reference("header2"), reference("footer1"))
+    parts = {
+        "header1": header(par(run("Order 117"))),
+        "header2": header(par(run("Order 117")) + par(run("Part B"))),
+        "footer1": header(par(run("Call 555") + "<w:r><w:tab/></w:r>" + run("Page ") + page() + run(" of 9"))),
+    }
+    assert text(body, parts) == (
+        "[Header] Order 117\n\n[Header] Part B\n\nOne.\n\nTwo.\n\n[Footer] Call 555 | Page  of 9"
+    )
+
+
+def test_page_numbers_alone_say_nothing():
+    for before, between in (("Page ", " of "), ("Seite ", " von "), ("- ", " -"), ("第", "页共"), ("", "/")):
+        line = par(run(before) + page() + run(between) + page("NUMPAGES"))
+        parts = {"footer1": header(f"<w:sdt><w:sdtContent>{line}</w:sdtContent></w:sdt>")}
+        assert text(par(run("One.")) + section(reference("footer1")), parts) == "One."
+
+
+def test_headers_that_are_not_in_use():
+    """Those of first and of even pages are kept by Word when their switch is turned off."""
+    parts = {f"header{i}": header(par(run(words))) for i, words in enumerate(("all", "first", "even"))}
+    references = reference("header0"), reference("header1", "first"), reference("header2", "even")
+    body = par(run("One."))
+    assert text(body + section(*references), parts) == "[Header] all\n\nOne."
+    parts["settings"] = f"<w:settings {W}><w:evenAndOddHeaders/></w:settings>"
+    shown = text(body + section(*references, more="<w:titlePg/>"), parts)
+    assert shown == "[Header] all\n\n[Header] first\n\n[Header] even\n\nOne."
+
+
+def test_a_chapter_in_the_header_is_in_the_text_already():
+    parts = {"header1": header(par(run("Tides")))}
+    assert (
+        text(par(run("Tides")) + par(run("They turn.")) + section(reference("header1")), parts) == "Tides\n\nThey turn."
+    )
+
+
+def test_a_header_alone_is_no_text():
+    with pytest.raises(NoTextInDocument, match="OCR"):
+        text(section(reference("header1")), {"header1": header(par(run("Scanned by us")))})
+
+
+def test_notes():
+    notes = (
+        f'<w:footnotes {W}><w:footnote w:type="separator" w:id="0">{par(run("___"))}</w:footnote>'
+        f'<w:footnote w:id="1">{par(run("Wet.") + run("Very."))}</w:footnote></w:footnotes>'
+    )
+    mark = '<w:r><w:rPr><w:vertAlign w:val="superscript"/></w:rPr><w:footnoteReference w:id="1"/></w:r>'
+    assert text(par(run("Rain") + mark), {"footnotes": notes}) == "Rain[1]\n\n[1] Wet.Very."
+
+
+def test_comments_name_who_and_what():
+    comments = "".join(
+        f'<w:comment w:id="{i}" w:author="{author}">{par(run(words))}</w:comment>'
+        for i, (author, words) in enumerate([("Ada", "Too dear?"), ("", "All of it."), ("Bo", ""), ("Cy", "Where?")])
+    )
+    starts, ends = ([f'<w:commentRange{which} w:id="{i}"/>' for i in (0, 1)] for which in ("Start", "End"))
+    body = starts[0] + par(run("It costs ") + starts[1] + run("80 euro") + ends[0] + run("."))
+    body += par(run("So.")) + ends[1]
+    marked = text(body, {"comments": f"<w:comments {W}>{comments}</w:comments>"})
+    assert marked == (
+        "It costs 80 euro.\n\nSo.\n\n[Comment by Ada on “It costs 80 euro”] Too dear?\n\n"
+        "[Comment on “80 euro. So.”] All of it.\n\n[Comment by Cy] Where?"
+    )
+
+
+def test_variants_of_one_content_stand_once():
+    def variant(name: str, words: str) -> str:
+        return f"<mc:{name}><w:r><w:pict><w:txbxContent>{par(run(words))}</w:txbxContent></w:pict></w:r></mc:{name}>"
+
+    both = variant("Choice", "box") + variant("Fallback", "box")
+    assert text(par(f"<mc:AlternateContent>{both}</mc:AlternateContent>")) == "box"
+    assert text(par(f"<mc:AlternateContent>{variant('Fallback', 'old')}</mc:AlternateContent>")) == "old"
+
+
+def test_the_strict_variant():
+    document = read((CASES / "strict.docx").read_bytes(), "strict.docx")
+    assert (document.title, document.text) == ("Ferry", "Ferry\n\nThe last ferry leaves at 22:40.")
+
+
+def test_the_strict_variant_is_read_like_the_other():
+    data = (CASES / "word-lost-parts.docx").read_bytes()
+    with zipfile.ZipFile(io.BytesIO(data)) as container:
+        entries = {name: container.read(name) for name in container.namelist()}
+    strict = {
+        name: re.sub(
+            rb"http://schemas.openxmlformats.org/(officeDocument|wordprocessingml|drawingml)/2006/",
+            rb"http://purl.oclc.org/ooxml/\1/",
+            content,
+        )
+        if name.endswith((".xml", ".rels")) and name != "[Content_Types].xml"
+        else content
+        for name, content in entries.items()
+    }
+    assert read(zip_of(strict), "a.docx").text == read(data, "a.docx").text
+
+
+def test_a_missing_picture_costs_nothing_else():
+    rels = word(par(run("Text.")), {"image1": ""})
+    with zipfile.ZipFile(io.BytesIO(rels)) as container:
+        entries = {name: container.read(name) for name in container.namelist() if name != "word/image1.xml"}
+    assert read(zip_of(entries), "a.docx").text == "Text."
