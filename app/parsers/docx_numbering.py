@@ -12,6 +12,8 @@ from app.parsers.docx_styles import Styles
 from app.parsers.docx_symbols import CHECK_MARKS, from_font
 
 BULLET = "-"
+#: More than what Word lets people type before a number.
+_LONGEST_TEXT = 100
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class Numbering:
         self._rules = {rule.get(f"{W}abstractNumId", ""): rule for rule in every if rule.tag == f"{W}abstractNum"}
         self._counts: dict[str, dict[int, int]] = {}
         self._list = cache(self._read_list)
-        self._levels = cache(lambda rule_id: _levels(self._rules[rule_id]))
+        self._rule = cache(self._read_rule)
 
     def label(self, paragraph: etree._Element) -> str:
         """Count a paragraph and write what stands before it: "3.2", "(a)", "-" for a bullet, "" for nothing."""
@@ -94,13 +96,7 @@ class Numbering:
     def _read_list(self, number_id: str) -> _List:
         """Read the rules of a list and what it does its own way; one that is not there has no levels."""
         num = self._lists.get(number_id)
-        rule_id = value(num, "abstractNumId")
-        rule = self._rules.get(rule_id)
-        # A style of lists may stand for the rules, which are then another list's.
-        if (by_style := value(rule, "numStyleLink")) and rule is not None and rule.find(f"{W}lvl") is None:
-            rule_id = value(self._lists.get(self._styles.list_of(by_style)), "abstractNumId")
-            rule = self._rules.get(rule_id)
-        levels = {} if rule is None else self._levels(rule_id)
+        rule_id, levels = self._rule(value(num, "abstractNumId"))
         overrides = {}
         for override in () if num is None else num.findall(f"{W}lvlOverride"):
             start = integer(value(override, "startOverride"), -1)
@@ -109,6 +105,14 @@ class Numbering:
             levels = levels | _levels(override)
         linked = {level.style: number for number, level in levels.items() if level.style}
         return _List(levels, self._counts.setdefault(rule_id, {}), overrides, linked)
+
+    def _read_rule(self, rule_id: str) -> tuple[str, dict[int, _Level]]:
+        """Read the levels of a list's rules; where a style of lists stands for them, those are another list's."""
+        rule = self._rules.get(rule_id)
+        if rule is not None and (style := value(rule, "numStyleLink")) and rule.find(f"{W}lvl") is None:
+            rule_id = value(self._lists.get(self._styles.list_of(style)), "abstractNumId")
+            rule = self._rules.get(rule_id)
+        return rule_id, {} if rule is None else _levels(rule)
 
 
 def _levels(parent: etree._Element) -> dict[int, _Level]:
@@ -127,7 +131,7 @@ def _read_level(element: etree._Element, number: int) -> _Level:
     name = "decimal" if form is None else form.get(f"{W}val", "decimal")
     sample = "" if form is None or name != "custom" else form.get(f"{W}format", "")
     width = re.match(r"0*[0-9]", sample)
-    text = value(element, "lvlText")
+    text = value(element, "lvlText")[:_LONGEST_TEXT]
     properties = element.find(f"{W}rPr")
     if name == "bullet":
         fonts = None if properties is None else properties.find(f"{W}rFonts")

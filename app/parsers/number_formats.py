@@ -45,8 +45,13 @@ def _ordinal(number: int) -> str:
 
 
 def _letters(alphabet: str) -> Callable[[int], str]:
-    """Make a style of letters; beyond the last, Word repeats them: y, z, aa, bb."""
-    return lambda number: alphabet[(number - 1) % len(alphabet)] * ((number - 1) // len(alphabet) + 1)
+    """Make a style of letters; beyond the last, Word repeats them (y, z, aa, bb), up to thirty times."""
+
+    def spell(number: int) -> str:
+        times, letter = divmod(number - 1, len(alphabet))
+        return alphabet[letter] * (times + 1) if times < 30 else str(number)
+
+    return spell
 
 
 def _signs(signs: Sequence[str]) -> Callable[[int], str]:
