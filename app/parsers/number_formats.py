@@ -18,13 +18,15 @@ _STEMS, _BRANCHES = "甲乙丙丁戊己庚辛壬癸", "子丑寅卯辰巳午未�
 _HAN, _FORMAL, _CHINESE_FORMAL = "〇一二三四五六七八九", "零壱弐参四伍六七八九", "零壹贰叁肆伍陆柒捌玖"
 _KOREAN = "영일이삼사오육칠팔구"
 _FULL_WIDTH = [chr(0xFF10 + digit) for digit in range(10)]
+_FROM_ZERO = frozenset(("ordinal", "decimalZero"))
 _SMALL_UNITS = ("", "十", "百", "千")
 
 
 def write(number: int, style: str) -> str:
     """Write a number in a style, by the name that Word has for it; a style that is not known gives digits."""
     spell = _STYLES.get(style)
-    return spell(number) if spell and 0 < number < 10_000 else str(number)
+    first = 0 if style in _FROM_ZERO else 1
+    return spell(number) if spell and first <= number < 10_000 else str(number)
 
 
 def padded(number: int, width: int) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 import atheris
 
 KINDS = ("pdf", "docx", "html", "markdown", "text")
-with atheris.instrument_imports(include=["app.parsers", "pypdf", "docx", "bs4", "markdown_it"]):
+with atheris.instrument_imports(include=["app.parsers", "pypdf", "bs4", "markdown_it"]):
     for _kind in KINDS:
         import_module(f"app.parsers.{_kind}")
 

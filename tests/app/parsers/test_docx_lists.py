@@ -41,6 +41,8 @@ def test_clauses_of_a_lease():
         ("ordinal", 111, ["111th", "112th"]),
         ("ordinal", 22, ["22nd", "23rd"]),
         ("decimalZero", 9, ["09", "10"]),
+        ("decimalZero", 0, ["00", "01"]),
+        ("lowerLetter", 0, ["0", "a"]),
         ("decimalEnclosedCircle", 20, ["⑳", "21"]),
         ("japaneseCounting", 10, ["十", "十一"]),
         ("japaneseCounting", 119, ["百十九", "百二十"]),

@@ -30,7 +30,9 @@ from tests.app.parsers.hostile import (
     word_of,
     zip_of,
 )
+from tests.app.parsers.word import cell, item, level, numbering, par, run, table, word
 
+MANY = 5_000
 #: A file that takes longer is a failure of these tests, not an outcome.
 PATIENT = Limits(seconds=300)
 MB = 1_000_000
@@ -134,6 +136,26 @@ READ: dict[str, tuple[str, Callable[[], bytes], str]] = {
         "word/embeddings/a.zip": zip_of({"b": bytes(5 * MB)})}), "Mine."),
     "tables in tables in tables": ("a.docx", lambda: word_of(
         "<w:tbl><w:tr><w:tc>" * 80 + paragraph("x") + "</w:tc></w:tr></w:tbl>" * 80), "x"),
+    "columns as many as rows": ("a.docx", lambda: word(table(*(
+        f'<w:trPr><w:gridBefore w:val="{i}"/></w:trPr>' + cell("x") for i in range(MANY)))), "x\nx\nx"),
+    "cells a thousand million columns wide": ("a.docx", lambda: word(table(
+        cell("x", '<w:gridSpan w:val="999999999"/>') + cell("y", '<w:gridSpan w:val="99999999999999"/>'))), "x | y"),
+    "numbers of a thousand letters": ("a.docx", lambda: word(item("x") * MANY, numbering(
+        level(0, "lowerLetter", "%1" * MANY, start=9_000))), "90009000"),
+    "lists as many as their levels": ("a.docx", lambda: word("".join(
+        item("x", number=i) for i in range(MANY)), numbering(*[level(0, "decimal", "%1.")] * MANY, lists="".join(
+            f'<w:num w:numId="{i}"><w:abstractNumId w:val="0"/></w:num>' for i in range(1, MANY)))), "x\n\n1. x\n2. x"),
+    "comments that never end": ("a.docx", lambda: word("".join(
+        f'<w:commentRangeStart w:id="{i}"/>' for i in range(MANY)) + par(run("x")) * MANY), "x\n\nx"),
+    "fields that never end": ("a.docx", lambda: word(
+        par('<w:r><w:fldChar w:fldCharType="begin"/></w:r>' * MANY + run("x") * MANY) + par(run("Seen."))), "Seen."),
+    "paragraphs whose ends are all deleted": ("a.docx", lambda: word(
+        par(run("x"), "<w:rPr><w:del/></w:rPr>") * MANY), "x" * MANY),
+    "fractions of fractions": ("a.docx", lambda: word(par(
+        "<m:oMath>" + "<m:f><m:num>" * 100 + "<m:t>x</m:t>" + "</m:num></m:f>" * 100 + "</m:oMath>")), "(((("),
+    "relations that lead out": ("a.docx", lambda: word_of(paragraph("Mine."), more={
+        "word/_rels/document.xml.rels": OUTSIDE.replace("attachedTemplate", "styles").replace("TargetMode", "Mode")}),
+                                "Mine."),
     "page as large as a town": ("a.pdf", lambda: pdf_of(
         [shown("Big.")], page=FONT + " /MediaBox [0 0 1e30 1e30]"), "Big."),
     "page count that lies": ("a.pdf", lambda: pdf_of([shown("One.")], count=2**31), "One."),

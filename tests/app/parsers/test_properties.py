@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from app.parsers import MEDIA_TYPES, Limits, ReadDocument, ReadError, read, read_in_sandbox
 from tests.app.parsers.hostile import paragraph, pdf_of, shown, word_of
+from tests.app.parsers.word import level, numbering, word
 
 NAMES = {"pdf": "a.pdf", "docx": "a.docx", "html": "a.html", "markdown": "a.md", "text": "a.txt"}
 #: What turns the order of letters around, and what cannot be seen.
@@ -46,15 +47,50 @@ WORD_XML = st.recursive(
     st.text(
         st.characters(codec="utf-8", exclude_categories=("Cc", "Cs"), exclude_characters="<&\ufffe\uffff"), max_size=9
     ).map("<w:r><w:t>{}</w:t></w:r>".format)
-    | st.sampled_from(["<w:tab/>", "<w:br/>", '<w:footnoteReference w:id="9"/>', "<w:footnoteReference/>", "<w:pPr/>"]),
+    | st.sampled_from(
+        [
+            *("<w:tab/>", "<w:br/>", '<w:footnoteReference w:id="9"/>', "<w:footnoteReference/>", "<w:pPr/>"),
+            *('<w:gridSpan w:val="3"/>', '<w:vMerge w:val="restart"/>', "<w:vMerge/>", "<w:vanish/>", "<w:sectPr/>"),
+            *('<w:vertAlign w:val="superscript"/>', '<w:vertAlign w:val="subscript"/>', "<w:sym/>"),
+            *('<w:sym w:font="Wingdings" w:char="F0FE"/>', '<w:fldChar w:fldCharType="begin"/>'),
+            *(
+                '<w:fldChar w:fldCharType="separate"/>',
+                '<w:fldChar w:fldCharType="end"/>',
+                "<w:instrText>PAGE</w:instrText>",
+            ),
+            *('<w:commentRangeStart w:id="1"/>', '<w:commentRangeEnd w:id="1"/>', '<w:numId w:val="1"/>'),
+            *('<w:ilvl w:val="1"/>', '<w:rFonts w:ascii="Symbol"/>'),
+        ]
+    ),
     lambda inner: st.builds(
         "<w:{0}>{1}</w:{0}>".format,
-        st.sampled_from(["p", "tbl", "tr", "tc", "sdt", "del", "ins", "txbxContent", "r", "body", "pPr"]),
+        st.sampled_from(
+            [
+                *(
+                    "p",
+                    "tbl",
+                    "tr",
+                    "tc",
+                    "sdt",
+                    "del",
+                    "ins",
+                    "txbxContent",
+                    "r",
+                    "body",
+                    "pPr",
+                    "rPr",
+                    "tcPr",
+                    "trPr",
+                ),
+                *("numPr", "ruby", "rt", "rubyBase", "fldSimple"),
+            ]
+        ),
         st.lists(inner, max_size=4).map("".join),
     ),
     max_leaves=20,
 )
-WORD = st.lists(WORD_XML, max_size=6).map(lambda parts: word_of("".join(parts)))
+LIST = numbering(level(0, "decimal", "%1."), level(1, "lowerLetter", "%1%2)"))
+WORD = st.lists(WORD_XML, max_size=6).map(lambda parts: word("".join(parts), LIST))
 PAGE = st.lists(
     st.sampled_from(
         [
