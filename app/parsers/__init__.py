@@ -20,11 +20,12 @@ from app.parsers.errors import (
     UndecodableText,
     UnsupportedDocument,
 )
+from app.parsers.kinds import KINDS
 from app.parsers.sandbox import read_in_sandbox
 from app.parsers.types import DEFAULT_LIMITS, LeftOut, Limits, Page, ReadDocument
 
 __all__ = [
-    "MEDIA_TYPES",
+    "KINDS",
     "DamagedDocument",
     "DocumentTooLarge",
     "EmptyDocument",
@@ -42,16 +43,6 @@ __all__ = [
     "read_in_sandbox",
 ]
 
-MEDIA_TYPES = {
-    "pdf": "application/pdf",
-    "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-    "html": "text/html",
-    "markdown": "text/markdown",
-    "text": "text/plain",
-}
-"""Of every kind that `sniff` returns; the module of the same name reads it."""
-
-
 def read(data: bytes, filename: str, limits: Limits = DEFAULT_LIMITS) -> ReadDocument:
     """Read the plain text of one document.
 
@@ -67,5 +58,5 @@ def read(data: bytes, filename: str, limits: Limits = DEFAULT_LIMITS) -> ReadDoc
         raise EmptyDocument("The file is empty; choose one that holds text.")
     kind = sniff(data, filename)
     # Each kind brings a library of its own, and a process that reads one file needs one of them.
-    reader = import_module(f".{kind}", __name__)
-    return assemble(reader.read(data, limits), kind, MEDIA_TYPES[kind], filename, limits)
+    reader = import_module(f".{kind.module}", __name__)
+    return assemble(reader.read(data, limits), kind, filename, limits)

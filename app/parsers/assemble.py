@@ -2,13 +2,13 @@
 
 import re
 
-from app.parsers.detect import BINARY_SUFFIXES, KIND_NAMES, suffix
 from app.parsers.errors import EmptyDocument
+from app.parsers.kinds import BY_SUFFIX, Kind, suffix
 from app.parsers.normalise import characters, tidy, title
 from app.parsers.types import Draft, LeftOut, Limits, Page, ReadDocument
 
 
-def assemble(draft: Draft, kind: str, media_type: str, filename: str, limits: Limits) -> ReadDocument:
+def assemble(draft: Draft, kind: Kind, filename: str, limits: Limits) -> ReadDocument:
     """Join and normalise a draft.
 
     Raises `EmptyDocument` if no visible character is left, `DocumentTooLarge` if too many are.
@@ -35,7 +35,7 @@ def assemble(draft: Draft, kind: str, media_type: str, filename: str, limits: Li
     return ReadDocument(
         title=title(draft.titles, filename),
         text="".join(parts),
-        media_type=media_type,
+        media_type=kind.media_type,
         pages=tuple(page for page in pages if page.number),
         notes=(*_misnamed(kind, filename), *draft.notes),
         left_out=tuple(LeftOut(part.what, tidy(characters(part.text))) for part in draft.left_out),
@@ -51,9 +51,9 @@ def _seam(before: str, after: str) -> tuple[str, str]:
     return before, " " if re.search(r"[\w,;\u2013-]\Z", before) else "\n\n"
 
 
-def _misnamed(kind: str, filename: str) -> tuple[str, ...]:
-    claimed = BINARY_SUFFIXES.get(suffix(filename))
-    actual = KIND_NAMES[kind]
-    if claimed == actual or (claimed is None and actual not in BINARY_SUFFIXES.values()) or not suffix(filename):
+def _misnamed(kind: Kind, filename: str) -> tuple[str, ...]:
+    claimed = BY_SUFFIX.get(suffix(filename))
+    named = claimed.word if claimed else ""
+    if not suffix(filename) or named == kind.word or not (kind.certain or (claimed and claimed.certain)):
         return ()
-    return (f"The file's name suggests another kind, but its content is {actual}; it was read as {actual}.",)
+    return (f"The file's name suggests another kind, but its content is {kind.word}; it was read as {kind.word}.",)

@@ -6,8 +6,7 @@ import warnings
 from bs4 import BeautifulSoup, MarkupResemblesLocatorWarning, NavigableString, PageElement, Tag, XMLParsedAsHTMLWarning
 from bs4.element import PreformattedString
 
-from app.parsers.encoding import decode
-from app.parsers.errors import UndecodableText
+from app.parsers.encoding import declared_charset, decode
 from app.parsers.types import Draft, Limits
 
 _INVISIBLE = {
@@ -23,17 +22,12 @@ _LINE = {
     *("legend", "details", "summary", "hr"),
 }
 _HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.I)
-_CHARSET = re.compile(rb"<(?:meta|\?xml)[^>]{0,200}?(?:charset|encoding)\s*=\s*[\"']?\s*([\w-]+)", re.I)
-_TRUSTED_CHARSET = re.compile(
-    r"iso-8859-\d+|windows-125\d|latin-?1|us-ascii|shift_jis|euc-(jp|kr)|gb(2312|k|18030)|big5|koi8-[ru]",
-    re.I,
-)
 # Marks that cannot come from the document, since they are taken out of its text first.
 _LINE_BREAK, _PARAGRAPH_BREAK, _CELL, _ROW = "\x1c", "\x1d", "\x1e", "\x1f"
 
 
 def read(data: bytes, limits: Limits) -> Draft:
-    source, decoding = _decode(data)
+    source, decoding = decode(data, declared_charset(data))
     soup = _parse(source)
     titles = tuple(heading.get_text(" ") for heading in (soup.title, soup.h1) if heading)
     notes = ("Tables were flattened: “ | ” stands between cells.",) if soup.find("table") else ()
@@ -43,20 +37,6 @@ def read(data: bytes, limits: Limits) -> Draft:
 def visible_text(source: str) -> str:
     """Return the text of an HTML fragment, without scripts, styles and hidden elements, a line for each block."""
     return _visible(_parse(source))
-
-
-def _decode(data: bytes) -> tuple[str, tuple[str, ...]]:
-    """Decode UTF-8, or else what the page says it is: a decoder of that name cannot do harm."""
-    try:
-        return decode(data)
-    except UndecodableText:
-        declared = _CHARSET.search(data[:2048])
-        charset = declared.group(1).decode("ascii", "replace").lower() if declared else ""
-        if not _TRUSTED_CHARSET.fullmatch(charset):
-            raise
-        # Browsers take these names for windows-1252, and so did those who wrote such pages.
-        charset = "windows-1252" if charset in ("iso-8859-1", "latin1", "latin-1", "us-ascii") else charset
-        return data.decode(charset, "replace"), ()
 
 
 def _parse(source: str) -> BeautifulSoup:

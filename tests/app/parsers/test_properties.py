@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from app.parsers import MEDIA_TYPES, Limits, ReadDocument, ReadError, read, read_in_sandbox
+from app.parsers import KINDS, Limits, ReadDocument, ReadError, read, read_in_sandbox
 from tests.app.parsers.hostile import paragraph, pdf_of, shown, word_of
 from tests.app.parsers.word import level, numbering, word
 
@@ -152,7 +152,7 @@ def check_promises(document: ReadDocument) -> None:
     assert not any("\ufdd0" <= c <= "\ufdef" for c in text)
     assert 0 < len(document.title) <= 120
     assert not any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") or c in DECEPTIVE for c in document.title)
-    assert document.media_type in MEDIA_TYPES.values()
+    assert document.media_type in {kind.media_type for kind in KINDS}
     ends = [0, *(offset for page in document.pages for offset in (page.start, page.end)), len(text)]
     assert ends == sorted(ends)
     assert [page.number for page in document.pages] == sorted({page.number for page in document.pages})

@@ -1,0 +1,72 @@
+"""List the kinds of documents that can be read; detection, page, command line and docs take them from here."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import PurePath
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of document.
+
+    name : what `sniff` returns.  word : what the user calls it, after "is" or "a".  module : of `app.parsers`, its reader.
+    certain : its content alone tells it; the others are text, among which the file's name chooses.
+    """
+
+    name: str
+    word: str
+    suffixes: tuple[str, ...]
+    media_type: str
+    module: str
+    certain: bool = False
+
+
+_OFFICE = "application/vnd.openxmlformats-officedocument."
+_OPEN = "application/vnd.oasis.opendocument."
+_SOURCE_CODE = (
+    *(".py", ".js", ".ts", ".jsx", ".tsx", ".java", ".kt", ".c", ".h", ".cpp", ".hpp", ".cs", ".rs", ".go", ".rb", ".php"),
+    *(".swift", ".scala", ".r", ".jl", ".m", ".pl", ".lua", ".sh", ".ps1", ".bat", ".sql", ".css"),
+)
+
+KINDS = (
+    Kind("pdf", "PDF", (".pdf",), "application/pdf", "pdf", certain=True),
+    Kind("docx", "Word", (".docx",), _OFFICE + "wordprocessingml.document", "docx", certain=True),
+    Kind("xlsx", "Excel", (".xlsx", ".xlsm"), _OFFICE + "spreadsheetml.sheet", "xlsx", certain=True),
+    Kind("pptx", "PowerPoint", (".pptx",), _OFFICE + "presentationml.presentation", "pptx", certain=True),
+    Kind("odt", "OpenDocument", (".odt",), _OPEN + "text", "opendocument", certain=True),
+    Kind("ods", "OpenDocument", (".ods",), _OPEN + "spreadsheet", "opendocument", certain=True),
+    Kind("odp", "OpenDocument", (".odp",), _OPEN + "presentation", "opendocument", certain=True),
+    Kind("epub", "EPUB", (".epub",), "application/epub+zip", "epub", certain=True),
+    Kind("rtf", "RTF", (".rtf",), "application/rtf", "rtf", certain=True),
+    Kind("msg", "Outlook mail", (".msg",), "application/vnd.ms-outlook", "outlook", certain=True),
+    Kind("mail", "e-mail", (".eml",), "message/rfc822", "mail"),
+    Kind("mhtml", "saved web page", (".mhtml", ".mht"), "multipart/related", "mhtml"),
+    Kind("html", "HTML", (".html", ".htm", ".xhtml", ".xht"), "text/html", "html"),
+    Kind("markdown", "Markdown", (".md", ".markdown", ".mdown", ".mkd"), "text/markdown", "markdown"),
+    Kind("csv", "CSV", (".csv",), "text/csv", "delimited"),
+    Kind("tsv", "TSV", (".tsv", ".tab"), "text/tab-separated-values", "delimited"),
+    Kind("notebook", "Jupyter notebook", (".ipynb",), "application/x-ipynb+json", "notebook"),
+    Kind("json", "JSON", (".json", ".jsonl", ".ndjson", ".geojson"), "application/json", "json_text"),
+    Kind("xml", "XML", (".xml",), "application/xml", "xml"),
+    Kind("latex", "LaTeX", (".tex", ".latex"), "application/x-tex", "latex"),
+    Kind("rst", "reStructuredText", (".rst",), "text/x-rst", "text"),
+    Kind("yaml", "YAML", (".yaml", ".yml"), "application/yaml", "text"),
+    Kind("log", "log", (".log",), "text/plain", "text"),
+    Kind("code", "source code", _SOURCE_CODE, "text/plain", "text"),
+    Kind("text", "plain text", (".txt", ".text"), "text/plain", "text"),
+)
+BY_NAME = {kind.name: kind for kind in KINDS}
+BY_SUFFIX = {suffix: kind for kind in KINDS for suffix in kind.suffixes}
+SUFFIXES = tuple(BY_SUFFIX)
+
+WORDS = " or ".join(", ".join(dict.fromkeys(kind.word for kind in KINDS)).rsplit(", ", 1))
+"""Of all kinds, for a sentence."""
+READABLE = f"choose a {WORDS} file"
+"""What to do about a file that is of none."""
+
+
+def suffix(filename: str) -> str:
+    """Return the file name's last suffix in lower case, with its dot, or ""."""
+    return PurePath(re.split(r"[\\/]", filename)[-1]).suffix.lower()
