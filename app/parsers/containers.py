@@ -1,0 +1,46 @@
+"""Open zip containers of XML, as Office, OpenDocument and EPUB files are, with the care that unknown files need."""
+
+import io
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from lxml import etree
+
+from app.parsers.errors import DamagedDocument, ReadError
+from app.parsers.types import Limits
+
+
+@contextmanager
+def opened(data: bytes, limits: Limits) -> Iterator[zipfile.ZipFile]:
+    """Open a container whose entries unpack within the limits, and enforce the sizes that it declares.
+
+    Raises `DocumentTooLarge` for a zip bomb.
+    """
+    with zipfile.ZipFile(io.BytesIO(data)) as container:
+        limits.check_zip([(entry.compress_size, entry.file_size) for entry in container.infolist()])
+        yield container
+
+
+@contextmanager
+def damage_said(kind: str) -> Iterator[None]:
+    """Turn what goes wrong in a library into a sentence: broken files surface as exceptions of any kind."""
+    try:
+        yield
+    except (MemoryError, ReadError):
+        raise
+    except Exception as error:
+        raise DamagedDocument(
+            f"The {kind} file is damaged; open it in its own program, save it again and retry."
+        ) from error
+
+
+def xml_of(data: bytes) -> etree._Element:
+    """Parse XML without entities of its own, the network, or depth without bound. Raises `etree.XMLSyntaxError`."""
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True)
+    return etree.fromstring(data, parser)
+
+
+def local_name(element: etree._Element) -> str:
+    """Return an element's name without its namespace; "" for processing instructions and entities."""
+    return etree.QName(element).localname if isinstance(element.tag, str) else ""

@@ -1,0 +1,118 @@
+"""Parse mails (eml): the header that people read, the decoded body, and the names of what is attached."""
+
+import email
+import re
+from collections.abc import Iterator
+from email.header import decode_header
+from email.message import Message
+
+from app.parsers.containers import damage_said
+from app.parsers.encoding import decode
+from app.parsers.errors import EncryptedDocument, NoTextInDocument, UnsupportedDocument
+from app.parsers.html import visible_text
+from app.parsers.types import Draft, Limits
+
+FIELDS = ("Subject", "From", "To", "Cc", "Date")
+_ENCRYPTED = ("multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime")
+_MOST_PARTS = 2_000
+
+
+def read(data: bytes, limits: Limits) -> Draft:
+    """Read a mail with those that are forwarded within it.
+
+    Raises DamagedDocument, DocumentTooLarge, EncryptedDocument, NoTextInDocument.
+    """
+    with damage_said("mail"):
+        message = email.message_from_bytes(data)
+        if message.get_content_type() in _ENCRYPTED and "signed" not in str(message.get_param("smime-type")):
+            raise EncryptedDocument("The mail is encrypted; open it in your mail program, save its text and retry.")
+        header, body, attached = header_text(message), [], []
+        for part in leaves(message):
+            if isinstance(part, str):
+                body.append(part)
+            elif name := attachment_name(part):
+                attached.append(name)
+            else:
+                body.append(text_of(part))
+    text = "\n\n".join(filter(None, (part.strip() for part in body)))
+    limits.check_characters(len(text))
+    if not text and not header:
+        raise NoTextInDocument("The mail holds no text; choose one that does.")
+    return draft(header, text, attached, decoded_header(message, "Subject"))
+
+
+def draft(header: str, body: str, attached: list[str], subject: str) -> Draft:
+    """Lay out a mail, whatever it was stored as."""
+    names = f"Attachments: {', '.join(attached)}" if attached else ""
+    notes = [f"{len(attached)} attachment{'s were' if len(attached) > 1 else ' was'} not read."] if attached else []
+    text = "\n\n".join(filter(None, (header, body, names)))
+    return Draft(pages=((0, text),), titles=(subject,), notes=tuple(notes))
+
+
+def leaves(message: Message) -> Iterator[Message | str]:
+    """Yield the parts to read, in order; of alternatives the plain one. A forwarded mail has its header before it."""
+    stack: list[Message] = [message]
+    for _ in range(_MOST_PARTS):
+        if not stack:
+            return
+        part = stack.pop()
+        inner = part.get_payload()
+        if not isinstance(inner, list):
+            yield part
+        elif part.get_content_type() == "multipart/alternative":
+            stack.append(_readable(inner))
+        else:
+            if part.get_content_type() == "message/rfc822" and inner:
+                yield "Forwarded message\n" + header_text(inner[0])
+            stack.extend(reversed(inner))
+
+
+def _readable(alternatives: list[Message]) -> Message:
+    """Choose the plain text, unless it only says that there is no more of it."""
+    by_type = {part.get_content_type(): part for part in reversed(alternatives)}
+    plain, page = by_type.get("text/plain"), by_type.get("text/html")
+    if plain is not None and page is not None and len(text_of(plain).strip()) < len(text_of(page).strip()) / 3:
+        return page
+    return plain or page or alternatives[-1]
+
+
+def header_text(message: Message) -> str:
+    fields = ((field, decoded_header(message, field)) for field in FIELDS)
+    return "\n".join(f"{field}: {value}" for field, value in fields if value)
+
+
+def decoded_header(message: Message, field: str) -> str:
+    value = message.get(field)
+    return decoded_words(str(value)) if value is not None else ""
+
+
+def decoded_words(value: str) -> str:
+    """Decode what a header writes in encoded words, or in bytes that it should not hold."""
+    pieces = []
+    for piece, charset in decode_header(value[:20_000]):
+        data = piece.encode("ascii", "surrogateescape") if isinstance(piece, str) else piece
+        pieces.append(_decoded(data, charset or ""))
+    return " ".join("".join(pieces).split())
+
+
+def attachment_name(part: Message) -> str:
+    """Return what an attached part is called, "" for text to be read."""
+    name = decoded_words(part.get_filename() or "")
+    is_text = part.get_content_maintype() == "text" or part.get_content_type() == "message/delivery-status"
+    if part.get_content_disposition() == "attachment" or not is_text:
+        return name or f"unnamed ({part.get_content_type()})"
+    return name if part.get_content_type() not in ("text/plain", "text/html") else ""
+
+
+def text_of(part: Message) -> str:
+    """Decode a part of text; a page loses its markup."""
+    payload = part.get_payload(decode=True)
+    text = _decoded(payload, str(part.get_content_charset() or "")) if isinstance(payload, bytes) else ""
+    return visible_text(text) if part.get_content_type() == "text/html" else re.sub(r"\r\n?", "\n", text)
+
+
+def _decoded(data: bytes, charset: str) -> str:
+    try:
+        return decode(data, charset)[0]
+    except UnsupportedDocument:  # a few bytes of an encoding that nobody declared
+        return data.decode("ascii", "replace")

@@ -1,0 +1,105 @@
+"""Parse PowerPoint presentations (pptx): titles, text, tables, charts and notes of every slide, which is a page."""
+
+import io
+from collections.abc import Iterable, Iterator
+
+import pptx
+from pptx.presentation import Presentation
+from pptx.shapes.base import BaseShape
+from pptx.slide import Slide
+
+from app.parsers.containers import damage_said, opened, xml_of
+from app.parsers.errors import NoTextInDocument
+from app.parsers.normalise import ranges
+from app.parsers.types import Draft, LeftOut, Limits
+
+_DIAGRAM = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/diagramData"
+
+
+def read(data: bytes, limits: Limits) -> Draft:
+    """Read the slides in their order; hidden ones are left out.
+
+    Raises DamagedDocument, DocumentTooLarge, NoTextInDocument.
+    """
+    with damage_said("PowerPoint"):
+        with opened(data, limits):
+            presentation = pptx.Presentation(io.BytesIO(data))
+        slides = list(presentation.slides)
+        limits.check_pages(len(slides))
+        texts = {number: "\n\n".join(filter(None, _slide(slide))) for number, slide in enumerate(slides, 1)}
+        hidden = [n for n, slide in enumerate(slides, 1) if slide._element.get("show") in ("0", "false")]
+        titles = _titles(presentation, slides)
+    shown = {number: text for number, text in texts.items() if number not in hidden} or texts
+    if not any(map(str.strip, shown.values())):
+        raise NoTextInDocument(
+            "The presentation holds no text, perhaps only pictures; run text recognition (OCR) and retry."
+        )
+    left_out, notes = [], []
+    if len(shown) < len(texts):
+        left_out.append(LeftOut("Hidden slides", "\n\n".join(texts[number] for number in hidden)))
+        notes.append(f"Hidden slides were left out: {ranges(hidden)}.")
+    silent = [number for number, text in shown.items() if not text.strip()]
+    if silent:
+        notes.append(f"Slides without text (perhaps pictures): {ranges(silent)}.")
+    return Draft(pages=tuple(shown.items()), titles=titles, notes=tuple(notes), left_out=tuple(left_out))
+
+
+def _titles(presentation: Presentation, slides: list[Slide]) -> tuple[str, ...]:
+    first = slides[0].shapes.title if slides else None
+    return presentation.core_properties.title or "", first.text_frame.text if first is not None else ""
+
+
+def _slide(slide: Slide) -> Iterator[str]:
+    title = slide.shapes.title
+    if title is not None:
+        yield _paragraphs(title)
+    for shape in _flat(slide.shapes):
+        if title is None or shape.shape_id != title.shape_id:
+            yield _shape(shape)
+    for relation in slide.part.rels.values():
+        if relation.reltype == _DIAGRAM and not relation.is_external:
+            texts = (p.xpath("string(.)").strip() for p in xml_of(relation.target_part.blob).iter("{*}p"))
+            yield "\n".join(filter(None, texts))
+    if slide.has_notes_slide and slide.notes_slide.notes_text_frame is not None:
+        notes = slide.notes_slide.notes_text_frame.text.strip()
+        yield f"Speaker notes: {notes}" if notes else ""
+
+
+def _flat(shapes: Iterable[BaseShape]) -> Iterator[BaseShape]:
+    """Yield shapes without their groups, with a stack, for groups may be nested deeper than Python's own."""
+    stack = list(shapes)[::-1]
+    while stack:
+        shape = stack.pop()
+        if hasattr(shape, "shapes"):
+            stack.extend(list(shape.shapes)[::-1])
+        else:
+            yield shape
+
+
+def _shape(shape: BaseShape) -> str:
+    if getattr(shape, "has_table", False):
+        rows = ([" ".join(cell.text.split()) for cell in row.cells] for row in shape.table.rows)  # type: ignore[attr-defined]
+        return "\n".join(" | ".join(row) for row in rows)
+    if getattr(shape, "has_chart", False):
+        return _chart(shape.chart)  # type: ignore[attr-defined]
+    return _paragraphs(shape) if shape.has_text_frame else ""
+
+
+def _paragraphs(shape: BaseShape) -> str:
+    paragraphs = shape.text_frame.paragraphs  # type: ignore[attr-defined]
+    return "\n".join("  " * p.level + p.text.replace("\v", "\n") for p in paragraphs if p.text.strip())
+
+
+def _chart(chart: object) -> str:
+    """Lay out what a chart shows as a table, a row for each category."""
+    lines = []
+    title = chart.has_title and chart.chart_title.has_text_frame and chart.chart_title.text_frame.text  # type: ignore[attr-defined]
+    if title:
+        lines.append(title)
+    for plot in chart.plots:  # type: ignore[attr-defined]
+        series = list(plot.series)
+        lines.append(" | ".join(["Category", *(entry.name for entry in series)]))
+        for at, category in enumerate(plot.categories):
+            values = (entry.values[at] if at < len(entry.values) else None for entry in series)
+            lines.append(" | ".join([str(category), *("" if v is None else f"{v:.15g}" for v in values)]))
+    return "\n".join(lines)

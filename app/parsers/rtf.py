@@ -1,0 +1,46 @@
+"""Parse RTF documents."""
+
+import re
+
+from striprtf.striprtf import rtf_to_text
+
+from app.parsers.containers import damage_said
+from app.parsers.errors import NoTextInDocument
+from app.parsers.types import Draft, Limits
+
+_TITLE = re.compile(r"\{\\title\b([^{}]{1,1000})\}")
+# Pictures and embedded objects are written as digits, megabytes of them, and cannot hold text.
+_DIGITS = re.compile(r"[0-9a-fA-F\r\n]{2000,}")
+_INNERMOST_GROUP = re.compile(r"\{[^{}]*\}")
+_NOT_SEEN = re.compile(r"\\(?:v|deleted)(?![a-z\d-])")
+_FIELD_CODE = re.compile(r"\{\\\*\\fldinst(?:[^{}]|\{[^{}]*\})*\}")
+# The library leaves these out, though they are read on the page: notes, and the text of drawn boxes.
+_FOOTNOTE = re.compile(r"(?:\\\*)?\\footnote(?![a-z])")
+_TEXT_BOX = re.compile(r"(?:\\\*)?\\(?:shp|shpinst|shptxt)(?![a-z])")
+
+
+def read(data: bytes, limits: Limits) -> Draft:
+    """Read the text without its formatting. Raises DamagedDocument, DocumentTooLarge, NoTextInDocument."""
+    source = data.decode("latin-1")
+    with damage_said("RTF"):
+        text = plain_text(source)
+        title = _TITLE.search(source[:100_000])
+        titles = plain_text(f"{{\\rtf1{title[1]}}}").strip() if title else "", text.strip().partition("\n")[0]
+    limits.check_characters(len(text))
+    if not text.strip():
+        raise NoTextInDocument(
+            "The RTF document holds no text, perhaps only pictures; run text recognition (OCR) and retry."
+        )
+    notes = ("Tables were flattened: “ | ” stands between cells.",) if "\\cell" in source else ()
+    return Draft(pages=((0, text),), titles=titles, notes=notes)
+
+
+def plain_text(source: str) -> str:
+    """Return the text of RTF; bytes beyond ASCII are taken in the code page that the document names."""
+    source = _FIELD_CODE.sub("", _DIGITS.sub("", source))
+    source = _INNERMOST_GROUP.sub(lambda group: "" if _NOT_SEEN.search(group[0]) else group[0], source)
+    source = _TEXT_BOX.sub("", _FOOTNOTE.sub(r"\\tab Note: ", source))
+    text = re.sub(r"(?<!\n)\n*\|", "|", str(rtf_to_text(source, errors="replace")))
+    text = text.replace("|\n", "\n").replace("|", " | ")
+    # Characters beyond the basic plane come as two halves.
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
