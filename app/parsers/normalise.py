@@ -4,14 +4,14 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+from app.parsers.made_up_titles import is_made_up, without_program
+
 TITLE_LENGTH = 120
 
 _LINE_END = re.compile("\r\n|[\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 _UNWANTED = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\u00ad\ufdd0-\ufdef\ufeff\ufffe\uffff]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _FORMAT = re.compile("[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e007f]")
-_PLACEHOLDER = re.compile(r"(untitled|document|title|word document|no title|slide|page)[\s_-]*\d*", re.I)
-_FILE_SUFFIX = re.compile(r"\.(docx?|odt|rtf|tex|dvi|indd|qxd|pdf|pages|html?|xml)$", re.I)
 
 
 def characters(text: str) -> str:
@@ -32,17 +32,15 @@ def tidy(text: str) -> str:
 
 
 def title(candidates: tuple[str, ...], filename: str) -> str:
-    """Choose the first candidate that says something, else the file's name without its suffix.
+    """Choose the first candidate that no program made up, else the file's name without its suffix.
 
     At most 120 characters on one line, without control, bidirectional or other invisible ones; not escaped.
     """
     stem = re.split(r"[\\/]", filename)[-1]
     stem = re.sub(r"(?<=.)\.\w{1,10}$", "", stem)
     for candidate in (*candidates, stem.replace("_", " "), stem):
-        line = _shortened(candidate)
-        line = re.sub(r"^Microsoft Word - ", "", line)
-        named_after_file = _FILE_SUFFIX.search(line) is not None
-        if any(c.isalnum() for c in line) and not named_after_file and not _PLACEHOLDER.fullmatch(line):
+        line = without_program(_shortened(candidate))
+        if any(c.isalnum() for c in line) and not is_made_up(line):
             return line
     return _shortened(stem) or "Untitled"
 

@@ -16,7 +16,13 @@ def read(data: bytes, limits: Limits) -> Draft:
 
 
 def _heading(text: str) -> str:
-    """Take the first line, if it stands alone: that of a paragraph or of a program is no title."""
-    lines = [line.strip() for line in re.split(r"\r\n|\r|\n", text[:10_000].strip(), maxsplit=2)]
-    alone = len(lines) == 1 or lines[1] == ""
+    """Take the first line, if it stands alone or is underlined: that of a paragraph or of a program is no title."""
+    lines = [line.strip() for line in re.split(r"\r\n|\r|\n", text[:10_000].strip(), maxsplit=3)]
+    if len(lines) > 2 and _is_rule(lines[0]) and lines[2] == lines[0]:
+        lines = lines[1:]
+    alone = len(lines) == 1 or lines[1] == "" or _is_rule(lines[1])
     return lines[0] if alone and len(lines[0]) <= TITLE_LENGTH else ""
+
+
+def _is_rule(line: str) -> bool:
+    return re.fullmatch(r"([=\-~^\"*#+])\1{2,}", line) is not None
