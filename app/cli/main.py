@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from app.cli.progress import Meter
 from app.errors import BadSetting, WorkbenchError
 from app.limits import KVBudget
+from app.parsers.kinds import WORDS
 from app.settings import Settings
 from app.types import reader_names
 from ccf_core.cli import CommandParser
@@ -107,16 +108,16 @@ def command_parser(prog: str) -> tuple[CommandParser, argparse._SubParsersAction
         return commands.add_parser(name, parents=[common], help=about, description=f"{about.capitalize()}.")
 
     compress = command("compress", "compress a file into a stored memory")
-    compress.add_argument("file", type=_path, metavar="FILE")
+    compress.add_argument("file", type=_path, metavar="FILE", help=WORDS)
     compress.add_argument("--out", type=_path, metavar="F", help="also write the memory, every level, to this file")
 
     reconstruct = command("reconstruct", "decode a file's segments from their memory and compare")
-    reconstruct.add_argument("file", type=_path, metavar="FILE")
+    reconstruct.add_argument("file", type=_path, metavar="FILE", help=WORDS)
     _ratio(reconstruct)
     reconstruct.add_argument("--segments", type=int, nargs="+", metavar="N", help="only these, counted from 0")
 
     ask = command("ask", "ask a question about a file")
-    ask.add_argument("file", type=_path, metavar="FILE")
+    ask.add_argument("file", type=_path, metavar="FILE", help=WORDS)
     ask.add_argument("question", metavar="QUESTION")
     _ratio(ask)
     ask.add_argument("--reader", default="memory", choices=reader_names(), help="default: memory")
@@ -127,12 +128,12 @@ def command_parser(prog: str) -> tuple[CommandParser, argparse._SubParsersAction
     ask.add_argument("--max-new-tokens", type=int, default=64, metavar="N", help="longest answer (default 64)")
 
     compare = command("compare", "ask a question about a file under several settings")
-    compare.add_argument("file", type=_path, metavar="FILE")
+    compare.add_argument("file", type=_path, metavar="FILE", help=WORDS)
     compare.add_argument("question", metavar="QUESTION")
     compare.add_argument("--settings", nargs="+", metavar="S", help="full, 4x, 8x, 16x, 32x, focus, truncated, none")
 
     ingest = command("ingest", "compress every file of a folder and of the folders in it")
-    ingest.add_argument("dir", type=_path, metavar="DIR")
+    ingest.add_argument("dir", type=_path, metavar="DIR", help=f"holds files of these kinds: {WORDS}")
     return parser, commands
 
 

@@ -43,6 +43,7 @@ __all__ = [
     "read_in_sandbox",
 ]
 
+
 def read(data: bytes, filename: str, limits: Limits = DEFAULT_LIMITS) -> ReadDocument:
     """Read the plain text of one document.
 

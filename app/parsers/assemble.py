@@ -21,7 +21,7 @@ def assemble(draft: Draft, kind: Kind, filename: str, limits: Limits) -> ReadDoc
         if not page.strip():
             continue
         if parts:
-            kept, joint = _seam(parts[-1], page)
+            kept, joint = _seam(parts[-1], page) if kind.runs_on else (parts[-1], "\n\n")
             length += len(kept) - len(parts[-1])
             pages[-1] = Page(pages[-1].number, pages[-1].start, length)
             parts[-1:] = [kept, joint]

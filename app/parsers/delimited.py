@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from typing import Literal
 
 from app.parsers.encoding import decode
 from app.parsers.tables import Row, introduced, is_header, size
@@ -36,7 +37,7 @@ def _records(text: str, delimiter: str) -> list[list[str]]:
     return _parsed(text, delimiter, csv.QUOTE_NONE) if longest > max(20, len(records)) else records
 
 
-def _parsed(text: str, delimiter: str, quoting: int) -> list[list[str]]:
+def _parsed(text: str, delimiter: str, quoting: Literal[0, 3]) -> list[list[str]]:
     csv.field_size_limit(max(len(text), 1))
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting, skipinitialspace=True)
     return [record for record in reader if any(cell.strip() for cell in record)]

@@ -36,6 +36,7 @@ _SPOKEN = {
 _BINARY_BYTES = bytes(set(range(32)) - set(b"\t\n\v\f\r\b\x1b")) + b"\x7f"
 _STRAY = re.compile("[\x00-\x07\x0e-\x1a\x1c-\x1f\x7f\ufffe\uffff\ufdd0-\ufdef]")
 _BAD_BYTES = re.compile("[\udc00-\udcff]+")
+_HALF = re.compile("\udced[\udca0-\udcbf][\udc80-\udcbf]")
 _SAMPLE = 65_536
 _MARK_BAD_BYTES = "app.parsers.encoding"
 
@@ -94,9 +95,10 @@ def _choose(data: bytes, declared: str) -> tuple[str, bool]:
     for mark, encoding in _BYTE_ORDER_MARKS:
         if data.startswith(mark):
             return encoding, False
-    if _strays(data) > len(data[:_SAMPLE]) // 50 and (wide := _wide(data)):
-        return wide, True
     characters, bad = _count_utf8(data)
+    length = len(data[:_SAMPLE])
+    if _strays(data) > max(4, length // (50 if bad else 10)) and (wide := _wide(data)):
+        return wide, True
     if not bad:
         # Escapes switch the character set there; all bytes are ASCII.
         shifted = re.search(rb"\x1b[$(][@BJ]", data[:_SAMPLE]) is not None
@@ -113,7 +115,9 @@ def _count_utf8(data: bytes) -> tuple[int, int]:
     """Count characters of several bytes that are valid UTF-8, and bytes that are not."""
     text = data.decode("utf-8", "surrogateescape")
     bad = sum(len(run) for run in _BAD_BYTES.findall(text))
-    return len(text) - len(text.encode("ascii", "ignore")) - bad, bad
+    # Halves of surrogate pairs are not valid, but nothing else than UTF-8 has them.
+    halves = 3 * len(_HALF.findall(text))
+    return len(text) - len(text.encode("ascii", "ignore")) - bad + halves, bad
 
 
 def _guess(data: bytes) -> str:

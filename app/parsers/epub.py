@@ -48,8 +48,9 @@ def _spine(package: etree._Element, folder: str) -> Iterator[str]:
     items = {item.get("id"): item for item in package.iter("{*}item")}
     for reference in package.iter("{*}itemref"):
         item = items.get(reference.get("idref"))
-        is_contents = item is None or "nav" in (item.get("properties") or "").split()
-        if not is_contents and "html" in (item.get("media-type") or ""):
+        if item is None or "nav" in (item.get("properties") or "").split():
+            continue
+        if "html" in (item.get("media-type") or ""):
             yield posixpath.normpath(posixpath.join(folder, unquote(item.get("href") or "")))
 
 

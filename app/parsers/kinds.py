@@ -11,8 +11,9 @@ from pathlib import PurePath
 class Kind:
     """A kind of document.
 
-    name : what `sniff` returns.  word : what the user calls it, after "is" or "a".  module : of `app.parsers`, its reader.
+    name : ours, short.  word : what the user calls it, after "is" or "a".  module : of `app.parsers`, its reader.
     certain : its content alone tells it; the others are text, among which the file's name chooses.
+    runs_on : its sentences run across its pages.
     """
 
     name: str
@@ -21,17 +22,35 @@ class Kind:
     media_type: str
     module: str
     certain: bool = False
+    runs_on: bool = False
 
 
 _OFFICE = "application/vnd.openxmlformats-officedocument."
 _OPEN = "application/vnd.oasis.opendocument."
 _SOURCE_CODE = (
-    *(".py", ".js", ".ts", ".jsx", ".tsx", ".java", ".kt", ".c", ".h", ".cpp", ".hpp", ".cs", ".rs", ".go", ".rb", ".php"),
+    *(
+        ".py",
+        ".js",
+        ".ts",
+        ".jsx",
+        ".tsx",
+        ".java",
+        ".kt",
+        ".c",
+        ".h",
+        ".cpp",
+        ".hpp",
+        ".cs",
+        ".rs",
+        ".go",
+        ".rb",
+        ".php",
+    ),
     *(".swift", ".scala", ".r", ".jl", ".m", ".pl", ".lua", ".sh", ".ps1", ".bat", ".sql", ".css"),
 )
 
 KINDS = (
-    Kind("pdf", "PDF", (".pdf",), "application/pdf", "pdf", certain=True),
+    Kind("pdf", "PDF", (".pdf",), "application/pdf", "pdf", certain=True, runs_on=True),
     Kind("docx", "Word", (".docx",), _OFFICE + "wordprocessingml.document", "docx", certain=True),
     Kind("xlsx", "Excel", (".xlsx", ".xlsm"), _OFFICE + "spreadsheetml.sheet", "xlsx", certain=True),
     Kind("pptx", "PowerPoint", (".pptx",), _OFFICE + "presentationml.presentation", "pptx", certain=True),

@@ -13,7 +13,18 @@ _COMMON = {"cp1252": 1.15, "cp850": 0.9, "cp852": 0.7, "cp437": 0.6, "mac-roman"
 _CONSIDERED = (
     *("cp1250", "cp1251", "cp1252", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp1258", "cp874"),
     *("cp932", "shift_jis_2004", "euc_jis_2004", "iso2022_jp_2", "gb18030", "big5hkscs", "cp949", "koi8-r", "koi8-u"),
-    *("iso8859-2", "iso8859-5", "iso8859-7", "iso8859-9", "iso8859-15", "mac_roman", "cp437", "cp850", "cp852", "cp866"),
+    *(
+        "iso8859-2",
+        "iso8859-5",
+        "iso8859-7",
+        "iso8859-9",
+        "iso8859-15",
+        "mac_roman",
+        "cp437",
+        "cp850",
+        "cp852",
+        "cp866",
+    ),
 )
 _WIDE = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
 _KANA = re.compile("[\u3041-\u30fc]")

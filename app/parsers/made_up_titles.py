@@ -2,24 +2,26 @@
 
 import re
 
+_NO_NAME = """
+    untitled unnamed unknown anonymous unspecified nameless none null undefined no not available new empty blank
+    unbenannt unbenanntes unbekannt ohne kein neue neues neuer sans sin sem senza bez nouveau nuevo novo nuovo naamloos
+    nimetön namnlös uden без имени названия безымянный 無題 無標題 无标题 未命名 名称未設定 제목 없음 무제
+"""
+_SORTS = """
+    title titel titre título titulo titolo titlu tytułu názvu document documento dokument dokumentum doc slides slide
+    presentation präsentation présentation presentación presentazione apresentação presentatie prezentacja slideshow
+    folie diapositiva spreadsheet tabelle workbook worksheet sheet book mappe classeur libro notebook page seite file
+    datei fichier archivo scan scanned image img template vorlage layout publication drawing text print printing
+    printout preview job output default example 新建 文档 文書 演示文稿 プレゼンテーション документ презентация
+"""
+_PROGRAMS = """
+    microsoft office word excel powerpoint publisher visio onenote outlook libreoffice openoffice org writer calc
+    impress draw adobe indesign acrobat pdfmaker distiller illustrator photoshop framemaker google docs latex pdflatex
+    tex xelatex hyperref package ghostscript quarkxpress wordperfect wkhtmltopdf crystal reports pdf html rtf docx odt
+    jupyter mac windows ms
+"""
 #: A title of such words alone, in any order, says nothing: no name, the sort of file, or the program that wrote it.
-_WORDS = frozenset(
-    # no name
-    "untitled unnamed unknown anonymous unspecified nameless none null undefined no not available new empty blank "
-    "unbenannt unbenanntes unbekannt ohne kein neue neues neuer sans sin sem senza bez nouveau nuevo novo nuovo naamloos "
-    "nimetön namnlös uden без имени названия безымянный 無題 無標題 无标题 未命名 名称未設定 제목 없음 무제 "
-    # a sort of file
-    "title titel titre título titulo titolo titlu tytułu názvu document documento dokument dokumentum document doc "
-    "presentation präsentation présentation presentación presentazione apresentação presentatie prezentacja slides slide "
-    "slideshow folie diapositiva spreadsheet tabelle workbook worksheet sheet book mappe classeur libro notebook page seite "
-    "file datei fichier archivo scan scanned image img template vorlage layout publication drawing text print printing "
-    "printout preview job output default example 新建 文档 文書 演示文稿 プレゼンテーション документ презентация "
-    # a program
-    "microsoft office word excel powerpoint publisher visio onenote outlook libreoffice openoffice org writer calc impress "
-    "draw adobe indesign acrobat pdfmaker distiller illustrator photoshop framemaker google docs latex pdflatex tex xelatex "
-    "hyperref package ghostscript quarkxpress wordperfect wkhtmltopdf crystal reports pdf html rtf docx odt jupyter "
-    "with for of the de da di von mac windows ms".split()
-)
+_WORDS = frozenset([*(_NO_NAME + _SORTS + _PROGRAMS).split(), *("with", "for", "of", "the", "de", "da", "di", "von")])
 _PRINTED_BY = re.compile(
     r"^(?:microsoft (?:office )?)?(?:word|excel|powerpoint|publisher|visio|onenote|outlook|notepad|print) - ", re.I
 )
@@ -34,9 +36,14 @@ _NUMBER_WITHIN = re.compile(r"\d{4}|\d[\W_]+[^\W\d_]")
 
 
 def without_program(line: str) -> str:
-    """Take off what Windows programs put before the title of what they print, and the suffix of the file behind it."""
-    title = _PRINTED_BY.sub("", line)
-    return title if title == line else _FILE_SUFFIX.sub("", title)
+    """Take off what Windows programs put before the title of what they print."""
+    return _PRINTED_BY.sub("", line)
+
+
+def without_suffix(line: str) -> str:
+    """Return what is left of a title that is a file's name, "" if it is none."""
+    name = re.split(r"[\\/]", _FILE_SUFFIX.sub("", line))[-1]
+    return name if _FILE_SUFFIX.search(line) and not is_made_up(name) else ""
 
 
 def is_made_up(line: str) -> bool:

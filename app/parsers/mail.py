@@ -56,13 +56,14 @@ def leaves(message: Message) -> Iterator[Message | str]:
         if not stack:
             return
         part = stack.pop()
-        inner = part.get_payload()
-        if not isinstance(inner, list):
+        payload = part.get_payload()
+        inner = [child for child in payload if isinstance(child, Message)] if isinstance(payload, list) else []
+        if not inner:
             yield part
         elif part.get_content_type() == "multipart/alternative":
             stack.append(_readable(inner))
         else:
-            if part.get_content_type() == "message/rfc822" and inner:
+            if part.get_content_type() == "message/rfc822":
                 yield "Forwarded message\n" + header_text(inner[0])
             stack.extend(reversed(inner))
 

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from app.parsers.made_up_titles import is_made_up, without_program
+from app.parsers.made_up_titles import is_made_up, without_program, without_suffix
 
 TITLE_LENGTH = 120
 
@@ -38,8 +38,9 @@ def title(candidates: tuple[str, ...], filename: str) -> str:
     """
     stem = re.split(r"[\\/]", filename)[-1]
     stem = re.sub(r"(?<=.)\.\w{1,10}$", "", stem)
-    for candidate in (*candidates, stem.replace("_", " "), stem):
-        line = without_program(_shortened(candidate))
+    lines = [without_program(_shortened(candidate)) for candidate in candidates]
+    # The name of the file that a document was made of is better than none.
+    for line in (*lines, *map(without_suffix, lines), _shortened(stem.replace("_", " "))):
         if any(c.isalnum() for c in line) and not is_made_up(line):
             return line
     return _shortened(stem) or "Untitled"

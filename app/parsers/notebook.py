@@ -29,12 +29,12 @@ def read(data: bytes, limits: Limits) -> Draft:
         ) from error
     body = "\n\n".join(filter(str.strip, pieces))
     limits.check_characters(len(body))
-    left = f"{pictures} picture{'s' if pictures > 1 else ''} among the outputs {'were' if pictures > 1 else 'was'} left out."
+    which = "1 picture among the outputs was" if pictures == 1 else f"{pictures} pictures among the outputs were"
     first_heading = next((piece.partition("\n")[0] for piece in pieces if piece.strip()), "")
     return Draft(
         pages=((0, body),),
         titles=(title if isinstance(title, str) else "", first_heading),
-        notes=(*decoding, *([left] if pictures else [])),
+        notes=(*decoding, *([f"{which} left out."] if pictures else [])),
     )
 
 

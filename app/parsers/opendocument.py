@@ -1,5 +1,6 @@
 """Parse OpenDocument files: texts (odt), spreadsheets (ods) and presentations (odp)."""
 
+import posixpath
 import zipfile
 from collections.abc import Iterator
 
@@ -7,15 +8,15 @@ from lxml import etree
 
 from app.parsers.containers import damage_said, local_name, opened, xml_of
 from app.parsers.errors import EncryptedDocument, NoTextInDocument
+from app.parsers.opendocument_numbers import Numbers, attribute, whole
 from app.parsers.sheets import sheet_text
 from app.parsers.types import Draft, Limits
 
-_REPEATED_ROWS, _REPEATED_COLUMNS, _SPACES = "number-rows-repeated", "number-columns-repeated", "c"
 #: A cell or row is repeated so often at most; real files fill the rest of a sheet with empty ones.
 _MOST_REPEATED = 1_000
 # Deleted text is not part of the document; a style's or a form's text is nowhere on the page; "desc" is for the blind.
 _SKIPPED = {"tracked-changes", "forms", "sequence-decls", "title", "desc", "shapes", "ruby-text", "event-listeners"}
-_PARAGRAPHS = {"p", "h"}
+_KINDS = ("text", "spreadsheet", "presentation")
 
 
 def read(data: bytes, limits: Limits) -> Draft:
@@ -26,26 +27,24 @@ def read(data: bytes, limits: Limits) -> Draft:
     with damage_said("OpenDocument"):
         with opened(data, limits) as container:
             _check_not_encrypted(container)
-            body = next(xml_of(container.read("content.xml")).iter("{*}body"))
+            root = xml_of(container.read("content.xml"))
+            numbers, formulas = _numbers(container, root), _formulas(container)
             title = _metadata_title(container)
-        content = next(element for element in body if local_name(element) in ("text", "spreadsheet", "presentation"))
+        body = next(root.iter("{*}body"))
+        content = next(element for element in body if local_name(element) in _KINDS)
+        walk = _Walk(numbers, formulas)
+        notes: tuple[str, ...] = ()
         if local_name(content) == "spreadsheet":
-            texts = [sheet_text(_attribute(table, "name"), _rows(table, limits)) for table in content.iter("{*}table")]
-            pages: tuple[tuple[int, str], ...] = ((0, "\n\n".join(text for text, _ in texts if text)),)
-            notes = (
-                f"The sheets' {sum(count for _, count in texts):,} rows were laid out as tables with the header "
-                "repeated and the sheets' row numbers.",
-            )
+            pages, notes = _spreadsheet(content, walk, limits)
         elif local_name(content) == "presentation":
             slides = [element for element in content if local_name(element) == "page"]
             limits.check_pages(len(slides))
-            pages = tuple((number, "".join(_blocks(slide))) for number, slide in enumerate(slides, 1))
-            notes = ()
+            pages = tuple((number, "".join(walk.blocks(slide))) for number, slide in enumerate(slides, 1))
         else:
-            pages = ((0, "".join(_blocks(content))),)
+            pages = ((0, "".join(walk.blocks(content))),)
             has_table = next(content.iter("{*}table"), None) is not None
             notes = ("Tables were flattened: “ | ” stands between cells.",) if has_table else ()
-        heading = next(("".join(_inline(h)) for h in content.iter("{*}h")), "")
+        heading = next(("".join(walk.inline(h)) for h in content.iter("{*}h")), "")
     if not any(text.strip() for _, text in pages):
         raise NoTextInDocument(
             "The OpenDocument file holds no text, perhaps only pictures; run text recognition (OCR) and retry."
@@ -54,8 +53,29 @@ def read(data: bytes, limits: Limits) -> Draft:
 
 
 def _check_not_encrypted(container: zipfile.ZipFile) -> None:
-    if "META-INF/manifest.xml" in container.namelist() and b"encryption-data" in container.read("META-INF/manifest.xml"):
+    manifest = "META-INF/manifest.xml"
+    if manifest in container.namelist() and b"encryption-data" in container.read(manifest):
         raise EncryptedDocument("The OpenDocument file needs a password; save a copy without one and retry.")
+
+
+def _numbers(container: zipfile.ZipFile, root: etree._Element) -> Numbers:
+    numbers = Numbers()
+    if "styles.xml" in container.namelist():
+        numbers.add_styles(xml_of(container.read("styles.xml")))
+    numbers.add_styles(root)
+    return numbers
+
+
+def _formulas(container: zipfile.ZipFile) -> dict[str, str]:
+    """Read the formulas, which stand in parts of their own, as their author typed them."""
+    formulas = {}
+    for name in container.namelist():
+        if posixpath.basename(name) == "content.xml" and posixpath.dirname(name):
+            root = xml_of(container.read(name))
+            if local_name(root) == "math":
+                typed = next((element.text for element in root.iter("{*}annotation") if element.text), None)
+                formulas[posixpath.dirname(name)] = " ".join((typed or "".join(root.itertext())).split())
+    return formulas
 
 
 def _metadata_title(container: zipfile.ZipFile) -> str:
@@ -64,78 +84,105 @@ def _metadata_title(container: zipfile.ZipFile) -> str:
     return next((element.text or "" for element in xml_of(container.read("meta.xml")).iter("{*}title")), "")
 
 
-def _attribute(element: etree._Element, name: str) -> str:
-    """Return an attribute's value, of whatever namespace."""
-    return next((str(value) for key, value in element.items() if etree.QName(key).localname == name), "")
+class _Walk:
+    """Read the XML below an element; how deep it can be nested is bounded by the parser."""
+
+    def __init__(self, numbers: Numbers, formulas: dict[str, str]) -> None:
+        self.numbers = numbers
+        self.formulas = formulas
+
+    def blocks(self, parent: etree._Element, depth: int = 0) -> Iterator[str]:
+        """Yield paragraphs, lists and tables; ``depth`` is that of a list."""
+        for element in parent:
+            name = local_name(element)
+            if name == "h":
+                number = self.numbers.next("", whole(element, "outline-level", most=10)) if depth == 0 else ""
+                yield "\n" + " ".join(filter(None, (number, "".join(self.inline(element))))) + "\n\n"
+            elif name == "p":
+                yield "\n" + "".join(self.inline(element)) + "\n" + "\n" * (depth == 0)
+            elif name == "list":
+                yield from self._list(element, depth + 1)
+            elif name == "table":
+                yield "\n" + "".join(self._table(element)) + "\n"
+            elif name == "notes":
+                text = "".join(self.blocks(element)).strip()
+                yield f"\nSpeaker notes: {text}\n\n" if text else ""
+            elif name and name not in _SKIPPED:
+                yield from self.blocks(element, depth)
+
+    def _list(self, element: etree._Element, depth: int, style: str = "") -> Iterator[str]:
+        style = attribute(element, "style-name") or style
+        if attribute(element, "continue-numbering") != "true" and not attribute(element, "continue-list"):
+            self.numbers.restart(style, depth)
+        for item in element:
+            paragraphs = [child for child in item if local_name(child) in ("p", "h")]
+            if paragraphs:
+                start = whole(item, "start-value") if attribute(item, "start-value") else None
+                label = self.numbers.next(style, min(depth, 10), start) if local_name(item) == "list-item" else ""
+                yield "\n" + "  " * (depth - 1) + (label or "-") + " "
+                yield "\n".join("".join(self.inline(paragraph)) for paragraph in paragraphs)
+            for child in item:
+                if local_name(child) == "list":
+                    yield from self._list(child, depth + 1, style)
+        yield "\n" if depth == 1 else ""
+
+    def _table(self, table: etree._Element) -> Iterator[str]:
+        for row in table.iter("{*}table-row"):
+            if next(row.iterancestors("{*}table"), None) is table:
+                yield " | ".join(self.cell(cell) for cell in row if is_cell(cell)) + "\n"
+
+    def cell(self, cell: etree._Element) -> str:
+        return " ".join("".join(self.blocks(cell)).split())
+
+    def inline(self, element: etree._Element) -> Iterator[str]:
+        """Read the text of a paragraph; a text box anchored there follows on lines of its own."""
+        yield element.text or ""
+        for child in element:
+            name = local_name(child)
+            if name == "s":
+                yield " " * whole(child, "c", most=_MOST_REPEATED)
+            elif name in ("tab", "line-break"):
+                yield "\t" if name == "tab" else "\n"
+            elif name == "note":
+                citation = next(("".join(self.inline(c)) for c in child if local_name(c) == "note-citation"), "")
+                text = " ".join(self.cell(c) for c in child if local_name(c) == "note-body")
+                yield f" [{citation}: {text}]" if text else ""
+            elif name == "annotation":
+                texts = (text for paragraph in child.iter("{*}p") for text in paragraph.itertext())
+                yield f" [Comment: {' '.join(''.join(texts).split())}]"
+            elif name == "text-box":
+                yield "\n\n" + "".join(self.blocks(child)).strip() + "\n\n"
+            elif name == "object":
+                yield self.formulas.get(posixpath.normpath(attribute(child, "href") or "."), "")
+            elif name and name not in _SKIPPED:
+                yield from self.inline(child)
+            yield child.tail or ""
 
 
-def _number(element: etree._Element, name: str) -> int:
-    value = _attribute(element, name)
-    return min(int(value), _MOST_REPEATED) if value.isascii() and value.isdigit() else 1
-
-
-def _blocks(parent: etree._Element, depth: int = 0) -> Iterator[str]:
-    """Yield paragraphs, list items and tables below `parent`; the parser's own limit bounds the depth."""
-    for element in parent:
-        name = local_name(element)
-        if name in _PARAGRAPHS:
-            yield "\n" + "".join(_inline(element)) + "\n" + "\n" * (depth == 0)
-        elif name in ("list-item", "list-header"):
-            yield "  " * depth + "- " + "".join(_blocks(element, depth + 1)).strip() + "\n"
-        elif name == "table":
-            yield "\n" + "".join(_table(element)) + "\n"
-        elif name == "notes":
-            text = "".join(_blocks(element)).strip()
-            yield f"\nSpeaker notes: {text}\n\n" if text else ""
-        elif name and name not in _SKIPPED:
-            yield from _blocks(element, depth)
-            yield "\n" if name == "list" and depth == 0 else ""
-
-
-def _table(table: etree._Element) -> Iterator[str]:
-    for row in table.iter("{*}table-row"):
-        if next(row.iterancestors("{*}table"), None) is table:
-            yield " | ".join(" ".join("".join(_blocks(cell)).split()) for cell in row if _is_cell(cell)) + "\n"
-
-
-def _is_cell(element: etree._Element) -> bool:
+def is_cell(element: etree._Element) -> bool:
     return local_name(element) in ("table-cell", "covered-table-cell")
 
 
-def _rows(table: etree._Element, limits: Limits) -> Iterator[tuple[int, list[str]]]:
-    """Yield the rows of a sheet that hold anything, with their numbers."""
+def _spreadsheet(
+    content: etree._Element, walk: _Walk, limits: Limits
+) -> tuple[tuple[tuple[int, str], ...], tuple[str, ...]]:
+    sheets = [element for element in content if local_name(element) == "table"]
+    texts = [sheet_text(attribute(sheet, "name"), _rows(sheet, walk, limits)) for sheet in sheets]
+    rows = sum(count for _, count in texts)
+    note = f"The sheets' {rows:,} rows were laid out as tables with the header repeated and the sheets' row numbers."
+    return ((0, "\n\n".join(text for text, _ in texts if text)),), (note,)
+
+
+def _rows(sheet: etree._Element, walk: _Walk, limits: Limits) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows that hold anything, with their numbers."""
     number = size = 0
-    for row in table.iter("{*}table-row"):
+    for row in sheet.iter("{*}table-row"):
         cells: list[str] = []
-        for cell in filter(_is_cell, row):
-            text = " ".join("".join(_blocks(cell)).split())
-            cells += [text] * _number(cell, _REPEATED_COLUMNS)
-        times = _attribute(row, _REPEATED_ROWS)
-        for extra in range(_number(row, _REPEATED_ROWS) if any(cells) else 0):
+        for cell in filter(is_cell, row):
+            cells += [walk.cell(cell)] * whole(cell, "number-columns-repeated", most=_MOST_REPEATED)
+        times = whole(row, "number-rows-repeated")
+        for extra in range(min(times, _MOST_REPEATED) if any(cells) else 0):
             size += sum(map(len, cells))
             limits.check_characters(size)
             yield number + 1 + extra, cells
-        number += int(times) if times.isascii() and times.isdigit() and len(times) < 8 else 1
-
-
-def _inline(element: etree._Element) -> Iterator[str]:
-    """Read the text of a paragraph; a text box anchored there follows on lines of its own."""
-    yield element.text or ""
-    for child in element:
-        name = local_name(child)
-        if name == "s":
-            yield " " * _number(child, _SPACES)
-        elif name in ("tab", "line-break"):
-            yield "\t" if name == "tab" else "\n"
-        elif name == "note":
-            citation = next(("".join(_inline(c)) for c in child if local_name(c) == "note-citation"), "")
-            text = " ".join("".join(t for c in child if local_name(c) == "note-body" for t in _blocks(c)).split())
-            yield f" [{citation}: {text}]" if text else ""
-        elif name == "annotation":
-            paragraphs = (c for c in child if local_name(c) in ("p", "list"))
-            yield f" [Comment: {' '.join(''.join(t for c in paragraphs for t in _inline(c)).split())}]"
-        elif name == "text-box":
-            yield "\n\n" + "".join(_blocks(child)).strip() + "\n\n"
-        elif name and name not in _SKIPPED:
-            yield from _inline(child)
-        yield child.tail or ""
+        number += times

@@ -37,7 +37,9 @@ def read(data: bytes, limits: Limits) -> Draft:
         header = "\n".join(f"{field}: {value}" for field, value in zip(mail.FIELDS, values, strict=True) if value)
         body = _body(container).strip()
         folders = dict.fromkeys(path[0] for path in container.listdir() if path[0].startswith("__attach"))
-        attached = [next(filter(None, (_text(container, n, folder) for n in _FILE_NAMES)), "unnamed") for folder in folders]
+        attached = [
+            next(filter(None, (_text(container, n, folder) for n in _FILE_NAMES)), "unnamed") for folder in folders
+        ]
     limits.check_characters(len(body))
     if not body and not header:
         raise NoTextInDocument("The mail holds no text; choose one that does.")

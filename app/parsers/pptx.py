@@ -4,6 +4,7 @@ import io
 from collections.abc import Iterable, Iterator
 
 import pptx
+from lxml import etree
 from pptx.presentation import Presentation
 from pptx.shapes.base import BaseShape
 from pptx.slide import Slide
@@ -13,6 +14,7 @@ from app.parsers.errors import NoTextInDocument
 from app.parsers.normalise import ranges
 from app.parsers.types import Draft, LeftOut, Limits
 
+_ALTERNATIVES = "{http://schemas.openxmlformats.org/markup-compatibility/2006}AlternateContent"
 _DIAGRAM = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/diagramData"
 
 
@@ -50,6 +52,7 @@ def _titles(presentation: Presentation, slides: list[Slide]) -> tuple[str, ...]:
 
 
 def _slide(slide: Slide) -> Iterator[str]:
+    _choose_alternatives(slide._element)
     title = slide.shapes.title
     if title is not None:
         yield _paragraphs(title)
@@ -85,9 +88,25 @@ def _shape(shape: BaseShape) -> str:
     return _paragraphs(shape) if shape.has_text_frame else ""
 
 
+def _choose_alternatives(slide: etree._Element) -> None:
+    """Put what newer programs show (formulas among it) where the library looks for shapes."""
+    for alternatives in list(slide.iter(_ALTERNATIVES)):
+        parent = alternatives.getparent()
+        for shape in alternatives[0] if len(alternatives) else ():
+            parent.insert(parent.index(alternatives), shape)
+        parent.remove(alternatives)
+
+
 def _paragraphs(shape: BaseShape) -> str:
     paragraphs = shape.text_frame.paragraphs  # type: ignore[attr-defined]
-    return "\n".join("  " * p.level + p.text.replace("\v", "\n") for p in paragraphs if p.text.strip())
+    texts = (("  " * paragraph.level, "".join(_pieces(paragraph._p))) for paragraph in paragraphs)
+    return "\n".join(indent + text for indent, text in texts if text.strip())
+
+
+def _pieces(paragraph: etree._Element) -> Iterator[str]:
+    """Yield runs of text, and those of formulas, which the library leaves out."""
+    for element in paragraph.iter("{*}t", "{*}br"):
+        yield element.text or "" if element.tag.endswith("}t") else "\n"
 
 
 def _chart(chart: object) -> str:

@@ -23,8 +23,8 @@ class Row:
 def lay_out(header: Sequence[str], rows: Sequence[Row]) -> str:
     """Lay out a table; without a header its rows stand alone.
 
-    Narrow tables have cells between “ | ” under a header that comes again. In wide ones, whose header would fill most of
-    a segment, every cell has its column's name before it, and empty cells are left out.
+    Narrow tables have cells between “ | ” under a header that comes again. In wide ones, whose header would fill most
+    of a segment, every cell has its column's name before it, and empty cells are left out.
     """
     header = [flat(cell) for cell in header]
     cells = [[flat(cell) for cell in row.cells] for row in rows]

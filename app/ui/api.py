@@ -17,6 +17,7 @@ from app.analysis.ablation import numbers
 from app.analysis.adapter_pair import PairView
 from app.answers.compare import DEFAULT
 from app.limits import KVBudget
+from app.parsers.kinds import WORDS
 from app.types import AnswerView, Ingested
 from app.ui.api_arguments import checked
 from app.ui.widgets import refusal, sentences
@@ -60,13 +61,15 @@ def _library(workbench: Workbench) -> tuple[Any, ...]:
         """Compress an uploaded file into a stored memory.
 
         Args:
-            file: pdf, docx, md, html, txt or source code
+            file: KINDS
 
         Returns:
             document, tokens, segments, slots at every ratio, seconds, and whether all of it was there before.
         """
         with sentences():
             return _ingested(workbench.intake.ingest_file(_uploaded(file)))
+
+    ingest.__doc__ = str(ingest.__doc__).replace("KINDS", WORDS)
 
     def ingest_text(text: str, title: str = "") -> Json:
         """Compress a text into a stored memory.

@@ -8,13 +8,13 @@ from typing import Any
 
 import gradio as gr
 
+from app.parsers.kinds import SUFFIXES, WORDS
 from app.types import DocumentView
 from app.ui.html import library as html
 from app.ui.stamps import stamped
 from app.ui.widgets import MENDABLE, QUIET, QUIET_EACH, acts, refusal, sentences
 from app.workbench import Workbench
 
-KINDS = [".pdf", ".docx", ".md", ".html", ".htm", ".txt", ".py", ".js", ".ts", ".java", ".c", ".cpp", ".rs", ".go"]
 ALL = "All documents"
 #: Not a secret: it only keeps what a browser remembers readable after a restart.
 SECRET = "ccf-workbench"
@@ -50,9 +50,9 @@ def render_library(workbench: Workbench) -> Library:
     kept = gr.BrowserState([], storage_key="ccf-picked", secret=SECRET)
     gr.HTML('<h2 class="wb-label">Documents</h2>')
     files = gr.File(
-        file_count="multiple", file_types=KINDS, label="Drop files: pdf, docx, md, html, txt, code", height=120,
-        elem_id="upload",
+        file_count="multiple", file_types=list(SUFFIXES), label="Drop files", height=120, elem_id="upload",
     )  # fmt: skip
+    gr.HTML(f'<p class="wb-note">{WORDS}.</p>', elem_id="kinds")
     with gr.Accordion("Paste text", open=False, elem_id="paste"):
         title = gr.Textbox(label="Title", max_lines=1, elem_id="paste-title")
         text = gr.Textbox(label="Text", lines=5, max_lines=12, elem_id="paste-text")
