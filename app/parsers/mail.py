@@ -91,7 +91,7 @@ def decoded_words(value: str) -> str:
     """Decode what a header writes in encoded words, or in bytes that it should not hold."""
     pieces = []
     for piece, charset in decode_header(value[:20_000]):
-        data = piece.encode("ascii", "surrogateescape") if isinstance(piece, str) else piece
+        data = piece.encode("utf-8", "surrogateescape") if isinstance(piece, str) else piece
         pieces.append(_decoded(data, charset or ""))
     return " ".join("".join(pieces).split())
 
