@@ -32,9 +32,13 @@ def read(data: bytes, limits: Limits) -> Draft:
 
 def _records(text: str, delimiter: str) -> list[list[str]]:
     records = _parsed(text, delimiter, csv.QUOTE_MINIMAL)
-    longest = max((cell.count("\n") for record in records for cell in record if len(cell) > 1000), default=0)
-    # A quotation mark that is never closed swallows all lines after it.
-    return _parsed(text, delimiter, csv.QUOTE_NONE) if longest > max(20, len(records)) else records
+    longest = max((cell.count("\n") for record in records for cell in record), default=0)
+    if not longest:
+        return records
+    # A quotation mark that is never closed swallows the lines after it, up to the next one.
+    lines = _parsed(text, delimiter, csv.QUOTE_NONE)
+    are_alike = len(lines[0]) > 1 and len({len(line) for line in lines}) == 1
+    return lines if are_alike or longest > max(20, len(records)) else records
 
 
 def _parsed(text: str, delimiter: str, quoting: Literal[0, 3]) -> list[list[str]]:

@@ -15,7 +15,7 @@ _INNERMOST_GROUP = re.compile(r"\{[^{}]*\}")
 _NOT_SEEN = re.compile(r"\\(?:v|deleted)(?![a-z\d-])")
 _FIELD_CODE = re.compile(r"\{\\\*\\fldinst(?:[^{}]|\{[^{}]*\})*\}")
 # The library leaves these out, though they are read on the page: notes, and the text of drawn boxes.
-_FOOTNOTE = re.compile(r"(?:\\\*)?\\footnote(?![a-z])")
+_FOOTNOTE = re.compile(r"(?:\\\*)?\\footnote(?![a-z]) ?")
 _TEXT_BOX = re.compile(r"(?:\\\*)?\\(?:shp|shpinst|shptxt)(?![a-z])")
 
 

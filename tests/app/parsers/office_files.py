@@ -85,7 +85,9 @@ def outlook_of(streams: Mapping[str, bytes]) -> bytes:
         child = places[inside[0]] if inside else 0xFFFFFFFF
         label = name.split("/")[-1].encode("utf-16-le")
         directory += label.ljust(64, b"\0") + struct.pack("<HBBIII", len(label) + 2, sort, 1, 0xFFFFFFFF, right, child)
-        directory += bytes(36) + struct.pack("<IQ", starts[number] if number else 0, len(data) if number else len(small))
+        directory += bytes(36) + struct.pack(
+            "<IQ", starts[number] if number else 0, len(data) if number else len(small)
+        )
     # The small streams come first, then their table, the directory, and the table of all sectors.
     table: list[int] = []
     body = b""

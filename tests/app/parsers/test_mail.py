@@ -46,7 +46,9 @@ def test_attachments_are_named_and_not_read() -> None:
 
 
 def test_of_alternatives_the_plain_text_unless_it_is_a_stub() -> None:
-    page = "<html><body><p>The <b>ferry</b> leaves at seven, and that is all there is to say about it.</p></body></html>"
+    page = (
+        "<html><body><p>The <b>ferry</b> leaves at seven, and that is all there is to say about it.</p></body></html>"
+    )
     both = read(mail_of("The ferry leaves at seven, as plain text.", page).as_bytes(), "x.eml").text
     stub = read(mail_of("No HTML?", page).as_bytes(), "x.eml").text
     assert both.endswith("as plain text.")
@@ -98,7 +100,7 @@ def test_a_saved_page_without_a_page() -> None:
 
 
 def outlook_mail(**streams: bytes) -> bytes:
-    sent = struct.pack("<IIQ", 0x00390040, 6, 133_620_516_000_000_000)
+    sent = struct.pack("<IIQ", 0x00390040, 6, 133_620_552_000_000_000)
     named = {f"__substg1.0_{name[1:]}": data for name, data in streams.items()}
     return outlook_of({"__properties_version1.0": bytes(32) + sent} | named)
 

@@ -1,0 +1,133 @@
+"""Tables can be read in pieces: rows are numbered, and the header comes again."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import io
+from pathlib import Path
+
+import openpyxl
+import pytest
+from openpyxl.comments import Comment
+
+from app.parsers import DamagedDocument, NoTextInDocument, read
+from tests.app.parsers.hostile import zip_of
+from tests.app.parsers.office_files import opendocument_of, saved, workbook_of
+
+CASES = Path(__file__).parent / "cases"
+
+
+def table_of(rows: list[list[str]], delimiter: str = ",") -> bytes:
+    stream = io.StringIO()
+    csv.writer(stream, delimiter=delimiter).writerows(rows)
+    return stream.getvalue().encode()
+
+
+def test_every_row_is_numbered_and_the_header_is_never_far() -> None:
+    document = read((CASES / "members.csv").read_bytes(), "members.csv")
+    lines = document.text.split("\n")
+    assert lines[0] == "159 rows and 5 columns: no, name, town, joined, fee."
+    assert "Row 97 | 97 | Hal T. | Linz | 2005 | 40" in lines
+    assert lines[-1] == "Row 159 | 159 | Jon D. | Enns | 2021 | 35"
+    header = "Row | no | name | town | joined | fee"
+    places = [at for at, line in enumerate(lines) if line == header]
+    assert max(after - before for before, after in zip(places, [*places[1:], len(lines)], strict=True)) <= 9
+    assert document.notes == (
+        "The table has 159 rows and 5 columns; its rows are numbered, and its header is repeated between its rows.",
+    )
+    assert (document.title, document.media_type) == ("members", "text/csv")
+
+
+def test_wide_tables_name_every_cell() -> None:
+    header = [f"measured value of sensor {n}" for n in range(40)]
+    text = read(table_of([header, ["1"] * 40, ["2", "", *["3"] * 38]]), "x.csv").text
+    assert "\nRow 1: measured value of sensor 0: 1; measured value of sensor 1: 1; " in text
+    assert "\nRow 2: measured value of sensor 0: 2; measured value of sensor 2: 3; " in text
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_delimiters_quotes_and_lines_within_cells(delimiter: str) -> None:
+    data = table_of(
+        [["town", "price", "said"], ["Linz", "1,5", 'two\nlines, "here"; | there'], ["Wels", "2", ""]], delimiter
+    )
+    text = read(data, "x.tsv" if delimiter == "\t" else "x.csv").text
+    assert text.startswith(
+        "2 rows and 3 columns: town, price, said.\n\nRow | town | price | said\nRow 1 | Linz | 1,5 | two"
+    )
+    assert 'two lines, "here"; | there\nRow 2 | Wels | 2 |' in text
+
+
+def test_a_table_without_a_header() -> None:
+    document = read(b"1,Linz,15\n2,Wels,20\n", "x.csv")
+    assert document.text == "2 rows and 3 columns.\n\nRow 1 | 1 | Linz | 15\nRow 2 | 2 | Wels | 20"
+    assert document.notes[0].endswith("it has no header.")
+
+
+def test_a_quotation_mark_that_is_never_closed_swallows_nothing() -> None:
+    rows = "".join(f'{n},"5 inch {n}\n' for n in range(60))
+    assert 'Row 60 | 59 | "5 inch 59' in read(f"no,size\n{rows}".encode(), "x.csv").text
+
+
+def test_excel_says_its_delimiter_and_windows_its_encoding() -> None:
+    data = "sep=;\r\nOrt;Preis\r\nWörgl;1,50 €\r\n".encode("cp1252")
+    assert read(data, "x.csv").text == "1 row and 2 columns: Ort, Preis.\n\nRow | Ort | Preis\nRow 1 | Wörgl | 1,50 €"
+
+
+def test_a_workbook() -> None:
+    book = openpyxl.Workbook()
+    fees, hidden = book.active, book.create_sheet("Old")
+    assert fees is not None
+    fees.title = "Fees"
+    for row in (
+        ["Harbour fees"],
+        [],
+        ["Boat", "Fee", "Share", "Due", "Paid"],
+        ["Anna", 45, 0.25, datetime.datetime(2024, 5, 1), True],
+        ["Berta", 90.5, 1, datetime.datetime(2024, 5, 1, 12, 30), False],
+        [],
+        ["Clara", "=SUM(B4:B5)"],
+    ):
+        fees.append(row)
+    fees["C4"].number_format = "0%"
+    fees["A4"].comment = Comment("sold in May", "K")
+    hidden.append(["secret"])
+    hidden.sheet_state = "hidden"
+    document = read(saved(book), "fees.xlsx")
+    assert document.text == (
+        "Sheet “Fees”\n\nHarbour fees\n\n2 rows and 5 columns: Boat, Fee, Share, Due, Paid.\n\n"
+        "Row | Boat | Fee | Share | Due | Paid\n"
+        "Row 4 | Anna | 45 | 25% | 2024-05-01 | TRUE\n"
+        "Row 5 | Berta | 90.5 | 1 | 2024-05-01 12:30 | FALSE\n\n"
+        "Row | Boat | Fee | Share | Due | Paid\nRow 7 | Clara | =SUM(B4:B5) |  |  |\n\n"
+        "Comment on cell A4: sold in May"
+    )
+    assert "1 hidden sheet was left out." in document.notes
+    assert [(part.what, part.text) for part in document.left_out] == [("Hidden sheets", "Sheet “Old”\n\nsecret")]
+
+
+def test_a_workbook_without_cells_and_a_broken_one() -> None:
+    with pytest.raises(NoTextInDocument, match="no cells"):
+        read(workbook_of([]), "x.xlsx")
+    with pytest.raises(DamagedDocument, match="The Excel file is damaged"):
+        read(zip_of({"[Content_Types].xml": "x", "xl/workbook.xml": "<workbook/>"}), "x.xlsx")
+
+
+def test_an_opendocument_spreadsheet() -> None:
+    def row(*cells: str, of: str = "") -> str:
+        inside = "".join(f"<table:table-cell><text:p>{cell}</text:p></table:table-cell>" for cell in cells)
+        empty = '<table:table-cell table:number-columns-repeated="16000"/>'
+        return f"<table:table-row {of}>{inside}{empty}</table:table-row>"
+
+    body = (
+        '<table:table table:name="Fees">'
+        + row("Boat", "Fee")
+        + row("Anna", "45")
+        + row("Berta", "90", of='table:number-rows-repeated="2"')
+        + '<table:table-row table:number-rows-repeated="1048000"><table:table-cell/></table:table-row></table:table>'
+    )
+    document = read(opendocument_of("ods", body), "x.ods")
+    assert document.text == (
+        "Sheet “Fees”\n\n3 rows and 2 columns: Boat, Fee.\n\n"
+        "Row | Boat | Fee\nRow 2 | Anna | 45\nRow 3 | Berta | 90\nRow 4 | Berta | 90"
+    )
