@@ -32,7 +32,7 @@ _FILE_SUFFIX = re.compile(
 )
 _PATH = re.compile(r"file:.*|[a-z]:[\\/].*|\\\\.*|/(?:home|users?|var|tmp|mnt|opt|private)/.*", re.I)
 _LETTERS = re.compile(r"[^\W\d_]+")
-_NUMBER_WITHIN = re.compile(r"\d{4}|\d[\W_]+[^\W\d_]")
+_NUMBER_WITHIN = re.compile(r"[1-9]\d{3}|\d[\W_]+[^\W\d_]")
 
 
 def without_program(line: str) -> str:

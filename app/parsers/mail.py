@@ -8,7 +8,7 @@ from email.message import Message
 
 from app.parsers.containers import damage_said
 from app.parsers.encoding import decode
-from app.parsers.errors import EncryptedDocument, NoTextInDocument, UnsupportedDocument
+from app.parsers.errors import DocumentTooLarge, EncryptedDocument, NoTextInDocument, UnsupportedDocument
 from app.parsers.html import visible_text
 from app.parsers.types import Draft, Limits
 
@@ -52,10 +52,12 @@ def draft(header: str, body: str, attached: list[str], subject: str) -> Draft:
 def leaves(message: Message) -> Iterator[Message | str]:
     """Yield the parts to read, in order; of alternatives the plain one. A forwarded mail has its header before it."""
     stack: list[Message] = [message]
-    for _ in range(_MOST_PARTS):
-        if not stack:
-            return
+    count = 0
+    while stack:
         part = stack.pop()
+        count += 1
+        if count > _MOST_PARTS:
+            raise DocumentTooLarge(f"The mail has more than {_MOST_PARTS:,} parts; save its text alone and try again.")
         payload = part.get_payload()
         inner = [child for child in payload if isinstance(child, Message)] if isinstance(payload, list) else []
         if not inner:

@@ -13,7 +13,7 @@ _TITLE = re.compile(r"\{\\title\b([^{}]{1,1000})\}")
 _DIGITS = re.compile(r"[0-9a-fA-F\r\n]{2000,}")
 _INNERMOST_GROUP = re.compile(r"\{[^{}]*\}")
 _NOT_SEEN = re.compile(r"\\(?:v|deleted)(?![a-z\d-])")
-_FIELD_CODE = re.compile(r"\{\\\*\\fldinst(?:[^{}]|\{[^{}]*\})*\}")
+_FIELD_CODE = re.compile(r"\{\\\*\\fldinst(?:[^{}]++|\{[^{}]*+\})*+\}")
 # The library leaves these out, though they are read on the page: notes, and the text of drawn boxes.
 _FOOTNOTE = re.compile(r"(?:\\\*)?\\footnote(?![a-z]) ?")
 _TEXT_BOX = re.compile(r"(?:\\\*)?\\(?:shp|shpinst|shptxt)(?![a-z])")
@@ -37,7 +37,8 @@ def read(data: bytes, limits: Limits) -> Draft:
 
 def plain_text(source: str) -> str:
     """Return the text of RTF; bytes beyond ASCII are taken in the code page that the document names."""
-    source = _FIELD_CODE.sub("", _DIGITS.sub("", source))
+    # What is left of a field that is never closed must not come under the library's own search for links.
+    source = _FIELD_CODE.sub("", _DIGITS.sub("", source)).replace("\\fldinst", "\\datafield")
     source = _INNERMOST_GROUP.sub(lambda group: "" if _NOT_SEEN.search(group[0]) else group[0], source)
     source = _TEXT_BOX.sub("", _FOOTNOTE.sub(r"\\tab Note: ", source))
     text = re.sub(r"(?<!\n)\n*\|", "|", str(rtf_to_text(source, errors="replace")))

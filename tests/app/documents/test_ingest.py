@@ -200,7 +200,7 @@ def test_a_text_of_three_tokens(workbench: Workbench) -> None:
         (b"", "empty.txt", EmptyDocument),
         (b" \n\t ", "blank.md", EmptyDocument),
         (b"\x89PNG\r\n\x1a\n" + bytes(100), "renamed.txt", UnsupportedDocument),
-        (b"caf\xe9 in Latin-1", "old.txt", UndecodableText),
+        (b"\xff\xfe" + bytes(range(256)) * 8, "old.txt", UndecodableText),
     ],
 )
 def test_bad_files_get_a_sentence_and_leave_nothing(
@@ -213,9 +213,9 @@ def test_bad_files_get_a_sentence_and_leave_nothing(
     assert workbench.model.state.status == "absent"
 
 
-def test_pasted_text_with_half_a_character_is_refused(workbench: Workbench) -> None:
-    with pytest.raises(UndecodableText):
-        workbench.intake.ingest_text("fog \ud800 and rain")
+def test_pasted_text_with_half_a_character_is_read_with_a_note(workbench: Workbench) -> None:
+    done = workbench.intake.ingest_text("fog \ud800 and rain")
+    assert done.notes == ("3 bytes that are no UTF-8 were replaced by “\ufffd”.",)
 
 
 def test_a_file_is_refused_by_its_size_before_it_is_read(workbench: Workbench, tmp_path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import zipfile
 from collections.abc import Mapping, Sequence
 
 import openpyxl
@@ -25,6 +26,15 @@ def workbook_of(rows: Sequence[Sequence[object]], name: str = "Sheet1") -> bytes
     for row in rows:
         sheet.append(list(row))
     return saved(book)
+
+
+def sheet_of(rows: str, before: str = "") -> bytes:
+    """A workbook whose sheet holds this XML, with ``before`` between declaration and root."""
+    whole = zipfile.ZipFile(io.BytesIO(workbook_of([["a"]])))
+    entries: dict[str, bytes | str] = {name: whole.read(name) for name in whole.namelist()}
+    space = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    sheet = f'<worksheet xmlns="{space}"><sheetData>{rows}</sheetData></worksheet>'
+    return zip_of(entries | {"xl/worksheets/sheet1.xml": f'<?xml version="1.0"?>{before}{sheet}'})
 
 
 def saved(book: object) -> bytes:

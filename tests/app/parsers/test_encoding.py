@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001
 """Texts that do not say their encoding, or hold bytes that are none in it, are read as is likeliest."""
 
 from __future__ import annotations

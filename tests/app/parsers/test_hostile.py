@@ -121,7 +121,7 @@ REFUSED: dict[str, tuple[str, Callable[[], bytes], type[Exception], str]] = {
     "invisible characters": ("a.txt", lambda: "\u00ad\ufeff\u0085".encode() * 99, EmptyDocument, "no visible"),
     "a picture under a text's name": ("a.txt", lambda: b"\x89PNG\r\n\x1a\n" + bytes(99), UnsupportedDocument, "PNG"),
     "a program under a PDF's name": ("a.pdf", lambda: b"\x7fELF" + bytes(99), UnsupportedDocument, "a program"),
-    "half a character": ("a.txt", lambda: b"caf\xe9", UndecodableText, "UTF-8"),
+    "half of the characters": ("a.html", lambda: b"<meta charset=euc-jp>" + b"\xe9x" * 999, UndecodableText, "EUC-JP"),
     "script alone": ("a.html", lambda: b"<script>alert(1)</script><style>p{}</style>", EmptyDocument, "no visible"),
     "a hundred thousand pages that are one": ("a.pdf", lambda: pdf_of(
         [shown("a")], kids="10 0 R " * 100_000), DocumentTooLarge, "100,000 pages"),

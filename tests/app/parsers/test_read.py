@@ -16,7 +16,7 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes(40)
 @pytest.mark.parametrize("name", ["x.pdf", "x.docx", "x.html", "x.md", "x.txt", "x.py", "x"])
 @pytest.mark.parametrize(
     "data",
-    [PNG, gzip.compress(b"text", mtime=0), b"MZ" + bytes(100), random.Random(0).randbytes(4000), b"{\\rtf1 text}"],
+    [PNG, gzip.compress(b"text", mtime=0), b"MZ" + bytes(100), random.Random(0).randbytes(4000), b"%!PS-Adobe-3.0 x"],
 )
 def test_a_renamed_binary_is_refused_under_every_name(data, name):
     with pytest.raises(UnsupportedDocument, match="whatever its name says; choose a PDF"):
@@ -26,10 +26,9 @@ def test_a_renamed_binary_is_refused_under_every_name(data, name):
 @pytest.mark.parametrize(
     ("entry", "kind"),
     [
-        ("xl/workbook.xml", "a spreadsheet"),
-        ("ppt/presentation.xml", "a presentation"),
-        ("META-INF/container.xml", "an e-book"),
-        ("content.xml", "an OpenDocument file"),
+        ("xl/workbook.bin", r"a binary workbook \(xlsb\): save it as xlsx"),
+        ("Index/Document.iwa", "a Pages, Numbers or Keynote file"),
+        ("content.xml", "an OpenDocument file of another kind"),
         ("a.txt", "a zip archive"),
     ],
 )

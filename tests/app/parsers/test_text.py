@@ -15,13 +15,6 @@ def test_encodings_with_and_without_byte_order_mark(encoding):
     )
 
 
-def test_other_encodings_are_refused_with_advice():
-    with pytest.raises(UndecodableText, match=r"not valid UTF-8 \(first at byte 3\).*save it with the encoding UTF-8"):
-        read("caf\u00e9".encode("latin-1"), "x.txt")
-    with pytest.raises(UndecodableText, match="not valid UTF-16"):
-        read("text".encode("utf-16") + b"x", "x.txt")
-
-
 def test_characters_are_normalised():
     raw = "cafe\u0301\r\nline\rnext\u2028more\x07\x1b[0m\u00adsoft\u00a0space  \n\n\n\n\nend\t\n"
     assert read(raw.encode(), "x.txt").text == "café\nline\nnext\nmore[0msoft space\n\nend"
