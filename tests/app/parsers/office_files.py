@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 
 import openpyxl
+import pptx
 
 from tests.app.parsers.hostile import zip_of
 
@@ -26,6 +27,13 @@ def workbook_of(rows: Sequence[Sequence[object]], name: str = "Sheet1") -> bytes
     for row in rows:
         sheet.append(list(row))
     return saved(book)
+
+
+def slides_of(text: str) -> bytes:
+    presentation = pptx.Presentation()
+    slide = presentation.slides.add_slide(presentation.slide_layouts[6])
+    slide.shapes.add_textbox(0, 0, 9, 9).text_frame.text = text
+    return saved(presentation)
 
 
 def sheet_of(rows: str, before: str = "") -> bytes:
