@@ -18,7 +18,7 @@ class UnsupportedDocument(ReadError):
 
 
 class UndecodableText(ReadError):
-    """The content looks like text but is neither UTF-8 nor UTF-16 with a byte-order mark."""
+    """The content looks like text, but too many bytes are none in the encoding that it names."""
 
 
 class EncryptedDocument(ReadError):

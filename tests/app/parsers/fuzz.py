@@ -1,8 +1,8 @@
 """Coverage-guided fuzzing of one reader: ``python -m tests.app.parsers.fuzz KIND [options of libFuzzer]``.
 
 KIND is the name of a kind (`app/parsers/kinds.py`), or word-xml or odt-xml: the inside of a docx or an odt, which as
-containers hardly survive being changed. Inputs that reach new code of the reader or of its libraries are kept and changed further. It ends at
-the first broken promise, with the input in a file; without one after ``-runs=N`` inputs or
+containers hardly survive being changed. Inputs that reach new code of the reader or of its libraries are kept and
+changed further. It ends at the first broken promise, with the input in a file; without one after ``-runs=N`` inputs or
 ``-max_total_time=SECONDS``. It needs ``pip install atheris``.
 """
 
