@@ -7,9 +7,11 @@ from lxml import etree
 
 from app.parsers.containers import local_name, xml_of
 from app.parsers.encoding import declared_charset, decode
+from app.parsers.html import visible_text
 from app.parsers.types import Draft, Limits
 
 _DECLARATION = re.compile(r"\A\s*<\?xml[^>]*\?>")
+_MARKUP = re.compile(r"<(?:p|a|br|div|span|ul|ol|li|img|table|h[1-6]|strong|em|b|i)\b[^<>]{0,2000}>", re.I)
 _TITLES = ("title", "name", "subject")
 
 
@@ -33,7 +35,9 @@ def _lines(root: etree._Element) -> Iterator[str]:
         element, depth = stack.pop()
         attributes = "".join(f" {etree.QName(name).localname}={value}" for name, value in element.items())
         is_prose = _holds_text_between(element)
-        text = " ".join(("".join(element.itertext()) if is_prose else element.text or "").split())
+        text = "".join(element.itertext()) if is_prose else element.text or ""
+        # Feeds hold pages as text.
+        text = " ".join((visible_text(text) if _MARKUP.search(text) else text).split())
         yield f"{' ' * depth}{local_name(element)}{attributes}{f': {text}' if text else ''}\n"
         if not is_prose:
             stack.extend((child, depth + 1) for child in reversed(element) if local_name(child))

@@ -65,6 +65,11 @@ def test_xml_by_its_names() -> None:
     assert document.title == "Fähre"
 
 
+def test_pages_within_a_feed_lose_their_markup() -> None:
+    data = b"<rss><item><title>A &lt; B</title><text><![CDATA[<p>The <b>ferry</b><br>leaves.</p>]]></text></item></rss>"
+    assert read(data, "x.xml").text == "rss\n item\n  title: A < B\n  text: The ferry leaves."
+
+
 def test_xml_that_is_not_well_formed_is_text() -> None:
     document = read(b"<a><b>x</a>", "x.xml")
     assert document.text == "<a><b>x</a>"
