@@ -2,7 +2,8 @@
 
 What is right: the F1 of character 5-grams, each counted as often as it occurs, between the text that was read and the
 file's reference, with white space as one space and signs that only draw lists, tables and headings left out. It does
-not depend on where lines break. Beside it stands the share of the reference's words that come in the same order.
+not depend on where lines break. Beside it stand shares of words, which do not depend on signs between cells either: how
+many of the reference's are kept, how many of the text's are the reference's (pure), and how many come in its order.
 
 ``--checkout`` measures the parsers of another checkout, ``--column`` names its column in FILE, and ``--table`` writes
 all columns of FILE as Markdown between the marks of a document. ``experiments.reading_samples`` lays out DIR.
@@ -33,10 +34,12 @@ _SAME = str.maketrans("‘’‚‛“”„‟\u2010\u2011", "''''\"\"\"\"--", 
 _RAISED = re.compile("[⁰¹²³⁴-⁹⁺⁻⁽⁾ⁿ]+")
 _LEVEL = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿ₀₁₂₃₄₅₆₇₈₉", "0123456789+-()n0123456789")
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u3001\u3002\uff00-\uffef"
+# Each sign of a script without spaces is a word.
+_WORD = re.compile(rf"[{_CJK}]|[^\W{_CJK}]+")
 _DRAWN = (
     (re.compile(rf"(?<=[{_CJK}])[ \t]*\n[ \t]*(?=[{_CJK}])"), ""),
     (re.compile(r"^[ \t>]*(?:[-*+•◦▪·‣○●■–o](?=[ \t])|#{1,6}(?=[ \t]))", re.M), " "),  # noqa: RUF001
-    (re.compile(r"[-=_~*+.─━]{3,}"), " "),
+    (re.compile(r"(?:[-=_~*+.─━] ?){3,}"), " "),
     (re.compile(r"[|│┃•\f]"), " "),
     (re.compile(r"(?<!\w)[_*`]+|[_*`]+(?!\w)"), ""),
     (re.compile(r"\s+"), " "),
@@ -58,19 +61,21 @@ def grams(text: str) -> Counter[str]:
 
 
 def agreement(text: str, reference: str) -> dict[str, float]:
-    """Compare a text with its reference: what is ``right`` (F1), ``kept`` (recall), ``pure`` (precision), ``in_order``.
+    """Compare a text with its reference: ``right`` is of 5-grams, ``kept``, ``pure`` and ``in_order`` are of words.
 
     All are shares from 0 to 1; two empty texts agree fully.
     """
     text, reference = plain(text), plain(reference)
-    read, wanted = grams(text), grams(reference)
-    both = (read & wanted).total()
-    kept = both / wanted.total() if wanted else float(not read)
-    pure = both / read.total() if read else float(not wanted)
-    words = reference.split()
-    in_order = LCSseq.similarity(text.split(), words) / len(words) if words else 1.0
-    right = 2 * kept * pure / (kept + pure) if kept + pure else 0.0
-    return {"right": right, "kept": kept, "pure": pure, "in_order": in_order}
+    shared = (grams(text) & grams(reference)).total()
+    both = grams(text).total() + grams(reference).total()
+    read, wanted = _WORD.findall(text), _WORD.findall(reference)
+    same = (Counter(read) & Counter(wanted)).total()
+    return {
+        "right": 2 * shared / both if both else 1.0,
+        "kept": same / len(wanted) if wanted else 1.0,
+        "pure": same / len(read) if read else float(not wanted),
+        "in_order": LCSseq.similarity(read, wanted) / len(wanted) if wanted else 1.0,
+    }
 
 
 def reading(read_in_sandbox: Callable[..., Any], data: bytes, filename: str) -> tuple[dict[str, Any], str]:
@@ -118,7 +123,7 @@ def measured(samples: Path, names: list[str], texts: Path | None = None) -> dict
 def tables(manifest: list[dict[str, Any]], columns: dict[str, dict[str, dict[str, Any]]]) -> str:
     """Write the columns as two Markdown tables: the means of each kind, then every sample."""
     kinds = [*dict.fromkeys(sample["kind"] for sample in manifest), "all"]
-    heads = (("right", "kept", "in order", "refused"), ("right", "in order", "s"))
+    heads = (("right", "kept", "pure", "in order", "refused"), ("right", "kept", "in order", "s"))
     head_of_kinds, head_of_samples = (
         [f"{column}: {head}" for column in columns for head in of_a_column] for of_a_column in heads
     )
@@ -149,21 +154,21 @@ def _means(outcomes: list[dict[str, Any] | None]) -> list[str]:
     compared = [outcome for outcome in read if "right" in outcome]
     means = [
         f"{sum(outcome[key] for outcome in compared) / len(compared):.3f}" if compared else ""
-        for key in ("right", "kept", "in_order")
+        for key in ("right", "kept", "pure", "in_order")
     ]
     return [*means, str(sum("refused" in outcome for outcome in read))]
 
 
 def _cells(outcome: dict[str, Any] | None) -> list[str]:
     if outcome is None:
-        return ["", "", ""]
+        return ["", "", "", ""]
     # Seconds a page where a kind has pages, a file elsewhere.
     seconds = f"{outcome['seconds'] / max(outcome.get('pages', 1), 1):.2f}"
     if "refused" in outcome:
-        return [outcome["refused"], "", seconds]
+        return [outcome["refused"], "", "", seconds]
     if "right" not in outcome:
-        return [f"{outcome['characters']:,} characters", "", seconds]
-    return [f"{outcome['right']:.3f}", f"{outcome['in_order']:.3f}", seconds]
+        return [f"{outcome['characters']:,} characters", "", "", seconds]
+    return [*(f"{outcome[key]:.3f}" for key in ("right", "kept", "in_order")), seconds]
 
 
 def main(argv: list[str] | None = None) -> int:

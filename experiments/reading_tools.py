@@ -44,6 +44,11 @@ def pdftotext(path: Path) -> str:
     return run("pdftotext", "-enc", "UTF-8", path, "-")
 
 
+def rows(path: Path) -> str:
+    """Convert a PDF to text in the order of its lines across the page, as tables are read."""
+    return run("pdftotext", "-layout", "-enc", "UTF-8", path, "-")
+
+
 def office(path: Path, form: str, folder: Path) -> list[Path]:
     """Convert a file with LibreOffice into `folder`, and list what it made: one file, or one for each sheet."""
     with tempfile.TemporaryDirectory() as home:
@@ -77,7 +82,9 @@ def mail(path: Path, heads: Sequence[str] = ("From", "To", "Date", "Subject")) -
     """Read the headers and the body of a message with Python's parser, HTML with pandoc."""
     message = BytesParser(policy=email.policy.default).parsebytes(path.read_bytes())
     head = [f"{key}: {message[key]}" for key in heads if message[key]]
-    body = message.get_body(("plain", "html"))
+    bodies = [message.get_body((kind,)) for kind in ("plain", "html")]
+    # An empty part of plain text beside the page is no body.
+    body = next((body for body in bodies if body and body.get_content().strip()), None)
     text = str(body.get_content()) if body else ""
     if body and body.get_content_type() == "text/html":
         with tempfile.NamedTemporaryFile("w", suffix=".html", encoding="utf-8") as page:
@@ -113,6 +120,6 @@ def itself(path: Path) -> str:
 
 TOOLS = {
     tool.__name__: tool
-    for tool in (pandoc, pdftotext, soffice, printed, tesseract, mail, saved_page, msgconvert, table, itself)
+    for tool in (pandoc, pdftotext, rows, soffice, printed, tesseract, mail, saved_page, msgconvert, table, itself)
 }
 """Name in the manifest -> what makes the reference."""

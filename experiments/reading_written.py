@@ -103,7 +103,7 @@ ROWS = [
         [str(n), town, f"19{n:02d}-0{n % 9 + 1}-1{n % 9}", str(7 * n + 3), f"{n * 1.25:.2f}".replace(".", ","), note]
         for n, (town, note) in enumerate(
             zip(
-                ["Brüx", "Łomża", "Århus", "Split", "Como", "Vitré", "Gent", "Évora", "Turku", "Győr"] * 3,
+                ["Brüx", "Łomża", "Zlín", "Split", "Como", "Vitré", "Gent", "Évora", "Turku", "Győr"] * 3,
                 ["", "pays late", 'calls itself "the first"', "two lines\nin one cell", "a; b"] * 6,
                 strict=True,
             )
