@@ -15,7 +15,7 @@ from pathlib import Path
 from sqlite_utils import Database
 from sqlite_utils.db import NotFoundError
 
-from . import migrations
+from . import migrations, words
 from .errors import StoreBusy, StoreDamaged, StoreUnavailable
 
 BUSY_TIMEOUT_S = 30.0
@@ -177,6 +177,9 @@ class Connections:
         conn.text_factory = TEXT
         db = Database(conn, strict=True, execute_plugins=False)
         self._opened.append(db)
+        words.register(db)
+        # Some builds of SQLite let no trigger call a function of the program.
+        db.execute("PRAGMA trusted_schema = ON")
         db.execute("PRAGMA foreign_keys = ON")
         db.execute("PRAGMA synchronous = NORMAL")
         db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")

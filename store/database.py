@@ -30,7 +30,7 @@ class StoreStats:
 
 @dataclass(frozen=True)
 class StoreUsage:
-    """`documents`: stored or waiting as files; `nbytes`: of their texts and of the files that wait."""
+    """`documents`: stored or waiting as files; `nbytes`: of texts, of what was left out of them, of files that wait."""
 
     documents: int
     nbytes: int
@@ -88,8 +88,9 @@ class Store:
         """Count what somebody put in, and what waits to be; see StoreUsage."""
         with self._connections.reading() as db:
             documents, texts = db.execute("SELECT count(*), coalesce(sum(text_bytes), 0) FROM documents").fetchone()
+            (left_out,) = db.execute("SELECT coalesce(sum(nbytes), 0) FROM sources").fetchone()
         waiting, files = self.jobs.waiting()
-        return StoreUsage(documents + waiting, texts + files)
+        return StoreUsage(documents + waiting, texts + left_out + files)
 
     def version(self) -> tuple[int, float]:
         """Another value after every write, by whichever process: the size and time of the files that grow."""
@@ -113,7 +114,7 @@ class Store:
     def vacuum(self) -> None:
         """Give the space of what was deleted back to the disk, and wipe its traces from the search index."""
         with self._connections.writing() as db:
-            db.table("documents").optimize()
+            db.table("documents_fts").optimize()
             db.vacuum()
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
@@ -122,7 +123,7 @@ class Store:
         once a quarter of the file is free. Deleted rows themselves are overwritten as they go.
         """
         with self._connections.writing() as db:
-            db.table("documents").optimize()
+            db.table("documents_fts").optimize()
             free, pages = (int(db.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("freelist_count", "page_count"))
             if free * 4 >= pages:
                 db.vacuum()

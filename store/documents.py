@@ -3,12 +3,14 @@
 import builtins
 import hashlib
 import json
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlite_utils import Database
 
+from . import sources
 from .chats import Chats
 from .collections import Collections
 from .connections import Connections
@@ -17,13 +19,15 @@ from .excerpts import CLOSE, OPEN, excerpt
 from .jobs import Jobs
 from .memories import Memories
 from .rows import document_id, now, parsed, storable
+from .words import spaced
 
 MAX_QUERY_WORDS = 64
 MAX_HITS = 1_000
 
 _COLUMNS = (
     "sha256, title, media_type, source_bytes, text_bytes, characters, pages, tokens, segments, created_at,"
-    " (SELECT coalesce(sum(nbytes), 0) FROM memories WHERE document_id = documents.id) AS memory_bytes"
+    " (SELECT coalesce(sum(nbytes), 0) FROM memories WHERE document_id = documents.id) AS memory_bytes,"
+    " coalesce((SELECT filename FROM sources WHERE document_id = documents.id), '') AS filename"
 )
 
 
@@ -33,7 +37,8 @@ class Document:
 
     `source_bytes`: size of the file it was read from; `text_bytes`: its UTF-8 size; `characters`: its length;
     `pages`: (start, end) character offsets of each page; `tokens` and `segments`: None until a tokenizer saw
-    it; `memory_bytes`: blobs stored for it, all models together; `created_at`: ISO 8601, UTC.
+    it; `memory_bytes`: blobs stored for it, all models together; `created_at`: ISO 8601, UTC; `filename`: "" for
+    text without a file, and where it is not known.
     """
 
     sha256: str
@@ -47,6 +52,7 @@ class Document:
     segments: int | None
     created_at: str
     memory_bytes: int
+    filename: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,8 +85,13 @@ class Documents:
         media_type: str,
         pages: Sequence[tuple[int, int]] = (),
         source_bytes: int | None = None,
+        filename: str = "",
+        left_out: Sequence[tuple[str, str]] = (),
     ) -> Document:
         """Store a text; one that is there already is returned as it is, under its first title, and mended if damaged.
+
+        `left_out` are (heading, text) of what its file holds besides. What is not known of the file of a text that is
+        there already, its name or what was left out, is filled in.
 
         Raises:
             InvalidText: the text cannot be written as UTF-8.
@@ -107,7 +118,8 @@ class Documents:
             elif self._bytes(db, sha256) != encoded:
                 db.table("documents").update(document_id(db, sha256), {"text": text})
                 # What the index held of the damaged text is not known any more.
-                db.table("documents").rebuild_fts()
+                db.table("documents_fts").rebuild_fts()
+            sources.fill_in(db, document_id(db, sha256), storable(filename), left_out)
             return self.get(sha256)
 
     def get(self, sha256: str) -> Document:
@@ -135,6 +147,17 @@ class Documents:
                 raise DocumentDamaged(self.get(sha256).title)
         return encoded.decode()
 
+    def left_out(self, sha256: str) -> builtins.list[tuple[str, str]]:
+        """List (heading, text) of what the document's file holds besides the text.
+
+        Raises DocumentNotFound; DocumentDamaged if it is not what was stored.
+        """
+        with self._connections.reading() as db:
+            kept = sources.left_out(db, document_id(db, sha256))
+            if kept is None:
+                raise DocumentDamaged(self.get(sha256).title)
+        return kept
+
     def rename(self, sha256: str, title: str) -> Document:
         """Rename a document. Raises DocumentNotFound."""
         return self._update(sha256, {"title": storable(title)})
@@ -155,10 +178,10 @@ class Documents:
     def search(self, query: str, limit: int = 20) -> builtins.list[Hit]:
         """Find the documents that hold all words of the query, in title or text, the best first.
 
-        Words are matched whatever their case, accents and English endings; "quoted words" as a phrase. No
-        query is an error: one without a word finds nothing.
+        Words are matched whatever their case, accents and English endings; "quoted words" as a phrase; words of
+        Chinese, Japanese and Korean wherever they stand. No query is an error: one without a word finds nothing.
         """
-        words = storable(query).replace("\0", " ").split()[:MAX_QUERY_WORDS]
+        words = spaced(unicodedata.normalize("NFC", storable(query))).replace("\0", " ").split()[:MAX_QUERY_WORDS]
         if not words:
             return []
         with self._connections.reading() as db:

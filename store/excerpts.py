@@ -4,6 +4,8 @@ import re
 
 # Noncharacters: Unicode keeps them out of interchanged text, so they mark matches without clashing.
 OPEN, CLOSE = "\ufdd0", "\ufdd1"
+# Another one, which the index takes for a space; not every noncharacter is.
+BETWEEN = "\uffff"
 
 _GAP = re.compile(r"\s+")
 
@@ -11,11 +13,11 @@ _GAP = re.compile(r"\s+")
 def excerpt(marked: str, width: int = 240, lead: int = 60) -> tuple[str, int, tuple[tuple[int, int], ...]]:
     """Cut out the part of a text with the most different matching words within `width` characters.
 
-    `marked` is the text with every match between OPEN and CLOSE. Returns the plain snippet, its character
-    offset in the plain text, and the (start, end) of its matches within it. Up to `lead` characters,
+    `marked` is the text with every match between OPEN and CLOSE, and BETWEEN anywhere. Returns the plain snippet, its
+    character offset in the plain text, and the (start, end) of its matches within it. Up to `lead` characters,
     from a word's beginning, stand before the first match; without a match it is the text's beginning.
     """
-    pieces = re.split(f"[{OPEN}{CLOSE}]", marked)
+    pieces = re.split(f"[{OPEN}{CLOSE}]", marked.replace(BETWEEN, ""))
     text = "".join(pieces)
     matches = []
     position = 0

@@ -5,6 +5,7 @@ from pathlib import Path
 from sqlite_utils import Database, Migrations
 from sqlite_utils.db import ForeignKey
 
+from . import words
 from .errors import StoreUnavailable
 
 migrations = Migrations("ccf")
@@ -168,3 +169,40 @@ def m008_collections(db: Database) -> None:
             _owned("collection_documents", "document_id", "documents"),
         ],
     ).create_index(["document_id"])
+
+
+@migrations()
+def m009_sources(db: Database) -> None:
+    """Keep what is known of a document's file, beside its text."""
+    # A table by itself: SQLite reads what stands after a long text in a row through all of the text.
+    sources = {"document_id": int, "filename": str, "nbytes": int, "digest": str, "left_out": str}
+    db.table("sources").create(
+        sources,
+        pk="document_id",
+        not_null=sources.keys() - {"document_id"},
+        foreign_keys=[_owned("sources", "document_id", "documents")],
+    )
+
+
+@migrations()
+def m010_search_without_spaces(db: Database) -> None:
+    """Index Chinese, Japanese and Korean character by character."""
+    words.register(db)
+    db.table("documents").disable_fts()
+    columns = "spaced_bytes(CAST({0}title AS BLOB)), spaced_bytes(CAST({0}text AS BLOB))"
+    new, old = columns.format("new."), columns.format("old.")
+    db.execute(
+        "CREATE VIEW documents_spaced AS SELECT id, spaced_bytes(CAST(title AS BLOB)) AS title,"
+        " spaced_bytes(CAST(text AS BLOB)) AS text FROM documents"
+    )
+    db.execute(
+        "CREATE VIRTUAL TABLE documents_fts USING fts5 (title, text, content='documents_spaced', content_rowid='id',"
+        " tokenize='porter unicode61 remove_diacritics 2')"
+    )
+    add = f"INSERT INTO documents_fts (rowid, title, text) VALUES (new.id, {new});"
+    take = f"INSERT INTO documents_fts (documents_fts, rowid, title, text) VALUES ('delete', old.id, {old});"
+    db.execute(f"CREATE TRIGGER documents_ai AFTER INSERT ON documents BEGIN {add} END")
+    db.execute(f"CREATE TRIGGER documents_ad AFTER DELETE ON documents BEGIN {take} END")
+    db.execute(f"CREATE TRIGGER documents_au AFTER UPDATE OF title, text ON documents BEGIN {take} {add} END")
+    # One row at a time, within the transaction of all steps: a program that is killed here begins it again.
+    db.execute("INSERT INTO documents_fts (documents_fts) VALUES ('rebuild')")

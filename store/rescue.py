@@ -20,7 +20,7 @@ from .errors import DocumentDamaged, StoreDamaged, StoreUnavailable
 #: Owners before what they own.
 TABLES = (
     *("documents", "memories", "memory_parts", "blobs", "chats", "chat_documents", "chat_messages"),
-    *("collections", "collection_documents", "runs", "jobs"),
+    *("collections", "collection_documents", "runs", "jobs", "sources"),
 )
 #: Row numbers tried in vain, one after the other, before the rest of a table is given up.
 PATIENCE = 10_000
@@ -123,5 +123,6 @@ def _damaged(store: Store) -> Iterator[str]:
     for document in store.documents.list():
         try:
             store.documents.text(document.sha256)
+            store.documents.left_out(document.sha256)
         except DocumentDamaged:
             yield document.title

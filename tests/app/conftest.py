@@ -9,10 +9,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlite_utils import Database
 
 from app.settings import Settings
 from app.ui.gradio_import import without_stubs
 from app.workbench import Workbench
+from store import words
 
 with without_stubs():  # seconds, for each worker
     import gradio  # noqa: F401
@@ -69,6 +71,7 @@ def sql(settings: Settings) -> Callable[..., list[tuple]]:
     def run(statement: str, *values: object) -> list[tuple]:
         with closing(sqlite3.connect(settings.database)) as db, db:
             db.execute("PRAGMA foreign_keys = ON")
+            words.register(Database(db, execute_plugins=False))  # the search index follows every change
             return db.execute(statement, values).fetchall()
 
     return run

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlite_utils import Database
 
-from store import Document, Store
+from store import Document, Store, words
 
 LEVELS = (4, 8, 16, 32)
 
@@ -50,6 +51,7 @@ def sql(path: Path) -> Callable[..., list[tuple[Any, ...]]]:
 
     def sql(statement: str, *values: Any) -> list[tuple[Any, ...]]:
         with closing(sqlite3.connect(path)) as db, db:
+            words.register(Database(db, execute_plugins=False))  # the search index follows every change
             return db.execute(statement, values).fetchall()
 
     return sql

@@ -90,3 +90,21 @@ def test_stored_json_that_cannot_be_read_is_a_damaged_file(store, sql, add):
     sql("UPDATE documents SET pages = '[[0,'")
     with pytest.raises(StoreDamaged, match=f'`python -m store rescue "{store.path}"`'):
         store.documents.list()
+
+
+def test_left_out_text_that_is_damaged_is_named_and_mended_by_adding_the_file_again(store, sql, add):
+    document = add("text", "Log", filename="log.html", left_out=[("Menu", "Home")])
+    for damage in ("replace(left_out, 'Home', 'Away')", "CAST(x'5b5bff' AS TEXT)"):
+        sql(f"UPDATE sources SET left_out = {damage}")
+        with pytest.raises(DocumentDamaged, match="add the same file again"):
+            store.documents.left_out(document.sha256)
+        assert store.documents.text(document.sha256) == "text"
+        add("text", filename="log.html", left_out=[("Menu", "Home")])
+        assert store.documents.left_out(document.sha256) == [("Menu", "Home")]
+
+
+def test_a_document_with_a_damaged_text_can_be_deleted(store, sql, add):
+    document = add("The fog hid seven ships.", "Log")
+    sql("UPDATE documents SET text = CAST(x'54686520666f67ff20' AS TEXT)")
+    store.documents.delete(document.sha256)
+    assert store.documents.list() == store.documents.search("fog") == []

@@ -22,6 +22,7 @@ SEGMENTS = 4
 PAGE = 4096
 WORDS = ("fog", "hid", "seven", "ships", "évening", "rain")
 TEXTS = [" ".join(random.Random(n).choices(WORDS, k=2000)) for n in range(3)]
+LEFT_OUT = "The harbour master's log. " * 300
 Memory = dict[tuple[int, int], bytes]
 DAMAGES: list[Callable[[random.Random], bytes]] = [
     lambda rng: bytes(PAGE),
@@ -42,7 +43,10 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
     with Store(path) as store:
         found = {}
         for seed, text in enumerate(TEXTS):
-            document = store.documents.add(text, title=f"Log {seed}", media_type="text/plain", pages=[(0, 9)])
+            document = store.documents.add(
+                text, title=f"Log {seed}", media_type="text/plain", pages=[(0, 9)], filename="log.txt",
+                left_out=[("Repeated lines", LEFT_OUT)],
+            )  # fmt: skip
             found[document.sha256] = seed
             parts = [(segment, level, data) for (segment, level), data in memory(seed).items()]
             store.memories.put_many(document.sha256, "aa", parts)
@@ -90,6 +94,10 @@ def read_all(sound: Sound, store: Store) -> int:
     for sha, seed in sound.items():
         try:
             assert store.documents.text(sha) == TEXTS[seed]
+        except StoreError:
+            named += 1
+        try:
+            assert store.documents.left_out(sha) in ([("Repeated lines", LEFT_OUT)], [])
         except StoreError:
             named += 1
         try:

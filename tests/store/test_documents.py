@@ -79,3 +79,31 @@ def test_reopening_finds_everything(path):
         assert store.memories.get(document.sha256, "aa", None, [4]) == {(0, 4): b"memory"}
         assert [m.content for m in store.chats.messages(chat.id)] == ["why?"]
         assert store.runs.list() == [run]
+
+
+def test_the_name_of_the_file_and_what_was_left_out_of_it_are_kept(store, add):
+    parts = [("Navigation", "Home\nNews"), ("Running headers", "Page 1 \ud800")]
+    document = add("text", filename="rep\udce9.pdf", left_out=parts)
+    assert (document.filename, store.documents.get(document.sha256).filename) == ("rep?.pdf", "rep?.pdf")
+    assert store.documents.left_out(document.sha256) == [("Navigation", "Home\nNews"), ("Running headers", "Page 1 ?")]
+
+
+def test_text_without_a_file_has_neither(store, add):
+    document = add("text")
+    assert (document.filename, store.documents.left_out(document.sha256)) == ("", [])
+    with pytest.raises(DocumentNotFound):
+        store.documents.left_out("0" * 64)
+
+
+def test_what_was_not_known_of_the_file_is_filled_in_and_nothing_is_replaced(store, add):
+    add("text")
+    assert add("text", filename="a.pdf").filename == "a.pdf"
+    document = add("text", filename="b.pdf", left_out=[("Menu", "one")])
+    assert (document.filename, store.documents.left_out(document.sha256)) == ("a.pdf", [("Menu", "one")])
+    again = add("text", filename="c.pdf", left_out=[("Menu", "two")])
+    assert (again, store.documents.left_out(again.sha256)) == (document, [("Menu", "one")])
+
+
+def test_what_was_left_out_counts_as_used(store, add):
+    add("text", left_out=[("Menu", "word " * 1000)])
+    assert 5000 < store.usage().nbytes < 5100

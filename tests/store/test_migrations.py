@@ -94,3 +94,21 @@ def test_upgrade_is_idempotent():
     upgrade(db)
     assert db.schema == before
     assert db.execute("PRAGMA user_version").fetchone() == (len(STEPS),)
+
+
+def test_the_search_index_of_an_older_file_is_made_anew(tmp_path):
+    path = tmp_path / "older.db"
+    with Database(path, strict=True) as db:
+        migrations.apply(db, stop_before="m009_sources")
+        row = {"media_type": "text/plain", "text_bytes": 4, "characters": 4, "pages": "[]", "created_at": "then"}
+        texts = {"English": "The pumps of the harbour", "日本語": "本契約書は甲と乙が締結する。", "gone": "delete me"}
+        for title, text in texts.items():
+            sha256 = hashlib.sha256(text.encode()).hexdigest()
+            db.table("documents").insert(row | {"sha256": sha256, "title": title, "text": text})
+        db.execute("UPDATE documents SET text = CAST(x'64656cff' AS TEXT) WHERE title = 'gone'")
+    with Store(path) as store:
+        for query, title in (("pump", "English"), ("契約", "日本語"), ("本語", "日本語"), ("gone", "gone")):
+            assert [hit.document.title for hit in store.documents.search(query)] == [title]
+        assert {document.filename for document in store.documents.list()} == {""}
+        store.documents.delete(store.documents.search("gone")[0].document.sha256)
+        assert store.documents.search("gone") == []

@@ -99,3 +99,56 @@ def test_the_index_follows_renaming_and_vacuum(store, add):
 def test_token_counts_do_not_index_the_text_again(sql, store):
     [(trigger,)] = sql("SELECT sql FROM sqlite_master WHERE name = 'documents_au'")
     assert "AFTER UPDATE OF title, text ON" in trigger
+
+
+JAPANESE = "本契約書は、甲と乙の間で締結する。AIによる検査は2024年から行う。ポンプの点検は毎月、ｶﾀﾛｸﾞを見る。"
+CHINESE = "合同自签订之日起生效。数据中心位于北京市海淀区。"
+KOREAN = "계약을 체결한 날부터 효력이 발생한다. 서울특별시에서 열린 회의."
+ASIAN = {
+    JAPANESE: [
+        "契約",
+        "契約書",
+        "甲",
+        "検査",
+        "AIによる検査",
+        "2024年",
+        "ポンプ",
+        "ポン",
+        "点検 ポンプ",
+        "ｶﾀﾛｸﾞ",
+        "締結 ai",
+    ],
+    CHINESE: ["合同", "生效", "数据中心", "北京", "海淀区 合同"],
+    KOREAN: ["계약", "계약을", "효력", "서울", "특별시", "회의 계약"],
+}
+
+
+@pytest.mark.parametrize(("text", "query"), [(text, query) for text, queries in ASIAN.items() for query in queries])
+def test_words_without_spaces_between_them_are_found_wherever_they_stand(store, add, text, query):
+    document = add("前書き。" * 300 + text + "後書き。" * 300)
+    add("an ordinary text")
+    [hit] = store.documents.search(query)
+    whole = store.documents.text(hit.document.sha256)
+    assert hit.document == document
+    assert whole[hit.start : hit.start + len(hit.snippet)] == hit.snippet
+    assert sorted({hit.snippet[a:b].lower() for a, b in hit.marks}) == sorted(query.lower().split())
+
+
+def test_words_without_spaces_are_found_as_they_are(store, add):
+    add(JAPANESE)
+    for query in ("約契", "契約 数据", "検査AI", "契書"):
+        assert store.documents.search(query) == [], query
+
+
+def test_a_query_from_a_keyboard_that_decomposes_is_found(store, add):
+    document = add("ガイドブック 계약")
+    for query in ("カ\u3099イト\u3099", "\u1100\u1168\u110b\u1163\u11a8"):
+        assert [hit.document for hit in store.documents.search(query)] == [document]
+
+
+def test_titles_without_spaces_follow_renaming(store, add):
+    document = add("text", title="賃貸契約")
+    assert [hit.document for hit in store.documents.search("契約")] == [document]
+    store.documents.rename(document.sha256, "売買")
+    assert store.documents.search("契約") == []
+    assert len(store.documents.search("売買")) == 1

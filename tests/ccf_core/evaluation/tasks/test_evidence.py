@@ -145,3 +145,17 @@ def test_evidence_is_that_of_the_codecs_answer(subject: Subject, rows: list[Row]
         gold_segments = Joined(contexts, gold, row, tuple(segments)).gold_segments
         hits.append(bool({e.segment for e in answer.evidence[:3]} & gold_segments))
     assert told[0]["metrics"]["top3"] == pytest.approx(sum(hits) / len(hits))
+
+
+@pytest.mark.parametrize(
+    ("question", "passages"),
+    [
+        ("契約はいつ終わりますか。", ["検査は毎月行う。", "この賃貸契約は三月に終了する。", "甲は乙に支払う。"]),
+        ("合同何时生效", ["数据中心位于北京市。", "本合同自签订之日起生效。", "双方协商解决。"]),
+        ("계약은 언제 끝납니까?", ["회의는 서울에서 열린다.", "이 계약을 삼월에 마친다.", "점검은 매월 한다."]),
+    ],
+)
+def test_bm25_knows_words_of_scripts_without_spaces(question: str, passages: list[str]) -> None:
+    scores = bm25(question, passages)
+    assert scores.index(max(scores)) == 1
+    assert scores[1] > 0
