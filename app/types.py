@@ -86,7 +86,8 @@ class DocumentView:
     ``state`` is that of its memory under the model in use: ``text`` (nothing is compressed, or was
     forgotten to stay under the cap), ``compressing`` (in this process, now), ``partial`` (an ingest was
     interrupted), ``ready``, or ``unknown`` until the model is loaded. ``pages`` is 0 for kinds without pages;
-    ``compressed_segments`` is 0 while the state is unknown; ``stored_bytes`` counts memories of all models.
+    ``compressed_segments`` is 0 while the state is unknown; ``stored_bytes`` counts memories of all models;
+    ``filename`` is "" for pasted text, and for what was stored before names were.
     """
 
     sha256: str
@@ -102,6 +103,7 @@ class DocumentView:
     state: DocumentState
     stored_bytes: int
     created_at: str
+    filename: str = ""
 
 
 @dataclass(frozen=True)
@@ -174,6 +176,7 @@ class EvidenceView:
     page: int | None
     text: str
     ratio: int | None = None
+    filename: str = ""
 
 
 @dataclass(frozen=True)

@@ -246,6 +246,7 @@ class Asking:
                     page=page_at(document, span.char_start),
                     text=self.store.documents.text(document.sha256)[span.char_start : span.char_end],
                     ratio=found.ratio,
+                    filename=document.filename,
                 )
             )
         return tuple(views)

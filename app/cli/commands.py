@@ -9,7 +9,9 @@ from typing import Any
 
 from app.answers.compare import DEFAULT
 from app.cli.progress import Meter
+from app.documents.names import file_name, full_name
 from app.errors import NotAnswerable
+from app.parsers import Limits
 from app.types import AnswerView
 from app.workbench import Workbench
 
@@ -31,6 +33,8 @@ def compress(workbench: Workbench, args: argparse.Namespace, meter: Meter) -> Re
         notes += (f"The memory was written to {written}.",)
     data = {
         "document_sha256": done.document.sha256,
+        "title": done.document.title,
+        "filename": done.document.filename,
         "tokens": done.tokens,
         "segments": done.segments,
         "slots": {str(ratio): slots for ratio, slots in done.slots.items()},
@@ -41,12 +45,21 @@ def compress(workbench: Workbench, args: argparse.Namespace, meter: Meter) -> Re
     }
     slots = ", ".join(f"{count:,} at {ratio}x" for ratio, count in done.slots.items())
     how = "was stored already" if done.from_cache else f"compressed at {done.tokens_per_s:,.0f} tokens/s"
+    named = full_name(done.document.title, done.document.filename)
     text = (
-        f"{done.document.title}\n{done.tokens:,} tokens in {done.segments:,} segments, {how}, "
+        f"{named}\n{done.tokens:,} tokens in {done.segments:,} segments, {how}, "
         f"{done.seconds:.1f} s in all\nslots: {slots}\nstored: {done.stored_bytes:,} bytes "
         f"(the text itself: {done.document.text_bytes:,})"
     )
     return Result(data, text, notes)
+
+
+def read(workbench: Workbench, args: argparse.Namespace, meter: Meter) -> Result:
+    Limits().check_size(args.file.stat().st_size)
+    document = workbench.intake.read(args.file.read_bytes(), args.file.name)
+    data = asdict(document) | {"filename": file_name(args.file.name)}
+    parts = [f"--- left out, not compressed: {part.what}\n{part.text}" for part in document.left_out]
+    return Result(data, "\n".join([document.text, *parts]), document.notes)
 
 
 def reconstruct(workbench: Workbench, args: argparse.Namespace, meter: Meter) -> Result:
@@ -88,7 +101,7 @@ def ask(workbench: Workbench, args: argparse.Namespace, meter: Meter) -> Result:
         if isinstance(answer, str) and not args.json:
             print(answer, end="", flush=True)
     assert isinstance(answer, AnswerView)
-    fields = ("segment", "score", "start", "end", "page", "text")
+    fields = ("title", "filename", "segment", "score", "start", "end", "page", "text")
     data = {
         "answer": answer.text,
         "reader": answer.reader,
@@ -107,12 +120,13 @@ def ask(workbench: Workbench, args: argparse.Namespace, meter: Meter) -> Result:
         + (f", read {'as text' if item.ratio == 1 else f'at {item.ratio}x'}" if item.ratio else "")
         for item in answer.evidence[:3]
     ]
+    named = full_name(done.document.title, done.document.filename)
     waited = answer.timings.load_s + answer.timings.first_token_s
     # The answer itself is on the screen by now.
     text = "\n".join(
         [
             "\n",
-            *(["what the answer looked at:"] if evidence else []),
+            *([f"what the answer looked at, in {named}:"] if evidence else []),
             *evidence,
             f"{answer.kv_bytes:,} bytes of cache held, {answer.full_kv_bytes:,} in full; "
             f"first token after {waited:.2f} s, then {answer.timings.tokens_per_s:.1f} tokens/s",

@@ -1,6 +1,7 @@
-"""``python -m app compress | reconstruct | ask | compare | ingest``: the use cases without a browser, on the same data.
+"""``python -m app compress | read | reconstruct | ask | compare | ingest``: the use cases without a browser.
 
-With ``--json`` stdout holds one JSON object, otherwise words for people; progress and notes go to stderr.
+They work on the data of the page. With ``--json`` stdout holds one JSON object, otherwise words for people; progress
+and notes go to stderr.
 Exit code 2 and one sentence on stderr for what the caller can mend, 130 after Ctrl-C. ``accelerate launch -m app
 ingest`` spreads the work over processes; the first one alone opens the database and prints.
 """
@@ -110,6 +111,9 @@ def command_parser(prog: str) -> tuple[CommandParser, argparse._SubParsersAction
     compress = command("compress", "compress a file into a stored memory")
     compress.add_argument("file", type=_path, metavar="FILE", help=WORDS)
     compress.add_argument("--out", type=_path, metavar="F", help="also write the memory, every level, to this file")
+
+    read = command("read", "print the text that is read of a file, and what of the file is left out of it")
+    read.add_argument("file", type=_path, metavar="FILE")
 
     reconstruct = command("reconstruct", "decode a file's segments from their memory and compare")
     reconstruct.add_argument("file", type=_path, metavar="FILE", help=WORDS)

@@ -120,7 +120,7 @@ class Folders:
         return self.intake.read(data, path.name), len(data)
 
     def _receive(self, name: str, read: ReadDocument, source_bytes: int, ccf: CCF, seen: set[str]) -> PendingFile:
-        with self.intake.stored_text(read, source_bytes) as stored:
+        with self.intake.stored_text(read, source_bytes, name) as stored:
             document = self.memories.segmented(stored.sha256, ccf=ccf)
         # A second file of the same text waits for what the first one brings.
         known = document.sha256 in seen

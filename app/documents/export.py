@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 
 import ccf_core
 from app.documents.memory_cache import Memories
+from app.documents.names import full_name
 from app.errors import CannotExport
 from app.types import AnswerView, EvidenceView
 from ccf_core import Timings
@@ -59,7 +60,7 @@ def export_answer(answer: AnswerView, form: Literal["markdown", "json"] = "markd
         page = f", page {item.page}" if item.page else ""
         how = f", read {'as text' if item.ratio == 1 else f'at {item.ratio}x'}" if item.ratio else ""
         place = f"segment {item.segment}{page}, characters {item.start:,} to {item.end:,}{how}"
-        lines += [f"## {_literal(item.title)}: {place}, share {item.score:.0%}", ""]
+        lines += [f"## {_literal(full_name(item.title, item.filename))}: {place}, share {item.score:.0%}", ""]
         lines += [f"> {_literal(line)}".rstrip() for line in item.text.strip().splitlines()] + [""]
     return "\n".join(lines)
 

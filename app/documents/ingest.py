@@ -10,6 +10,7 @@ from pathlib import Path
 
 from app.documents.library import Library
 from app.documents.memory_cache import Memories
+from app.documents.names import file_name
 from app.errors import DocumentTooLong
 from app.limits import Caps
 from app.parsers import Limits, Page, ReadDocument, read_in_sandbox
@@ -58,6 +59,8 @@ class Intake:
     ) -> Ingested:
         """Read, segment and encode the bytes of a file; for ``job`` see ``stored_text``.
 
+        With a ``title`` it is pasted text, which has no file.
+
         Every encoded segment is stored at once, so an interrupted ingest goes on where it stopped, and what
         is stored under the model in use is never encoded again.
 
@@ -70,7 +73,7 @@ class Intake:
         progress(IngestProgress("received"))
         progress(IngestProgress("text"))
         document = self.read(data, filename, cancelled)
-        with self.stored_text(document, len(data), title, job) as stored:
+        with self.stored_text(document, len(data), "" if title else filename, title, job) as stored:
             reading = time.perf_counter() - started
             done = self.compress(stored.sha256, progress, cancelled)
         return replace(done, seconds=done.seconds + reading, notes=document.notes)
@@ -92,23 +95,26 @@ class Intake:
 
     @contextmanager
     def stored_text(
-        self, document: ReadDocument, source_bytes: int, title: str = "", job: int | None = None
+        self, document: ReadDocument, source_bytes: int, filename: str, title: str = "", job: int | None = None
     ) -> Iterator[Document]:
         """Store the text and yield it; if the block raises DocumentTooLong, delete it unless it was there before.
 
         The caps were checked when a ``job`` was queued. Its file gives way to the text in the same transaction, so that
         a document is never counted twice.
         """
+        left_out = [(part.what, part.text) for part in document.left_out]
         with self.store.transaction():
             known = self.store.documents.find(text_sha256(document.text)) is not None
             if not known and job is None:
-                self.check_caps(len(document.text.encode()))
+                self.check_caps(sum(len(text.encode()) for text in (document.text, *(text for _, text in left_out))))
             stored = self.store.documents.add(
                 document.text,
                 title=title or document.title,
                 media_type=document.media_type,
                 pages=_every_page(document.pages),
                 source_bytes=source_bytes,
+                filename=file_name(filename),
+                left_out=left_out,
             )
             if job is not None:
                 self.store.jobs.read(job, stored.sha256)

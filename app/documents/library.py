@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from app.documents.memory_cache import Memories
+from app.parsers import LeftOut
 from app.parsers.normalise import one_line
 from app.types import DocumentState, DocumentView, SearchHit, SegmentView
 from store import Document, DocumentNotFound, Store, StoreStats
@@ -24,6 +25,7 @@ class Passage:
 
     ``skipped_before`` and ``skipped_after`` count the characters beyond. ``pages`` are (number, offset into the
     joined text) of the pages that begin within it; ``page`` is that of the place, None for kinds without pages.
+    ``left_out`` is what the document's file holds besides its text.
     """
 
     document: str
@@ -36,6 +38,8 @@ class Passage:
     skipped_after: int
     page: int | None
     pages: tuple[tuple[int, int], ...]
+    filename: str = ""
+    left_out: tuple[LeftOut, ...] = ()
 
 
 class Library:
@@ -58,6 +62,10 @@ class Library:
     def text(self, sha256: str) -> str:
         """Return the whole text of a document. Raises DocumentNotFound."""
         return self.store.documents.text(sha256)
+
+    def left_out(self, sha256: str) -> tuple[LeftOut, ...]:
+        """Return what the document's file holds besides its text. Raises DocumentNotFound."""
+        return tuple(LeftOut(what, text) for what, text in self.store.documents.left_out(sha256))
 
     def segments(self, sha256: str) -> list[SegmentView]:
         """List the segments of a document in the order of its text; waits for the model. Raises DocumentNotFound."""
@@ -115,6 +123,8 @@ class Library:
             skipped_after=len(text) - last,
             page=page_at(document, start),
             pages=tuple((number, begin - first) for number, begin in pages if first <= begin < last),
+            filename=document.filename,
+            left_out=self.left_out(sha256),
         )
 
     def collections(self) -> dict[str, tuple[str, ...]]:
@@ -146,6 +156,7 @@ class Library:
             state=state,
             stored_bytes=document.memory_bytes,
             created_at=document.created_at,
+            filename=document.filename,
         )
 
     def _state(self, document: Document) -> tuple[DocumentState, int]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from app.documents.ingest import Intake
+from app.documents.names import file_name
 from app.errors import WorkbenchError
 from app.parsers import Limits, ReadError
 from app.parsers.normalise import one_line
@@ -82,11 +83,11 @@ class Queue:
     def add_file(self, path: Path) -> JobView:
         """Queue a file; its bytes are kept, so it may go at once. Raises DocumentTooLarge, LibraryFull, OSError."""
         Limits().check_size(path.stat().st_size)
-        return self._add_data(one_line(path.name), path.read_bytes())
+        return self._add_data(file_name(path.name), path.read_bytes())
 
     def refuse(self, path: Path, reason: str) -> JobView:
         """List a file that cannot even be queued as failed, with the reason."""
-        job = self.store.jobs.add(one_line(path.name))
+        job = self.store.jobs.add(file_name(path.name))
         self.store.jobs.fail(job.id, reason)
         return self._view(self.store.jobs.get(job.id))
 

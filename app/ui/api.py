@@ -52,7 +52,7 @@ def _library(workbench: Workbench) -> tuple[Any, ...]:
         """List the documents of the library, the newest first.
 
         Returns:
-            a list: sha256, title, name of the file, tokens, segments, sizes in bytes, and state of each.
+            a list: sha256, title, filename ("" for pasted text), tokens, segments, sizes in bytes, and state of each.
         """
         with sentences():
             return [dataclasses.asdict(view) for view in workbench.library.documents()]
@@ -97,6 +97,18 @@ def _library(workbench: Workbench) -> tuple[Any, ...]:
         with sentences():
             return [dataclasses.asdict(hit) for hit in workbench.library.search(query, int(limit))]
 
+    def left_out(document: str) -> list[Json]:
+        """Read what a document's file holds besides its text, such as running headers: no memory is made of it.
+
+        Args:
+            document: its sha256
+
+        Returns:
+            a list: what it is, and its text.
+        """
+        with sentences():
+            return [dataclasses.asdict(part) for part in workbench.library.left_out(document)]
+
     def rename(document: str, title: str) -> Json:
         """Give a document another title.
 
@@ -123,7 +135,7 @@ def _library(workbench: Workbench) -> tuple[Any, ...]:
             workbench.library.delete(document)
         return True
 
-    return documents, ingest, ingest_text, search, rename, delete
+    return documents, ingest, ingest_text, search, left_out, rename, delete
 
 
 def _asking(workbench: Workbench) -> tuple[Any, ...]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from app.documents.names import full_name
 from app.errors import WorkbenchError
 from app.parsers import ReadError
 from app.workbench import Workbench
@@ -77,7 +78,7 @@ def acts(*names: str) -> str:
 
 def one_document(workbench: Workbench, ticked: list[str], current: str | None) -> gr.Dropdown:
     """Offer all documents to choose one from: the first that is ticked in the library, or the one chosen before."""
-    offered = [(view.title, view.sha256) for view in workbench.library.documents()]
+    offered = [(full_name(view.title, view.filename), view.sha256) for view in workbench.library.documents()]
     known = {sha for _, sha in offered}
     return gr.Dropdown(choices=offered, value=next((sha for sha in [*(ticked or []), current] if sha in known), None))
 

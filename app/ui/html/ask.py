@@ -8,14 +8,17 @@ from itertools import pairwise
 
 from app.answers.notes import abstained
 from app.documents.library import Passage
+from app.parsers import LeftOut
 from app.types import AnswerView, EvidenceView, MessageView
 from app.ui.format import counted, readable_bytes
-from app.ui.html.elements import button, facts, note, notes, notice
+from app.ui.html.elements import button, facts, file_beside, note, notes, notice
 from app.ui.html.escape import escape
 
 SHOWN_EVIDENCE = 3
 #: Turns of a long conversation that are shown; the export has them all.
 SHOWN_TURNS = 30
+#: Characters of each part that was left out of a text; programs get it whole.
+SHOWN_LEFT_OUT = 20_000
 EMPTY = (
     '<p class="chat-empty">Tick documents in the library and ask. The answer is decoded from their memory; '
     "under it stands where it looked, and what it cost.</p>"
@@ -101,10 +104,11 @@ def _chip(item: EvidenceView) -> str:
     page = f"page {item.page} · " if item.page else ""
     how = f" · {read_as(item.ratio)}" if item.ratio else ""
     share = min(max(item.score, 0.0), 1.0)
+    file = file_beside(item.title, item.filename, "chip-file")
     return (
         f'<button type="button" class="chip" data-act="place" data-of="{item.document}" data-start="{item.start}" '
         f'data-end="{item.end}" title="Open the text at this place"><span class="chip-title" dir="auto">'
-        f'{escape(item.title)}</span><span class="chip-place">{page}segment {item.segment}{how}</span>'
+        f'{escape(item.title)}</span>{file}<span class="chip-place">{page}segment {item.segment}{how}</span>'
         f'<meter min="0" max="1" value="{share:.4f}">{share:.0%}</meter>'
         f'<span class="chip-share">{share:.0%}</span></button>'
     )
@@ -155,19 +159,38 @@ def suggestions(found: Sequence[tuple[str, str]]) -> str:
 
 
 def original(view: Passage) -> str:
-    """Show a document's text in a dialog, with a place in it marked."""
+    """Show a document's text in a dialog, with a place in it marked, and behind a click what its file holds besides."""
     end = view.start + len(view.before) + len(view.marked)
     place = f"characters {view.start + len(view.before):,} to {end:,}" if view.marked else ""
     where = " · ".join(part for part in (f"page {view.page}" if view.page else "", place) if part)
     return (
         f'<dialog class="original" aria-labelledby="original-title" data-nonce="{time.time_ns()}"><header><div>'
-        f'<h2 id="original-title" dir="auto">{escape(view.title)}</h2><p class="doc-facts">{where}</p></div>'
+        f'<h2 id="original-title" dir="auto">{escape(view.title)}</h2>'
+        f'{file_beside(view.title, view.filename, "doc-file")}<p class="doc-facts">{where}</p></div>'
         '<button type="button" class="wb-button" data-close>Close</button></header>'
-        '<div class="original-text" tabindex="0" role="region" aria-label="Original text">'
+        + _left_out(view.left_out)
+        + '<div class="original-text" tabindex="0" role="region" aria-label="Original text">'
         + _skipped(view.skipped_before, "before")
         + f'<div class="ccf-text" dir="auto">{_paged(view)}</div>'
         + _skipped(view.skipped_after, "after")
         + "</div></dialog>"
+    )
+
+
+def _left_out(parts: Sequence[LeftOut]) -> str:
+    if not parts:
+        return ""
+    shown = "".join(
+        f'<h3 dir="auto">{escape(part.what)}</h3><div class="ccf-text" dir="auto">{escape(part.text[:SHOWN_LEFT_OUT])}'
+        f"</div>{_skipped(len(part.text) - SHOWN_LEFT_OUT, 'after') if len(part.text) > SHOWN_LEFT_OUT else ''}"
+        for part in parts
+    )
+    named = ", ".join(dict.fromkeys(part.what for part in parts))
+    return (
+        f'<details class="left-out"><summary dir="auto">Left out of this text: {escape(named)}</summary>'
+        '<div tabindex="0" role="region" aria-label="Text that was left out">'
+        + note("The file holds this too. It is not part of what was compressed: no answer comes from it.")
+        + f"{shown}</div></details>"
     )
 
 

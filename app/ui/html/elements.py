@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from app.documents.names import name_beside
 from app.ui.html.escape import escape
 
 #: The line with ticks that stands under the head and fills while a file is compressed.
@@ -41,6 +42,12 @@ def button(act: str, label: str, of: object = "", name: str = "") -> str:
     """Make a button that raises the event ``act``; ``name`` tells screen readers what it works on."""
     said = f' aria-label="{escape(f"{label} {name}")}"' if name else ""
     return f'<button type="button" class="wb-link" data-act="{act}" data-of="{of}"{said}>{label}</button>'
+
+
+def file_beside(title: str, filename: str, css: str) -> str:
+    """Show the name of a document's file, if it says more than the title."""
+    name = name_beside(title, filename)
+    return f'<span class="{css}" dir="auto">{escape(name)}</span>' if name else ""
 
 
 def facts(rows: Iterable[tuple[str, str, str]], css: str = "wb-cost") -> str:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from app.documents.queue import JobResult, JobView
 from app.types import DocumentView, IngestProgress, SearchHit
 from app.ui.format import counted, duration, readable_bytes
-from app.ui.html.elements import RULER, button, note, notes, notice
+from app.ui.html.elements import RULER, button, file_beside, note, notes, notice
 from app.ui.html.escape import escape
 
 STATES = {
@@ -137,6 +137,7 @@ def _row(view: DocumentView, ticked: bool, collections: Mapping[str, Sequence[st
     return (
         f'<li class="doc"><label class="doc-pick"><input type="checkbox" data-act="tick" data-of="{view.sha256}"'
         f'{" checked" if ticked else ""}><span class="doc-title" dir="auto">{escape(view.title)}</span></label>'
+        f"{file_beside(view.title, view.filename, 'doc-file')}"
         f'<p class="doc-facts">{escape(" · ".join(facts))} · <span class="state-{tone}">{state}</span></p>'
         f'<div class="doc-acts">{tags}{acts}</div></li>'
     )
@@ -156,6 +157,7 @@ def hits(found: Sequence[SearchHit], query: str) -> str:
             f'<li><button type="button" class="hit" data-act="place" data-of="{hit.document.sha256}" '
             f'data-start="{hit.start + start}" data-end="{hit.start + end}">'
             f'<span class="doc-title" dir="auto">{escape(hit.document.title)}{page}</span>'
+            f"{file_beside(hit.document.title, hit.document.filename, 'doc-file')}"
             f'<span class="hit-text" dir="auto">{marked(hit.snippet, hit.marks)}</span></button></li>'
         )
     return note(f"Found in {counted(len(found), 'document')}", status=True) + f'<ul class="hits">{"".join(rows)}</ul>'

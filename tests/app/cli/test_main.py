@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 
 from app.cli.main import main
+from app.parsers import LeftOut, ReadDocument
 from app.settings import Settings
 from app.types import IngestProgress
 from app.workbench import Workbench
 from ccf_core.memory.file import load_memory
 
 ROOT = Path(__file__).resolve().parents[3]
-EVIDENCE = {"segment", "score", "start", "end", "page", "text"}
+EVIDENCE = {"title", "filename", "segment", "score", "start", "end", "page", "text"}
 
 
 @pytest.fixture
@@ -73,10 +74,11 @@ def test_memories_are_stored_in_the_dtype_that_is_asked_for(as_json, file, tmp_p
 def test_compress(as_json, file, settings: Settings, tmp_path, encoded) -> None:
     first = as_json("compress", file, "--out", tmp_path / "log.safetensors")
     assert list(first) == [
-        *("document_sha256", "tokens", "segments", "slots"),
+        *("document_sha256", "title", "filename", "tokens", "segments", "slots"),
         *("seconds", "tokens_per_s", "stored_bytes", "from_cache"),
     ]
     assert list(first["slots"]) == ["4", "8", "16", "32"]
+    assert (first["title"], first["filename"]) == ("log", "log.txt")
     assert (first["from_cache"], sum(encoded)) == (False, first["tokens"])
     memory = load_memory(tmp_path / "log.safetensors")
     assert (memory.ratio, memory.slots) == (4, first["slots"]["4"])
@@ -86,6 +88,19 @@ def test_compress(as_json, file, settings: Settings, tmp_path, encoded) -> None:
     with Workbench(settings) as workbench:
         assert [d.sha256 for d in workbench.library.documents()] == [first["document_sha256"]]
         assert workbench.library.documents()[0].stored_bytes == first["stored_bytes"]
+
+
+def test_read_prints_the_text_and_what_is_left_out_of_it(run, as_json, file, monkeypatch, encoded) -> None:
+    left_out = (LeftOut("Running headers", "Harbour log, page 1"),)
+    document = ReadDocument("Log", "The fog.", "text/plain", (), ("A header was left out.",), left_out)
+    monkeypatch.setattr("app.documents.ingest.read_in_sandbox", lambda data, name, watch: document)
+    code, out, err = run("read", file)
+    assert (code, err) == (0, "A header was left out.\n")
+    assert out == "The fog.\n--- left out, not compressed: Running headers\nHarbour log, page 1\n"
+    found = as_json("read", file)
+    assert (found["text"], found["filename"]) == ("The fog.", "log.txt")
+    assert found["left_out"] == [{"what": "Running headers", "text": "Harbour log, page 1"}]
+    assert encoded == []
 
 
 def test_reconstruct(as_json, file, settings: Settings) -> None:

@@ -42,6 +42,7 @@ ARGUMENTS: dict[str, tuple[st.SearchStrategy, ...]] = {
     "ingest": (FILE,),
     "ingest_text": (TEXT, TEXT),
     "search": (TEXT, NUMBER),
+    "left_out": (DOCUMENT,),
     "rename": (DOCUMENT, TEXT),
     "delete": (TEXT,),
     "ask": (QUESTION, DOCUMENTS, RATIO, READER, NUMBER, BUDGET),

@@ -8,6 +8,7 @@ import pytest
 
 from app.answers.notes import abstained
 from app.documents.library import Passage
+from app.parsers import LeftOut
 from app.types import AnswerView, EvidenceView, MessageView
 from app.ui.html import ask
 from ccf_core import Timings
@@ -47,12 +48,14 @@ def test_an_empty_answer_says_nothing_of_the_document() -> None:
 
 
 def test_whatever_is_said_is_escaped() -> None:
-    evidence = (EvidenceView("f" * 64, EVIL, 1, 0.5, 10, 20, 2, EVIL),)
+    evidence = (EvidenceView("f" * 64, EVIL, 1, 0.5, 10, 20, 2, EVIL, None, f"{EVIL}.pdf!"),)
     pages = [
         shown(answer(EVIL, EVIL, evidence=evidence), asked=EVIL, so_far=EVIL),
         shown(answer("x"), trouble=EVIL),
         ask.suggestions([(EVIL, EVIL)]),
-        ask.original(Passage("f" * 64, EVIL, EVIL, EVIL, EVIL, 0, 0, 0, 1, ((1, 0),))),
+        ask.original(
+            Passage("f" * 64, EVIL, EVIL, EVIL, EVIL, 0, 0, 0, 1, ((1, 0),), EVIL + "!", (LeftOut(EVIL, EVIL),))
+        ),
     ]
     for page in pages:
         assert "<img" not in page
@@ -125,6 +128,28 @@ def test_a_place_is_marked_once_for_each_page_it_runs_over() -> None:
     assert "characters 104 to 113" in page
     assert "100 characters before this" in page
     assert "7 characters after this" in page
+
+
+def test_what_was_left_out_of_a_text_is_behind_a_click_and_not_among_the_text() -> None:
+    parts = (LeftOut("Running headers", "Harbour log\n" * 2_000), LeftOut("Navigation", "Home <b>"))
+    page = ask.original(Passage("f" * 64, "Log", "The fog.", "", "", 0, 0, 0, None, (), "log-7.html", parts))
+    before, text = page.split('<div class="original-text"')
+    assert '<summary dir="auto">Left out of this text: Running headers, Navigation</summary>' in before
+    assert "<details open" not in page
+    assert "not part of what was compressed" in before
+    assert "Home &lt;b&gt;" in before
+    assert "4,000 characters after this are not shown" in before
+    assert ">log-7.html<" in before
+    assert "Harbour log" not in text
+    plain = ask.original(Passage("f" * 64, "Log", "The fog.", "", "", 0, 0, 0, None, ()))
+    assert "Left out" not in plain
+
+
+@pytest.mark.parametrize(("filename", "shown"), [("report_7.pdf", False), ("scan-0001.pdf", True), ("", False)])
+def test_a_file_is_named_where_its_name_says_more_than_the_title(filename: str, shown: bool) -> None:
+    page = ask.evidence([EvidenceView("f" * 64, "Report 7", 0, 1.0, 0, 9, None, "…", None, filename)])
+    assert (f">{filename or None}<" in page) == shown
+    assert ("chip-file" in page) == shown
 
 
 def test_evidence_of_focus_says_how_each_segment_was_read() -> None:

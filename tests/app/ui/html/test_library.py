@@ -86,7 +86,7 @@ def test_hits_open_their_first_word() -> None:
 
 
 def test_whatever_comes_from_outside_is_escaped() -> None:
-    document = replace(DOCUMENT, title=EVIL)
+    document = replace(DOCUMENT, title=EVIL, filename=EVIL + "!")
     pages = [
         library.queue([replace(JOB, name=EVIL)], {}),
         library.queue([replace(JOB, name=EVIL, state="running", step=IngestProgress("text", message=EVIL))], {}),
