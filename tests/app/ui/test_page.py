@@ -81,8 +81,8 @@ def stored(client: Client, prose: Callable[..., str], tmp_path: Path) -> Iterato
 def test_exactly_the_promised_endpoints_have_names(client: Client) -> None:
     described = client.view_api(print_info=False, return_format="dict")
     assert set(described["named_endpoints"]) == {
-        "/documents", "/ingest", "/ingest_text", "/search", "/left_out", "/rename", "/delete", "/ask", "/compare", "/reconstruct",
-        "/attention", "/summary", "/surgery", "/savings",
+        "/documents", "/ingest", "/ingest_text", "/search", "/left_out", "/rename", "/delete", "/ask", "/compare",
+        "/reconstruct", "/attention", "/summary", "/surgery", "/savings",
     }  # fmt: skip
     assert not described["unnamed_endpoints"]
 
