@@ -47,6 +47,8 @@ class Settings:
         1 or 0; without it, on a Hugging Face Space alone). Of it ``CCF_VISITOR_DOCUMENTS``, ``CCF_VISITOR_MB``,
         ``CCF_VISITOR_HOURS`` and ``CCF_VISITORS``; ``memory_cap_bytes`` is then of each visitor's.
     caps : of one visitor's library.
+    upload_bytes : of all files of one upload together, where a proxy before the server takes no more; 0 for no such
+        limit (``CCF_UPLOAD_MB``).
     snapshot : folder on a disk that lasts, for a copy of the database, None for no copy (``CCF_SNAPSHOT``; without it,
         on a Hugging Face Space, /data where that is mounted).
     login : names and passwords that open the page, none to leave it open (``CCF_LOGIN`` = name:password,…).
@@ -65,6 +67,7 @@ class Settings:
     lent: bool = False
     demo: Demo | None = None
     caps: Caps | None = None
+    upload_bytes: int = 0
     snapshot: Path | None = None
     login: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
@@ -95,6 +98,7 @@ class Settings:
             memory_dtype=_memory_dtype(given.get("CCF_MEMORY_DTYPE", cls.memory_dtype)),
             lent=lent,
             demo=demo,
+            upload_bytes=_number(given, "CCF_UPLOAD_MB", 1) * MB if "CCF_UPLOAD_MB" in given else 0,
             snapshot=_snapshot(given),
             login=_login(given.get("CCF_LOGIN", "")),
         )

@@ -16,7 +16,10 @@ from .rows import now, parsed, storable
 
 State = Literal["queued", "running", "stored", "failed"]
 
-_COLUMNS = "id, name, title, state, document, anew, reason, outcome, created_at"
+_COLUMNS = (
+    "id, name, title, state, document, anew, reason, outcome, created_at,"
+    " data IS NOT NULL OR document IS NOT NULL AS repeatable"
+)
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,8 @@ class Job:
     """`name`: of the file; `title`: one that was given by hand, or "".
 
     `document`: SHA-256, None until the text is stored; `anew`: what is compressed already is to be compressed
-    again; `reason`: why it failed; `outcome`: a JSON object, {} until it is stored; `created_at`: ISO 8601, UTC.
+    again; `reason`: why it failed; `outcome`: a JSON object, {} until it is stored; `created_at`: ISO 8601, UTC;
+    `repeatable`: the file's bytes or its document are there, so that it can be tried again.
     """
 
     id: int
@@ -36,6 +40,7 @@ class Job:
     reason: str
     outcome: dict[str, Any]
     created_at: str
+    repeatable: bool
 
 
 class Jobs:
@@ -153,4 +158,6 @@ class Jobs:
 
 
 def _job(row: dict[str, Any]) -> Job:
-    return Job(**row | {"anew": bool(row["anew"]), "outcome": parsed(row["outcome"])})
+    return Job(
+        **row | {"anew": bool(row["anew"]), "repeatable": bool(row["repeatable"]), "outcome": parsed(row["outcome"])}
+    )

@@ -54,7 +54,8 @@ class JobView:
     """A file, or a document, on its way into memory.
 
     ``step`` is its last step while it runs, in this process; ``segment_length`` tokens make a segment of it.
-    ``document`` is None until its text is stored, ``outcome`` until all of it is.
+    ``document`` is None until its text is stored, ``outcome`` until all of it is. One that failed can be tried again if
+    it is ``repeatable``; of a refused file nothing is kept but its name and the reason.
     """
 
     id: int
@@ -64,6 +65,7 @@ class JobView:
     reason: str
     step: IngestProgress | None
     outcome: JobResult | None
+    repeatable: bool = True
 
 
 class Queue:
@@ -87,8 +89,9 @@ class Queue:
 
     def refuse(self, path: Path, reason: str) -> JobView:
         """List a file that cannot even be queued as failed, with the reason."""
-        job = self.store.jobs.add(file_name(path.name))
-        self.store.jobs.fail(job.id, reason)
+        with self.store.transaction():  # or the queue's thread might take it
+            job = self.store.jobs.add(file_name(path.name))
+            self.store.jobs.fail(job.id, reason)
         return self._view(self.store.jobs.get(job.id))
 
     def add_text(self, text: str, title: str = "") -> JobView:
@@ -215,4 +218,4 @@ class Queue:
     def _view(self, job: Job) -> JobView:
         outcome = JobResult(**job.outcome | {"notes": tuple(job.outcome["notes"])}) if job.outcome else None
         step = self._steps.get(job.id) if job.state == "running" else None
-        return JobView(job.id, job.name, job.state, job.document, job.reason, step, outcome)
+        return JobView(job.id, job.name, job.state, job.document, job.reason, step, outcome, job.repeatable)

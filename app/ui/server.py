@@ -6,12 +6,13 @@ from typing import Any
 
 import gradio as gr
 
+from app.parsers import Limits
 from app.settings import Settings
 from app.ui.theme import theme
 from ccf_core.assets import asset
 
 #: Bytes of an uploaded file.
-MAX_UPLOAD = 50_000_000
+MAX_UPLOAD = Limits().size
 
 
 def serve(page: gr.Blocks, settings: Settings, max_waiting: int = 64, **options: Any) -> Any:

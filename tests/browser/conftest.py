@@ -79,14 +79,14 @@ def _wait_for(address: str, app: subprocess.Popen[bytes], log: Path) -> None:
     raise RuntimeError(f"The app does not answer; it said:\n{log.read_text(errors='replace')}")
 
 
-Serve = Callable[[Path], contextlib.AbstractContextManager[str]]
+Serve = Callable[..., contextlib.AbstractContextManager[str]]
 
 
 @pytest.fixture(scope="session")
 def serve_tiny(tiny_model_folders: tuple[Path, Path]) -> Serve:
-    """``with serve_tiny(folder) as address``: the app on a tiny random model, killed at the block's end."""
+    """``with serve_tiny(folder, NAME=value) as address``: the app on a tiny random model, killed at the block's end."""
     base, adapter = tiny_model_folders
-    return lambda folder: served(folder, CCF_BASE=str(base), CCF_ADAPTER=str(adapter))
+    return lambda folder, **settings: served(folder, CCF_BASE=str(base), CCF_ADAPTER=str(adapter), **settings)
 
 
 @pytest.fixture(scope="session")

@@ -74,9 +74,10 @@ def _running(job: JobView, document: DocumentView | None) -> str:
 
 
 def _failed(job: JobView) -> str:
+    state = f"failed {button('retry', 'Try again', job.id, job.name)}" if job.repeatable else "refused"
     return (
-        f'<div class="job">{notice("error", f"{job.name}: {job.reason}")}<p class="doc-facts">failed '
-        f"{button('retry', 'Try again', job.id, job.name)} {button('dismiss', 'Dismiss', job.id, job.name)}</p></div>"
+        f'<div class="job">{notice("error", f"{job.name}: {job.reason}")}<p class="doc-facts">{state} '
+        f"{button('dismiss', 'Dismiss', job.id, job.name)}</p></div>"
     )
 
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import gradio as gr
 
-from app.parsers.kinds import SUFFIXES, WORDS
+from app.parsers.kinds import WORDS
 from app.types import DocumentView
 from app.ui.html import library as html
 from app.ui.stamps import stamped
+from app.ui.tabs.uploads import list_refused, watching
 from app.ui.widgets import MENDABLE, QUIET, QUIET_EACH, acts, refusal, sentences
 from app.workbench import Workbench
 
@@ -50,14 +51,15 @@ def render_library(workbench: Workbench) -> Library:
     kept = gr.BrowserState([], storage_key="ccf-picked", secret=SECRET)
     gr.HTML('<h2 class="wb-label">Documents</h2>')
     files = gr.File(
-        file_count="multiple", file_types=list(SUFFIXES), label="Drop files", height=120, elem_id="upload",
+        # Of any kind: what cannot be read is listed with the reason, which Gradio would say in a toast that fades.
+        file_count="multiple", label="Drop files", height=120, elem_id="upload",
     )  # fmt: skip
     gr.HTML(f'<p class="wb-note">{WORDS}.</p>', elem_id="kinds")
     with gr.Accordion("Paste text", open=False, elem_id="paste"):
         title = gr.Textbox(label="Title", max_lines=1, elem_id="paste-title")
         text = gr.Textbox(label="Text", lines=5, max_lines=12, elem_id="paste-text")
         paste = gr.Button("Compress this text", size="sm", elem_id="paste-go")
-    queue = gr.HTML(elem_id="progress", js_on_load=acts("retry", "dismiss", "tidy"))
+    queue = gr.HTML(elem_id="progress", js_on_load=acts("retry", "dismiss", "tidy") + watching(workbench.settings))
     words = gr.Textbox(
         label="Search all texts", placeholder='words, or "a phrase"', max_lines=1, elem_id="search", type="text"
     )
@@ -81,6 +83,8 @@ def render_library(workbench: Workbench) -> Library:
                 added.append(workbench.queue.add_file(path).id)
             except MENDABLE as error:
                 workbench.queue.refuse(path, str(error))
+            except OSError as error:
+                workbench.queue.refuse(path, f"The file did not arrive whole ({error.strerror}); add it again.")
         awaited = joined(workbench, added, before, now)
         return count + 1, skip_if_equal(chosen, now), awaited, None, shown_queue(workbench)
 
@@ -90,7 +94,8 @@ def render_library(workbench: Workbench) -> Library:
         if not text.strip():
             raise refusal("Paste some text first.", "Nothing to compress")
         now, before = clear(before, chosen)
-        job = workbench.queue.add_text(text, title)
+        with sentences():
+            job = workbench.queue.add_text(text, title)
         awaited = joined(workbench, [job.id], before, now)
         return count + 1, skip_if_equal(chosen, now), awaited, "", "", shown_queue(workbench)
 
@@ -101,6 +106,10 @@ def render_library(workbench: Workbench) -> Library:
             return count + 1, shown_queue(workbench)
 
         return handle
+
+    def refuse(count: int, event: gr.EventData) -> tuple[int, str]:
+        list_refused(workbench, event._data)
+        return count + 1, shown_queue(workbench)
 
     def tidy(before: Awaited, chosen: list[str], count: int) -> tuple[int, Any, Awaited, str]:
         now, before = clear(before, chosen)
@@ -130,6 +139,7 @@ def render_library(workbench: Workbench) -> Library:
     paste.click(add_text, [text, title, awaited, picked, changed], pasted, **QUIET)
     queue.retry(of_job("retry"), changed, [changed, queue], **QUIET_EACH)
     queue.dismiss(of_job("dismiss"), changed, [changed, queue], **QUIET_EACH)
+    queue.refused(refuse, changed, [changed, queue], **QUIET_EACH)
     queue.tidy(tidy, [awaited, picked, changed], [changed, picked, awaited, queue], **QUIET)
     listing.tick(tick, [picked, collection], [picked, listing], **QUIET_EACH)
     listing.tickall(tick_all, collection, [picked, listing], **QUIET)
