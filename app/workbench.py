@@ -20,6 +20,7 @@ from app.analysis.summary import Summaries
 from app.answers.ask import Asking
 from app.answers.compare import Comparing
 from app.answers.conversations import Conversations
+from app.answers.under_way import AnswersUnderWay
 from app.documents.bulk_ingest import Folders
 from app.documents.export import Exports
 from app.documents.ingest import Intake
@@ -56,6 +57,7 @@ class Workbench:
         self.asking = Asking(store, memories, self.attention.sentence_of, settings.kv_budget)
         self.comparing = Comparing(self.asking, memories)
         self.conversations = Conversations(store)
+        self.under_way = AnswersUnderWay(store)
         #: What memories hold, and what they lost.
         self.fidelity = Fidelity(store, memories)
         self.summaries = Summaries(store, memories, self.attention)

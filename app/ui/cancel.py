@@ -31,6 +31,10 @@ class StopButton:
         switch = self._switches[str(request.session_hash)] = threading.Event()
         return switch
 
+    def adopt(self, request: gr.Request, switch: threading.Event) -> None:
+        """Let Stop press a switch that was made for another session, such as the page before a reload."""
+        self._switches[str(request.session_hash)] = switch
+
     def press(self, request: gr.Request) -> None:
         """End the session's work."""
         if switch := self._switches.get(str(request.session_hash)):
@@ -64,11 +68,11 @@ def stoppable(
     yield *nothing, gr.Button(visible=False)
 
 
-def relay(source: Iterator[T], switch: threading.Event) -> Iterator[T]:
-    """Yield the items of ``source``, which runs to its end on a thread of its own.
+def relay(source: Iterator[T], switch: threading.Event, *, goes_on: bool = False) -> Iterator[T]:
+    """Run ``source`` to its end on a thread of its own, from now on, and return an iterator of its items.
 
     A page that disappears in the middle presses ``switch`` and leaves; the work behind it ends by itself and gives the
-    model back.
+    model back. With ``goes_on`` it is done to its end.
     """
     items: queue.SimpleQueue[tuple[T | None, BaseException | None, bool]] = queue.SimpleQueue()
 
@@ -82,13 +86,18 @@ def relay(source: Iterator[T], switch: threading.Event) -> Iterator[T]:
 
     # In the caller's context, which says whose page it is.
     threading.Thread(target=copy_context().run, args=(run,), daemon=True).start()
-    try:
-        while True:
-            item, error, ended = items.get()
-            if error:
-                raise error
-            if ended:
-                return
-            yield item  # type: ignore[misc]
-    finally:
-        switch.set()
+
+    def relayed() -> Iterator[T]:
+        try:
+            while True:
+                item, error, ended = items.get()
+                if error:
+                    raise error
+                if ended:
+                    return
+                yield item  # type: ignore[misc]
+        finally:
+            if not goes_on:
+                switch.set()
+
+    return relayed()

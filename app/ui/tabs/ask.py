@@ -3,58 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import gradio as gr
 
+from app.answers.under_way import UnderWay
 from app.documents.examples import suggestions_for
-from app.limits import KVBudget
 from app.types import AnswerView, MessageView
 from app.ui.cancel import StopButton, relay
 from app.ui.html import ask as html
 from app.ui.saving import save_on_click
+from app.ui.tabs.ask_controls import render_controls
 from app.ui.tabs.library import SECRET, Library
-from app.ui.widgets import MENDABLE, QUIET, QUIET_WORK, RATIOS, acts, sentences
+from app.ui.widgets import MENDABLE, QUIET, QUIET_WORK, acts, sentences
 from app.workbench import Workbench
 from store import ChatNotFound
 
-READERS = [
-    ("memory", "memory"),
-    ("focus, same bytes", "focus"),
-    ("full text", "full"),
-    ("truncated text, same bytes", "truncated"),
-    ("nothing", "none"),
-]
-HISTORY = [("when the question refers to them", "auto"), ("always", "all"), ("never", "none")]
 NEW = "New conversation"
+#: Seconds between two looks at an answer that another page asked for, or this one before it was loaded anew.
+FOLLOW_S = 1.0
 #: Values for the components of ``Conversation.face``, in this order; then one for the question's field.
 Face = tuple[Any, ...]
-
-
-@dataclass(frozen=True)
-class Controls:
-    """The components that say how a question is asked; as a set they are inputs of an event."""
-
-    ratio: gr.Radio
-    reader: gr.Radio
-    in_full: gr.Slider
-    budget: gr.Textbox
-    history: gr.Radio
-
-    def inputs(self) -> set[Any]:
-        return {self.ratio, self.reader, self.in_full, self.budget, self.history}
-
-    def read(self, values: Mapping[Any, Any]) -> dict[str, Any]:
-        """Return the keywords of ``Asking.ask``. Raises BadSetting."""
-        budget = values[self.budget]
-        return {
-            "ratio": values[self.ratio],
-            "reader": values[self.reader],
-            "in_full": int(values[self.in_full]),
-            "kv_budget": KVBudget.parse(budget) if budget.strip() else None,
-            "history": values[self.history],
-        }
 
 
 def render_ask(workbench: Workbench, library: Library, page: gr.Blocks) -> gr.HTML:
@@ -107,29 +76,7 @@ class Conversation:
             self.stop = StopButton("stop", min_width=72)
 
     def render_controls(self) -> None:
-        with gr.Row(elem_id="ask-controls"):
-            ratio = gr.Radio(
-                RATIOS, value=4, label="Ratio", info="text tokens for each slot that is read", elem_id="ratio"
-            )
-            reader = gr.Radio(
-                READERS, value="memory", label="The decoder reads", info="the others are there to compare",
-                elem_id="reader",
-            )  # fmt: skip
-            in_full = gr.Slider(
-                0, 8, value=0, step=1, label="Focus: segments read as text", elem_id="in-full", visible=False,
-                info="at most; 0: as many as the bytes of the ratio allow",
-            )  # fmt: skip
-            budget = gr.Textbox(
-                label="KV budget", placeholder=str(self.workbench.settings.kv_budget or "what the window holds"),
-                info="positions (4096) or bytes (200MB) to hold at most; more is read at a coarser ratio",
-                max_lines=1, elem_id="kv-budget",
-            )  # fmt: skip
-            history = gr.Radio(
-                HISTORY, value="auto", label="Earlier turns are read", elem_id="history",
-                info="a small model answers best without them",
-            )  # fmt: skip
-        reader.change(lambda name: gr.Slider(visible=name == "focus"), reader, in_full, **QUIET)
-        self.controls = Controls(ratio, reader, in_full, budget, history)
+        self.controls = render_controls(self.workbench)
 
     def render_export(self) -> None:
         with gr.Row(elem_id="ask-export", visible=False) as self.export:
@@ -146,20 +93,23 @@ class Conversation:
     def listen(self, page: gr.Blocks) -> None:
         """Connect the events, once all components are there."""
         picked, changed = self.library.picked, self.library.changed
+        clock = gr.Timer(FOLLOW_S, active=False)
         self.face = [self.chat, self.number, self.listed, self.delete, self.confirm, self.export, self.stop.button]
         inputs = {self.question, self.offered, self.number, picked, *self.controls.inputs()}
         answered = [*self.face, self.question]
         self.question.submit(self.ask, inputs, answered, **QUIET_WORK)
         self.suggested.suggested(self.ask_suggested, inputs, answered, **QUIET_WORK)
         self.chat.again(self.ask_again, inputs, answered, **QUIET_WORK)
-        self.listed.input(lambda number: self.stored(number or None), self.listed, self.face, **QUIET)
+        followed = [*self.face, self.question, clock]
+        self.listed.input(self.reopen, self.listed, followed, **QUIET)
+        clock.tick(self.follow, self.number, followed, concurrency_limit=None, trigger_mode="once", **QUIET)
         self.new.click(lambda: self.stored(None), None, self.face, **QUIET)
         self.delete.click(lambda: gr.Button(visible=True), None, self.confirm, **QUIET)
         self.confirm.click(self.delete_for_good, self.number, self.face, **QUIET)
         self.number.change(lambda number: number, self.number, self.kept, **QUIET)
         changed.change(self.refresh, self.number, self.face, **QUIET)
         gr.on([picked.change, changed.change], self.suggest, picked, [self.offered, self.suggested], **QUIET)
-        page.load(self.stored, self.kept, self.face, **QUIET)
+        page.load(self.reopen, self.kept, followed, **QUIET)
 
     # Events
 
@@ -170,6 +120,36 @@ class Conversation:
         except ChatNotFound:
             number, said = None, []
         return self.shown(number, said, trouble)
+
+    def reopen(self, number: int | None, request: gr.Request) -> Face:
+        """Show a conversation that is chosen, or was open before; an answer that is written in it is followed."""
+        answer = self.workbench.under_way.find(number)
+        if answer is None or str(request.session_hash) in self.answering:
+            return *self.stored(number or None), gr.skip(), gr.Timer(active=False)
+        if answer.trouble:  # nobody knows whether the page that asked was still there to say so
+            return self.follow(number, request)
+        self.stop.adopt(request, answer.switch)
+        *face, _ = self.stored(number)
+        return self.so_far(answer), *face[1:], gr.Button(visible=True), gr.skip(), gr.Timer(active=True)
+
+    def follow(self, number: int | None, request: gr.Request) -> Face:
+        """Show what there is of an answer that another page asked for, until the conversation has it."""
+        answer = self.workbench.under_way.find(number)
+        if str(request.session_hash) in self.answering or not number:
+            return *(gr.skip(),) * (len(self.face) + 1), gr.Timer(active=False)
+        if answer is None:
+            return *self.stored(number), gr.skip(), gr.Timer(active=False)
+        if answer.trouble:
+            self.workbench.under_way.let_go(answer)
+            return *self.stored(number, answer.trouble), answer.question, gr.Timer(active=False)
+        return self.so_far(answer), *(gr.skip(),) * (len(self.face) + 1)
+
+    def so_far(self, answer: UnderWay) -> str:
+        try:
+            said = self.messages(answer.chat)[: -2 if answer.again else None]
+        except ChatNotFound:  # deleted meanwhile
+            said = []
+        return html.conversation(said, answer.question, answer.text, warnings=answer.warnings)
 
     def shown(self, number: int | None, said: list[MessageView], trouble: str = "") -> Face:
         titles = [(chat.title, chat.id) for chat in self.workbench.conversations.list()]
@@ -197,33 +177,37 @@ class Conversation:
             yield from self.answer(asked, values, request, again=True)
 
     def answer(self, asked: str, values: Mapping[Any, Any], request: gr.Request, again: bool = False) -> Iterator[Face]:
-        """Show the conversation as the answer grows; ``again``: it takes the place of the last one."""
+        """Show the conversation as the answer grows; ``again``: it takes the place of the last one.
+
+        The answer is written to its end though the page be left, and found there when it comes back.
+        """
         switch = self.stop.begin(request)
         self.answering.add(str(request.session_hash))
         number, documents = values[self.number], values[self.library.picked] or []
-        fresh = number is None
+        fresh, under_way = number is None, self.workbench.under_way
         try:
             settings = self.controls.read(values)
             said = self.messages(number)[: -2 if again else None]
             begun = html.conversation(said, asked, "")
             yield begun, *(gr.skip(),) * 5, gr.Button(visible=True), gr.skip() if again else ""
             number = number or self.workbench.conversations.new(asked or "?", documents).id
-            text, warnings = "", list[str]()
+            answer = UnderWay(number, asked, again, fresh, switch)
+            under_way.begin(answer)
             pieces = self.workbench.asking.ask(
-                asked, documents, chat=number, replace_last=again, warned=warnings.append, cancelled=switch.is_set,
-                **settings,
+                asked, documents, chat=number, replace_last=again, warned=answer.warnings.append,
+                cancelled=switch.is_set, **settings,
             )  # fmt: skip
-            for piece in relay(pieces, switch):
+            text, relayed = "", relay(under_way.noted(answer, pieces), switch, goes_on=True)
+            yield gr.skip(), number, *(gr.skip(),) * 6
+            for piece in relayed:
                 if isinstance(piece, AnswerView):
                     said += [MessageView("user", asked, ""), MessageView("assistant", piece.text, "", piece)]
                     yield *self.shown(number, said), gr.skip()
                 else:
                     text += piece
-                    yield html.conversation(said, asked, text, warnings=warnings), *(gr.skip(),) * 7
+                    yield html.conversation(said, asked, text, warnings=answer.warnings), *(gr.skip(),) * 7
         except MENDABLE as error:
-            if fresh and number is not None:
-                self.workbench.conversations.delete(number)
-                number = None
+            number = None if fresh else number
             # The question goes back to its field: nothing that was typed is lost.
             yield *self.stored(number, str(error)), gr.skip() if again else asked
         finally:
