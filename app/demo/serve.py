@@ -38,7 +38,7 @@ def serve_demo(visitors: Visitors, **options: Any) -> Any:
     settings: dict[str, Any] = {
         "head": head(),
         "ssr_mode": False,  # rendered on the server, a page would be fetched by it and not by the visitor
-        "app_kwargs": {"middleware": [gate]},
+        "middleware": [gate],
         "max_threads": threads,
         "state_session_capacity": SESSIONS * demo.visitors,
     }

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from app.parsers import Limits
 from app.settings import Settings
+from app.ui.mcp_limit import MCPLimit
 from app.ui.theme import theme
 from ccf_core.assets import asset
 
@@ -15,11 +18,13 @@ from ccf_core.assets import asset
 MAX_UPLOAD = Limits().size
 
 
-def serve(page: gr.Blocks, settings: Settings, max_waiting: int = 64, **options: Any) -> Any:
+def serve(
+    page: gr.Blocks, settings: Settings, max_waiting: int = 64, middleware: Sequence[Middleware] = (), **options: Any
+) -> Any:
     """Serve ``page`` to whoever has the login, if there is one, and return what gradio's ``launch`` returns.
 
     max_waiting : requests that wait in gradio's queue; more are refused.
-    options : go to gradio's ``launch``.
+    middleware : stands before the page.  options : go to gradio's ``launch``.
     """
     return page.queue(max_size=max_waiting).launch(
         theme=theme(),
@@ -29,5 +34,6 @@ def serve(page: gr.Blocks, settings: Settings, max_waiting: int = 64, **options:
         show_error=False,
         mcp_server=True,
         auth=[*settings.login] or None,
+        app_kwargs={"middleware": [*middleware, Middleware(MCPLimit)]},
         **options,
     )
