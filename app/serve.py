@@ -22,8 +22,10 @@ def open_workbench(settings: Settings) -> Workbench:
     """Open the workbench on the database of ``settings``, fetched from the snapshot if there is none here.
 
     Raises:
+        BadSetting: a folder cannot be written.
         StoreUnavailable, OSError: the database cannot be used, the snapshot cannot be read.
     """
+    settings.check_folders()
     restore(settings)
     return Workbench(settings)
 

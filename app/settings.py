@@ -12,6 +12,7 @@ from platformdirs import user_data_path
 from app.errors import BadSetting
 from app.limits import Caps, Demo, KVBudget
 from ccf_core.assets import DEFAULT_ADAPTER
+from ccf_core.base.cache import CacheUnavailable, cache_folder
 from ccf_core.memory.dtypes import MEMORY_DTYPES, MemoryDtype
 
 MB = 1_000_000
@@ -74,6 +75,22 @@ class Settings:
     @property
     def database(self) -> Path:
         return self.data_dir / "workbench.db"
+
+    def check_folders(self) -> None:
+        """Make the folders of the database and of the base model where there are none. Raises BadSetting."""
+        try:
+            folder = self.data_dir
+            folder.mkdir(parents=True, exist_ok=True)
+            if not os.access(folder, os.W_OK):
+                raise PermissionError
+            cache_folder()
+        except (OSError, CacheUnavailable) as error:
+            if isinstance(error, CacheUnavailable):
+                folder = error.folder
+            raise BadSetting(
+                f"{folder} cannot be made or written: set CCF_DATA to a folder for documents and memories, and "
+                "CCF_CACHE to one for the base model."
+            ) from error
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Settings:

@@ -81,6 +81,7 @@ def _run(args: argparse.Namespace, meter: Meter) -> Result | str | None:
             if not args.processes.main:
                 assist(settings, args.processes)
                 return None
+            settings.check_folders()
             with Workbench(settings) as workbench:
                 return getattr(commands, args.command)(workbench, args, meter)
     except OSError as error:

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
-from platformdirs import user_cache_path
 
+from ccf_core.base.cache import CacheUnavailable, cache_folder
 from ccf_core.base.gguf import write_folder
 from ccf_core.digests import sha256_of, tokenizer_sha256
 from ccf_core.errors import CCFError
@@ -70,25 +70,19 @@ class BaseDamaged(BaseModelError):
     """Files of a base model are missing, or are not what they were when they were made."""
 
 
-def cache_folder() -> Path:
-    """Find where downloads and converted models live: ``CCF_CACHE``, else the platform's cache folder."""
-    chosen = os.environ.get("CCF_CACHE")
-    folder = Path(chosen).expanduser() if chosen else user_cache_path("ccf-workbench", appauthor=False)
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
 def default_base(is_whole: Callable[[Path], bool], progress: Progress) -> Path:
     """Find the cached folder of the converted default base, made on first use and remade if not ``is_whole``.
 
     Safe to call from several processes at once. An interrupted run leaves nothing half-made under a final
     name, and the next one does not download again what was downloaded.
-    Raises BaseDownloadFailed or BaseDamaged.
+    Raises BaseDownloadFailed, BaseDamaged or CacheUnavailable.
     """
     cache = cache_folder()
     folder = cache / PIN.id
     if is_whole(folder):
         return folder
+    if not os.access(cache, os.W_OK):
+        raise CacheUnavailable(cache)
     with FileLock(cache / f"{PIN.id}.lock"):
         if is_whole(folder):
             return folder

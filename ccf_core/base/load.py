@@ -22,13 +22,13 @@ from huggingface_hub.errors import HFValidationError, RemoteEntryNotFoundError, 
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
+from ccf_core.base.cache import cache_folder
 from ccf_core.base.default import (
     MANIFEST,
     BaseDamaged,
     BaseDownloadFailed,
     BaseModelError,
     Progress,
-    cache_folder,
     default_base,
 )
 from ccf_core.base.spec import StackSpec

@@ -13,6 +13,7 @@ import pytest
 
 from app.ui.gradio_import import without_stubs
 
+ROOT = Path(__file__).parents[2]
 BUILD = """
 import sys
 from app.start import Settings, open_workbench
@@ -35,3 +36,28 @@ def test_gradio_finds_no_source_to_make_a_stub_of() -> None:
             inspect.getfile(gr.Textbox)
         assert inspect.getfile(Path).endswith(".py")
     assert inspect.getfile(gr.Textbox).endswith("textbox.py")
+
+
+@pytest.mark.parametrize(
+    ("command", "data", "sentence"),
+    [
+        (["app.py"], False, "set CCF_DATA to a folder for documents and memories, and CCF_CACHE to one"),
+        (["app.py"], True, "set CCF_DATA to a folder for documents and memories, and CCF_CACHE to one"),
+        (["-m", "app", "compress", "README.md"], False, "set CCF_DATA to a folder"),
+        (["-m", "ccf_core", "info"], True, "set CCF_CACHE to a folder for the base model."),
+    ],
+)
+def test_a_home_that_cannot_be_written_is_told_in_one_sentence(
+    tmp_path: Path, command: list[str], data: bool, sentence: str
+) -> None:
+    home = tmp_path / "home"
+    home.write_text("a file, in which no folder can be made", encoding="utf-8")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("CCF_", "XDG_"))}
+    settings = kept | {"HOME": str(home)} | ({"CCF_DATA": str(tmp_path / "data")} if data else {})
+    done = subprocess.run(
+        [sys.executable, *command], cwd=ROOT, env=settings, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(str(home))
+    assert sentence in line
