@@ -45,8 +45,6 @@ MAX_SESSIONS = 10_000
 MAX_FILES = 20
 #: Bytes of a request that is no upload; pasted texts are the longest.
 MAX_BODY = 25_000_000
-#: Bytes of an upload besides its files: names and boundaries.
-AROUND_FILES = 100_000
 #: Owner of the one session of gradio's own client, through which all calls over MCP go; it keeps nothing.
 SHARED = "mcp"
 
@@ -156,7 +154,7 @@ class Gate:
         """Save the files of a request, each in a folder of its own within the visitor's; return their paths."""
         home = self.visitors.uploads / visitor
         length, waiting = _length(request), sum(file.stat().st_size for file in home.glob("*/*"))
-        if length > self.max_upload + AROUND_FILES:
+        if length > self.max_upload:
             raise HTTPException(413, f"Upload at most {self.max_upload // 1_000_000} MB at once.")
         if length + waiting > 2 * self.max_upload:
             raise HTTPException(429, "You uploaded much: upload more in half an hour.")

@@ -13,11 +13,15 @@ from app.workbench import Workbench
 
 #: Refused files that one event may list.
 MAX_REFUSED = 100
+#: Bytes of an upload besides its files: their names and what stands between them.
+AROUND_FILES = 100_000
 #: Raises ``refused`` for files that are too large, alone or together, and for uploads that come to nothing. What is
 #: small enough goes on as if it had been chosen alone. Gradio itself would refuse all, in a toast that fades.
 _JS = """
 const LARGEST = %d, TOGETHER = %d;
-const refused = (files, why) => trigger('refused', {files: files.map(file => [file.name, file.size]), ...why});
+const first = !window.ccfRefused;
+window.ccfRefused = told => trigger('refused', told);
+const refused = (files, why) => window.ccfRefused({files: files.map(file => [file.name, file.size]), ...why});
 const sift = files => {
     const small = new DataTransfer(), large = [], beyond = [];
     let sum = 0;
@@ -45,10 +49,8 @@ const onDrop = event => {
     const kind = small.files.length ? 'drop' : 'dragleave';
     event.target.dispatchEvent(new DragEvent(kind, {bubbles: true, cancelable: true, dataTransfer: small}));
 };
-document.addEventListener('change', onChange, true);
-document.addEventListener('drop', onDrop, true);
 const send = window.fetch;
-window.fetch = async (input, init) => {
+const watched = async (input, init) => {
     const address = new URL(input instanceof Request ? input.url : input, document.baseURI);
     const body = init?.body;
     const files = address.pathname.endsWith('/upload') && body instanceof FormData ? body.getAll('files') : [];
@@ -65,14 +67,19 @@ window.fetch = async (input, init) => {
         throw error;
     }
 };
+if (first) {
+    document.addEventListener('change', onChange, true);
+    document.addEventListener('drop', onDrop, true);
+    window.fetch = watched;
+}
 """
 
 
 def limits(settings: Settings) -> tuple[int, int]:
     """Return how many bytes a file may have, and all files of one upload together, 0 for any number."""
     caps = settings.demo.caps if settings.demo else settings.caps
-    largest = min(Limits().size, settings.upload_bytes or Limits().size, caps.nbytes if caps else Limits().size)
-    return largest, settings.upload_bytes or (Limits().size if caps else 0)
+    together = settings.upload_bytes or (Limits().size - AROUND_FILES if caps else 0)
+    return min(Limits().size, together or Limits().size, caps.nbytes if caps else Limits().size), together
 
 
 def watching(settings: Settings) -> str:

@@ -120,6 +120,7 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "/summary": ("{sha}", 0, 4),
     "/surgery": ("{sha}", 0, 4, "", "0"),
     "/savings": ("{sha}",),
+    "/left_out": ("{sha}",),
 }
 
 
