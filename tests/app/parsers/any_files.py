@@ -7,7 +7,7 @@ from functools import cache
 from hypothesis import strategies as st
 
 from app.parsers import KINDS
-from tests.app.parsers.hostile import paragraph, pdf_of, shown, word_of
+from tests.app.parsers.hostile import FONT, paragraph, pdf_of, shown, word_of
 from tests.app.parsers.office_files import book_of, opendocument_of, outlook_of, slides_of, workbook_of
 from tests.app.parsers.word import level, numbering, word
 
@@ -109,7 +109,21 @@ PAGE = st.lists(
     | st.text(CHARACTERS, max_size=5).map(lambda text: f"({text}) Tj "),
     max_size=25,
 ).map("".join)
-PDF = st.lists(PAGE, min_size=1, max_size=4).map(lambda pages: pdf_of([page.encode() for page in pages]))
+FIELDS = "/Subtype /Widget |/FT /Tx |/FT /Btn |/FT /Ch |/V (value) |/V [(a) (b) 7] |/AS /On |/Ff 8192 |/Parent 100 0 R "
+REMARKS = (
+    "/Subtype /Text |/Subtype /FreeText |/T (name) |/Contents (note) |/Rect [72 690 300 712] |/Rect [1e99 (x)] |/F 2 "
+)
+ANNOTATION = st.lists(st.sampled_from(f"{FIELDS}|{REMARKS}".split("|")), max_size=8).map("".join)
+
+
+def annotated(pages: list[str], annotations: list[str]) -> bytes:
+    """A PDF of these pages, with these annotations on each."""
+    references = " ".join(f"{100 + i} 0 R" for i in range(len(annotations)))
+    objects = {100 + i: f"<< {entries}>>".encode() for i, entries in enumerate(annotations)}
+    return pdf_of([page.encode() for page in pages], page=f"{FONT} /Annots [{references}]", objects=objects)
+
+
+PDF = st.builds(annotated, st.lists(PAGE, min_size=1, max_size=4), st.lists(ANNOTATION, max_size=3))
 TABLE = joined(
     *("a,b\n", "1,2\n", ";", "\t", "|", '"', '""', "\r\n", "\n", ",", " ", "2024-05-01", "15 €", "\0", "sep=;\n")
 )
@@ -248,7 +262,10 @@ def whole(kind: str) -> bytes:
     """A file of the kind with a bit of everything."""
     page = b"<html><h1>T</h1><table><tr><td>a<td>b</table><pre>x\n y</pre><p>caf\xc3\xa9"
     return {
-        "pdf": pdf_of([shown("One page of text."), shown("Another page.")]),
+        "pdf": annotated(
+            [shown("One page of text.").decode(), shown("Another page.").decode()],
+            ["/Subtype /Widget /FT /Tx /V (v) /Rect [200 690 300 712]", "/Subtype /Text /Contents (n) /T (a)"],
+        ),
         "docx": word_of(paragraph("Some words.") + f"<w:tbl><w:tr><w:tc>{paragraph('x')}</w:tc></w:tr></w:tbl>"),
         "html": page,
         "markdown": b"---\ntitle: T\n---\n# T\n\n- a\n  1. b\n\n> *c* `d` <i>e</i>\n\n|a|b|\n|-|-|\n|c|d|\n",

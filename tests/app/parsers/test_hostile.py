@@ -67,6 +67,12 @@ def page_tree(depth: int) -> dict[int, bytes]:
     }
 
 
+def noted(entries: str) -> bytes:
+    """A PDF with one annotation of these entries."""
+    annotation = f"<< /Type /Annot /Rect [0 0 9 9] {entries} >>".encode()
+    return pdf_of([shown("Seen.")], page=FONT + " /Annots [100 0 R]", objects={100: annotation})
+
+
 def chained_xref() -> bytes:
     """A PDF whose table of objects names itself as the one before it."""
     data = pdf_of([shown("Around.")], trailer="/Prev 0000000000")
@@ -93,19 +99,10 @@ REFUSED: dict[str, tuple[str, Callable[[], bytes], type[Exception], str]] = {
                                + "EncryptedPackage".encode("utf-16-le") + bytes(99), EncryptedDocument, "a password"),
     "Word cut off": ("a.docx", lambda: word_of(paragraph("x"))[:300], DamagedDocument, "cut off"),
     # PDF
-    "page tree that is its own kid": ("a.pdf", lambda: pdf_of([shown("a")], kids="10 0 R 2 0 R", count=2),
-                                      DamagedDocument, "damaged"),
-    "ten billion pages": ("a.pdf", lambda: pdf_of([shown("a")], kids="100 0 R", objects=page_tree(10)),
-                          DamagedDocument, "damaged"),
     "one page three thousand times": ("a.pdf", lambda: pdf_of([shown("a")], kids="10 0 R " * 3_000, count=3_000),
                                       DocumentTooLarge, "3,000 pages"),
     "stream that unpacks to 200 MB": ("a.pdf", lambda: pdf_of([b""], objects={11: flated(b" " * 200 * MB, 2)}),
                                      DamagedDocument, "damaged"),
-    "four billion mapped characters": ("a.pdf", lambda: pdf_of([shown("t")], objects={3: MAPPED, 100: stream(MAP)}),
-                                       DamagedDocument, "damaged"),
-    "four billion widths": ("a.pdf", lambda: pdf_of([shown("t")], objects={
-        3: DESCENDING, 100: b"<< /Type /Font /Subtype /CIDFontType2 /BaseFont /H /W [0 4294967295 500] >>"}),
-                            DamagedDocument, "damaged"),
     "arrays nested without end": ("a.pdf", lambda: pdf_of([b"[" * 200_000 + shown("x")]), DamagedDocument, "damaged"),
     "object that is itself": ("a.pdf", lambda: pdf_of([shown("t")], objects={10: b"10 0 R"}),
                               DamagedDocument, "damaged"),
@@ -160,6 +157,28 @@ READ: dict[str, tuple[str, Callable[[], bytes], str]] = {
         [shown("Big.")], page=FONT + " /MediaBox [0 0 1e30 1e30]"), "Big."),
     "page count that lies": ("a.pdf", lambda: pdf_of([shown("One.")], count=2**31), "One."),
     "scripts and launches": ("a.pdf", lambda: pdf_of([shown("Seen.")], catalog=SCRIPTS), "Seen."),
+    "page tree that is its own kid": ("a.pdf", lambda: pdf_of([shown("a")], kids="10 0 R 2 0 R", count=2), "a"),
+    "ten billion pages": ("a.pdf", lambda: pdf_of([shown("a")], kids="100 0 R", objects=page_tree(10)), "a"),
+    "four billion mapped characters": ("a.pdf", lambda: pdf_of(
+        [shown("t")], objects={3: MAPPED, 100: stream(MAP)}), "µ"),
+    "four billion widths": ("a.pdf", lambda: pdf_of([shown("t")], objects={
+        3: DESCENDING, 100: b"<< /Type /Font /Subtype /CIDFontType2 /BaseFont /H /W [0 4294967295 500] >>"}), "琀"),
+    "field that is its own parent": ("a.pdf", lambda: noted("/Subtype /Widget /T (n) /Parent 100 0 R"), "Seen."),
+    "note of another kind than it says": ("a.pdf", lambda: noted("/Subtype /Text /F (x) /Contents 7"), "Seen."),
+    "one note a hundred thousand times": ("a.pdf", lambda: pdf_of(
+        [shown("Seen.")], page=FONT + f" /Annots [{'100 0 R ' * 100_000}]",
+        objects={100: b"<< /Subtype /Text /Contents (%b) >>" % (b"word " * 100_000)}), "Seen."),
+    "notes that would act": ("a.pdf", lambda: noted(
+        "/Subtype /Link /Contents (alert) /A << /S /URI /URI (http://example.org/?spy) >>"), "Seen."),
+    "a letter printed a hundred thousand times": ("a.pdf", lambda: pdf_of(
+        [b"BT /F1 11 Tf 72 700 Td " + b"(a) Tj 1 0 0 1 72 700 Tm " * 100_000 + b"ET"]), "a"),
+    "words far apart on one line": ("a.pdf", lambda: pdf_of([b"BT /F1 11 Tf "
+        + b"".join(b"1 0 0 1 %d 700 Tm (ab) Tj " % (60 * i) for i in range(50_000)) + b"ET"]), "ab ab"),
+    "picture of ten billion dots": ("a.pdf", lambda: pdf_of(
+        [b"q 595 0 0 842 0 0 cm /I Do Q " + shown("Seen.")],
+        page=FONT.replace(">> >>", ">> /XObject << /I 100 0 R >> >>"),
+        objects={100: stream(b"abc", "/Subtype /Image /Width 100000 /Height 100000 /BitsPerComponent 8 "
+                             "/ColorSpace /DeviceRGB")}), "Seen."),
     "form that draws itself": ("a.pdf", lambda: pdf_of(
         [b"/X Do " + shown("Once.")], page=FONT.replace(">> >>", ">> /XObject << /X 100 0 R >> >>"),
         objects={100: stream(b"/X Do /X Do", FORM + " /Resources << /XObject << /X 100 0 R >> >>")}), "Once."),
@@ -183,7 +202,7 @@ READ: dict[str, tuple[str, Callable[[], bytes], str]] = {
 
 STOPPED: dict[str, tuple[str, Callable[[], bytes]]] = {
     "marks piled on one letter": ("a.txt", lambda: ("a" + "\u0301\u0316" * MB).encode()),
-    "three million operators": ("a.pdf", lambda: pdf_of([b"q " * 3 * MB + shown("x")])),
+    "nine million operators": ("a.pdf", lambda: pdf_of([b""], objects={11: flated(b"0 0 m 9 9 l S " * 3 * MB)})),
     "a million elements": ("a.html", lambda: b"<p><b>w" * MB),
     "brackets in brackets": ("a.md", lambda: b"[" * 100_000),
     "a million definitions": ("a.md", lambda: b"".join(b"[a%d]: /x\n" % i for i in range(300_000))),

@@ -57,15 +57,23 @@ def test_a_sentence_runs_across_pages(build_pdf):
     ]
 
 
-def test_running_headers_and_page_numbers_are_left_out(build_pdf):
+def test_running_headers_are_kept_once_and_page_numbers_left_out(build_pdf):
     pages = [
         ["Annual Report 1911", f"Chapter {word} begins.", f"- {n} -"]
         for n, word in enumerate(("one", "two", "three"), 7)
     ]
     document = read(build_pdf(pages), "report.pdf")
-    assert document.text == "Chapter one begins.\n\nChapter two begins.\n\nChapter three begins."
+    assert document.text == "Chapter one begins.\n\nChapter two begins.\n\nChapter three begins.\nAnnual Report 1911"
     assert document.title == "Chapter one begins."
-    assert document.notes == ("Repeated headers and footers were left out.",)
+    assert document.notes == ("Left out: 2 copies of headers and footers, which are kept once, and 3 page numbers.",)
+    (left_out,) = document.left_out
+    assert left_out.text.split("\n") == [
+        "Page 1: - 7 -",
+        "Page 2: Annual Report 1911",
+        "Page 2: - 8 -",
+        "Page 3: Annual Report 1911",
+        "Page 3: - 9 -",
+    ]
 
 
 def test_title_from_metadata_unless_it_says_nothing(build_pdf):
@@ -99,9 +107,7 @@ def test_pages_without_text_are_named(build_pdf):
 
 def test_a_page_that_cannot_be_read_costs_only_itself(build_pdf):
     data = build_pdf([["One."], ["Two."], ["Three."]])
-    head, stream, tail = data.rpartition(b">>\nstream\n")
-    filters = b"/Filter [" + b"/FlateDecode " * 20 + b"]"  # more than pypdf agrees to undo
-    document = read(head + filters + stream + tail, "mixed.pdf")
+    document = read(b"/Filter /ASCIIHexDecode >>\nstream\n".join(data.rsplit(b">>\nstream\n", 1)), "mixed.pdf")
     assert [page.number for page in document.pages] == [1, 2]
     assert document.notes == ("Page 3 could not be read.",)
 
