@@ -1,0 +1,85 @@
+"""Write superscripts and subscripts in a line, apart from what they stand at."""
+
+import re
+
+from bs4 import NavigableString, PageElement, Tag
+
+_STYLE = re.compile(r"vertical-align\s*:\s*(super|sub)\b", re.I)
+_ORDINAL = re.compile(r"(?:st|nd|rd|th|er|re|me|ère|ème|eme|bis|ter)\.?", re.I)
+_SIGN = re.compile(r"[®©™℠*†‡§¶°ºª′″]+")
+_MARKS = {"tm": "™", "sm": "℠"}
+_SIMPLE = re.compile(r"[-+−–±]?(?:\w+(?:[.,]\d+)?)?[-+−–]?")
+_BRACKETED = re.compile(r"[\[(].*[\])]", re.S)
+_CHEMICAL = re.compile(r"(?:[A-Z][a-z]?|[)\]])\Z")
+_REFERENCE = re.compile(r"reference|footnote|noteref|endnote|\bfn\b|\bcite", re.I)
+
+
+def script_kind(tag: Tag) -> str:
+    """Tell whether an element is raised ("sup"), lowered ("sub") or neither ("")."""
+    if tag.name in ("sup", "sub"):
+        return tag.name
+    if tag.name == "span" and (style := _STYLE.search(str(tag.get("style", "")))):
+        return "sup" if style.group(1).lower() == "super" else "sub"
+    return ""
+
+
+def script_text(tag: Tag, text: str, before: str) -> str:
+    """Write the text of a raised or lowered element that stands after `before` in its line."""
+    if script_kind(tag) == "sub":
+        return text if _is_fraction(_before_stroke(tag), tag) else _lowered(text, before)
+    if _is_fraction(tag, _after_stroke(tag)):
+        return f" {text}" if before[-1:].isdigit() else text
+    return _raised(text, before, _is_reference(tag))
+
+
+def _raised(text: str, before: str, reference: bool) -> str:
+    """Write powers with "^", references to notes in brackets, ordinals and signs as they are."""
+    if not text or _SIGN.fullmatch(text) or text[0] == "[":
+        return text
+    if text.lower() in _MARKS:
+        return _MARKS[text.lower()]
+    if reference:
+        return f"[{text.strip('()')}]"
+    if not before.strip():
+        return f"[{text}] "
+    if _ORDINAL.fullmatch(text) and (before[-1].isdigit() or text.lower() == "th"):
+        return text
+    return "^" + _grouped(text)
+
+
+def _lowered(text: str, before: str) -> str:
+    """Write subscripts with "_", but numbers in chemical formulas as they are."""
+    if not text or not before.strip() or (text.isdigit() and _CHEMICAL.search(before)):
+        return text
+    return "_" + _grouped(text)
+
+
+def _grouped(text: str) -> str:
+    return text if _SIMPLE.fullmatch(text) or _BRACKETED.fullmatch(text) else f"({text})"
+
+
+def _is_reference(tag: Tag) -> bool:
+    """Tell whether a raised element refers to a note: it is a link, or named so."""
+    named = f"{tag.get('class', '')} {tag.get('role', '')} {tag.get('epub:type', '')} {tag.get('id', '')}"
+    inside = tag.parent is not None and tag.parent.name == "a" and len(tag.parent.contents) == 1
+    return inside or tag.find("a") is not None or _REFERENCE.search(named) is not None
+
+
+def _is_fraction(above: Tag | None, below: Tag | None) -> bool:
+    return above is not None and below is not None and (script_kind(above), script_kind(below)) == ("sup", "sub")
+
+
+def _after_stroke(tag: Tag) -> Tag | None:
+    stroke = tag.next_sibling
+    below = stroke.next_sibling if _is_stroke(stroke) else None
+    return below if isinstance(below, Tag) else None
+
+
+def _before_stroke(tag: Tag) -> Tag | None:
+    stroke = tag.previous_sibling
+    above = stroke.previous_sibling if _is_stroke(stroke) else None
+    return above if isinstance(above, Tag) else None
+
+
+def _is_stroke(node: PageElement | None) -> bool:
+    return isinstance(node, NavigableString) and node.strip() in ("/", "\u2044")
