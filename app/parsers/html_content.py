@@ -12,10 +12,12 @@ from bs4 import BeautifulSoup, NavigableString, Tag
 from bs4.element import PreformattedString
 from resiliparse.extract.html2text import extract_plain_text
 
-from app.parsers.html_hidden import is_hidden
+from app.parsers.html_tree import children, is_deeper, is_hidden
 
 _LONGEST = 2_000_000
-"""Characters of a page's text; beyond it the page is read whole."""
+"""Characters of a page's text; beyond them the page is read whole."""
+_DEEPEST = 300
+"""Elements in each other; beyond them, too."""
 _LEAST_AROUND = 400
 """Letters that a page must have around its content, or it is read whole."""
 _SHARE_OF_MATCHES = 0.9
@@ -27,7 +29,7 @@ _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u
 _WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+")
 _SURROUNDINGS = {"nav", "footer", "aside"}
 _ROLES = {"navigation", "complementary", "banner", "contentinfo", "search", "menu", "menubar", "dialog"}
-_BLOCKS = {"div", "section", "ul", "ol", "li", "dl", "p", "table", "tr", "td", "form", "header", "h2", "h3", "h4", "center"}
+_BLOCKS = {"div", "section", "ul", "ol", "li", "dl", "p", "table", "tr", "td", "form", "header", "center"}
 _WHOLE = {"p", "td", "th", "tr", "tbody", "li", "a", "span", "pre"}
 """Elements of which the content would be no more than a part."""
 
@@ -64,7 +66,7 @@ def find_content(soup: BeautifulSoup, source: str, length: int, unhidden: bool) 
     `length` is that of the page's whole text, `unhidden` whether hidden elements were made visible.
     """
     root = soup.body
-    if root is None or length > _LONGEST:
+    if root is None or length > _LONGEST or is_deeper(root, _DEEPEST):
         return None
     elements = list(_visible(root))
     if sum(tag.name == "a" or _is_around(tag) for tag in elements) == 0:
@@ -92,7 +94,7 @@ def _visible(root: Tag) -> Iterator[Tag]:
     while stack:
         tag = stack.pop()
         yield tag
-        stack.extend(child for child in tag.contents if isinstance(child, Tag) and not is_hidden(child))
+        stack.extend(child for child in children(tag) if not is_hidden(child))
 
 
 def _count(root: Tag, elements: list[Tag], text: str) -> dict[int, _Letters]:
@@ -128,7 +130,7 @@ def _holder(root: Tag, letters: dict[int, _Letters]) -> Tag:
     """Find the deepest element that holds nearly all of the main content."""
     holder, enough = root, _SHARE_OF_MATCHES * letters[id(root)].matched
     while True:
-        parts = [child for child in holder.contents if isinstance(child, Tag) and id(child) in letters]
+        parts = [child for child in children(holder) if id(child) in letters]
         fullest = max(parts, key=lambda part: letters[id(part)].matched, default=None)
         if fullest is None or fullest.name in _WHOLE or letters[id(fullest)].matched < enough:
             return holder
@@ -139,9 +141,9 @@ def _foreign(element: Tag, letters: dict[int, _Letters]) -> Iterator[Tag]:
     """Yield the parts of the content's element that are surroundings: named so, or links without any of the content."""
     stack = [element]
     while stack:
-        for child in reversed(stack.pop().contents):
+        for child in reversed(children(stack.pop())):
             count = letters.get(id(child))
-            if not isinstance(child, Tag) or not count or not count.all:
+            if count is None or count.all == 0:
                 continue
             links = count.matched == 0 and 2 * count.linked > count.all and child.name in _BLOCKS
             if links or (_is_around(child) and count.matched < _FOREIGN * count.all):

@@ -13,7 +13,7 @@ def field_text(field: Tag) -> str:
         return ", ".join(_label(option) for option in _chosen(field))
     value = " ".join(str(field.get("value", "")).split())
     if field.name != "input":
-        return f"{value}/{field.get('max', 1)}" if value else ""
+        return f"{value}/{field.get('max', '1')}" if value else ""
     kind = str(field.get("type", "text")).lower()
     if kind in _TICKED:
         return "[x]" if field.has_attr("checked") else "[ ]"

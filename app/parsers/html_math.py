@@ -1,5 +1,7 @@
 """Write MathML in a line: its TeX where the page brings it along, else signs in their order."""
 
+# Signs that look alike are meant here.
+# ruff: noqa: RUF001
 import re
 
 from bs4 import Tag
@@ -56,15 +58,17 @@ def _row(children: list[Tag], parts: list[str]) -> str:
     for child, part in zip(shown, parts, strict=True):
         if child.name == "mo" and part in _INFIX and text.strip() and text[-1] not in "([{ " and len(shown) > 1:
             text += f" {part} "
-        elif text and part and text[-1].isalnum() and part[0].isalnum() and _is_word(text, part, child):
-            text += " " + part
         else:
-            text += part
+            text += f" {part}" if _is_apart(text, part, child) else part
     return text
 
 
-def _is_word(text: str, part: str, child: Tag) -> bool:
-    return child.name == "mtext" or re.search(r"[^\W\d_]{2}\Z", text) is not None or part[:2].isalpha() and len(part) > 1
+def _is_apart(text: str, part: str, child: Tag) -> bool:
+    """Tell whether a part would be glued to a word or a script before it."""
+    if not (text and part and text[-1].isalnum() and part[0].isalnum()):
+        return False
+    is_word = child.name == "mtext" or (len(part) > 1 and part[:2].isalpha())
+    return is_word or re.search(r"(?:[^\W\d_]|[_^]\w*)\w\Z|[_^]\w\Z", text[-20:]) is not None
 
 
 def _grouped(text: str) -> str:

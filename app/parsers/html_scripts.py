@@ -1,9 +1,15 @@
 """Write superscripts and subscripts in a line, apart from what they stand at."""
 
+# Signs that look alike are meant here.
+# ruff: noqa: RUF001
 import re
+from itertools import islice
 
 from bs4 import NavigableString, PageElement, Tag
 
+from app.parsers.html_tree import inside, style_of
+
+_LOOKED_AT = 30
 _STYLE = re.compile(r"vertical-align\s*:\s*(super|sub)\b", re.I)
 _ORDINAL = re.compile(r"(?:st|nd|rd|th|er|re|me|ère|ème|eme|bis|ter)\.?", re.I)
 _SIGN = re.compile(r"[®©™℠*†‡§¶°ºª′″]+")
@@ -18,7 +24,7 @@ def script_kind(tag: Tag) -> str:
     """Tell whether an element is raised ("sup"), lowered ("sub") or neither ("")."""
     if tag.name in ("sup", "sub"):
         return tag.name
-    if tag.name == "span" and (style := _STYLE.search(str(tag.get("style", "")))):
+    if tag.name == "span" and (style := _STYLE.search(style_of(tag))):
         return "sup" if style.group(1).lower() == "super" else "sub"
     return ""
 
@@ -61,8 +67,9 @@ def _grouped(text: str) -> str:
 def _is_reference(tag: Tag) -> bool:
     """Tell whether a raised element refers to a note: it is a link, or named so."""
     named = f"{tag.get('class', '')} {tag.get('role', '')} {tag.get('epub:type', '')} {tag.get('id', '')}"
-    inside = tag.parent is not None and tag.parent.name == "a" and len(tag.parent.contents) == 1
-    return inside or tag.find("a") is not None or _REFERENCE.search(named) is not None
+    linked = tag.parent is not None and tag.parent.name == "a" and len(tag.parent.contents) == 1
+    holds_link = any(isinstance(node, Tag) and node.name == "a" for node in islice(inside(tag), _LOOKED_AT))
+    return linked or holds_link or _REFERENCE.search(named) is not None
 
 
 def _is_fraction(above: Tag | None, below: Tag | None) -> bool:
@@ -71,15 +78,15 @@ def _is_fraction(above: Tag | None, below: Tag | None) -> bool:
 
 def _after_stroke(tag: Tag) -> Tag | None:
     stroke = tag.next_sibling
-    below = stroke.next_sibling if _is_stroke(stroke) else None
+    below = stroke.next_sibling if stroke and _is_stroke(stroke) else None
     return below if isinstance(below, Tag) else None
 
 
 def _before_stroke(tag: Tag) -> Tag | None:
     stroke = tag.previous_sibling
-    above = stroke.previous_sibling if _is_stroke(stroke) else None
+    above = stroke.previous_sibling if stroke and _is_stroke(stroke) else None
     return above if isinstance(above, Tag) else None
 
 
-def _is_stroke(node: PageElement | None) -> bool:
+def _is_stroke(node: PageElement) -> bool:
     return isinstance(node, NavigableString) and node.strip() in ("/", "\u2044")

@@ -6,7 +6,7 @@ from itertools import islice
 from bs4 import NavigableString, Tag
 from bs4.element import PreformattedString
 
-from app.parsers.html_hidden import is_hidden
+from app.parsers.html_tree import children, inside, is_hidden
 
 _PARTS = {"caption", "colgroup", "col", "thead", "tbody", "tfoot", "tr"}
 _CELLS = ("td", "th")
@@ -21,29 +21,29 @@ _COLUMNS = 1_000
 
 def is_data(table: Tag) -> bool:
     """Tell a table of data, with nothing but cells in its rows, from one that lays a page out."""
-    if str(table.get("role", "")).lower() in ("presentation", "none") or table.find("table"):
+    if str(table.get("role", "")).lower() in ("presentation", "none") or _holds_table(table):
         return False
     parts = list(_parts(table))
     if not _holds_only(table, _PARTS) or not all(_holds_only(part, _CELLS) for part in parts if part.name == "tr"):
         return False
-    headed = any(part.name == "caption" or part.find("th", recursive=False) for part in parts)
+    headed = any(part.name == "caption" or any(cell.name == "th" for cell in children(part)) for part in parts)
     return headed or all(_is_short(part, _CELL_LENGTH) for part in parts)
 
 
 def is_line(row: Tag) -> bool:
     """Tell whether a row of a table that lays a page out can stand on a line."""
-    return row.find("table") is None and _holds_only(row, _CELLS) and _is_short(row, _SHORT_LENGTH)
+    return not _holds_table(row) and _holds_only(row, _CELLS) and _is_short(row, _SHORT_LENGTH)
 
 
 def _parts(table: Tag) -> Iterator[Tag]:
     """Yield the rows of a table and whatever else stands there."""
-    for child in table.find_all(True, recursive=False):
-        yield from child.find_all(True, recursive=False) if child.name in ("thead", "tbody", "tfoot") else [child]
+    for child in children(table):
+        yield from children(child) if child.name in ("thead", "tbody", "tfoot") else [child]
 
 
 def _holds_only(part: Tag, names: Collection[str]) -> bool:
     return all(
-        child.name in names or is_hidden(child) if isinstance(child, Tag) else not child.strip()
+        child.name in names or is_hidden(child) if isinstance(child, Tag) else not str(child).strip()
         for child in part.children
         if not isinstance(child, PreformattedString)
     )
@@ -53,7 +53,7 @@ def _is_short(row: Tag, longest: int) -> bool:
     """Tell whether no cell of a row holds a heading or a longer text."""
     for cell in _cells(row):
         length = 0
-        for node in cell.descendants:
+        for node in inside(cell):
             length += len(node) if isinstance(node, NavigableString) else 1
             if length > longest or (isinstance(node, Tag) and node.name in _HEADINGS):
                 return False
@@ -61,7 +61,11 @@ def _is_short(row: Tag, longest: int) -> bool:
 
 
 def _cells(row: Tag) -> list[Tag]:
-    return [cell for cell in row.find_all(_CELLS, recursive=False) if not is_hidden(cell)]
+    return [cell for cell in children(row) if cell.name in _CELLS and not is_hidden(cell)]
+
+
+def _holds_table(part: Tag) -> bool:
+    return any(isinstance(node, Tag) and node.name == "table" for node in inside(part))
 
 
 def table_lines(table: Tag, write: Callable[[Tag], str]) -> Iterator[str]:
@@ -121,9 +125,9 @@ def _grid(rows: list[Tag]) -> dict[int, list[Tag | None]]:
                     below[column + across] = (repeated, high - 1)
             column += wide
             budget -= min(wide, _COLUMNS)
+            if budget < 0 or column > _COLUMNS:
+                return {}
         budget -= len(hanging)
-        if budget < 0 or column > _COLUMNS:
-            return {}
         places.append(placed)
     columns = sorted(starts)
     return {id(row): _line(placed, columns) for row, placed in zip(rows, places, strict=True)}
@@ -143,6 +147,6 @@ def _span(cell: Tag, attribute: str) -> int:
 
 
 def _is_repeated(cell: Tag) -> bool:
-    inside = list(islice(cell.descendants, _REPEATED))
-    length = sum(len(node) for node in inside if isinstance(node, NavigableString))
-    return len(inside) < _REPEATED and length <= _SHORT_LENGTH
+    nodes = list(islice(inside(cell), _REPEATED))
+    length = sum(len(node) for node in nodes if isinstance(node, NavigableString))
+    return len(nodes) < _REPEATED and length <= _SHORT_LENGTH

@@ -8,11 +8,11 @@ from bs4 import NavigableString, PageElement, Tag
 from bs4.element import PreformattedString
 
 from app.parsers.html_forms import FIELDS, field_text
-from app.parsers.html_hidden import is_hidden
 from app.parsers.html_lists import BULLET, markers
 from app.parsers.html_math import math_text
 from app.parsers.html_scripts import script_kind, script_text
 from app.parsers.html_tables import is_data, is_line, row_line, table_lines
+from app.parsers.html_tree import is_hidden, style_of
 
 _PARAGRAPH = {
     *("p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "dl", "pre", "blockquote", "figure"),
@@ -102,7 +102,7 @@ def _picture(image: Tag) -> str:
     if not text or _FILE_NAME.fullmatch(text):
         return ""
     figure = next((parent for parent, _ in zip(image.parents, range(4), strict=False) if parent.name == "figure"), None)
-    caption = figure.find("figcaption") if figure else None
+    caption = figure.find("figcaption") if figure and len(figure.find_all("img", limit=2)) == 1 else None
     return "" if caption and text in " ".join(caption.get_text(" ").split()) else text
 
 
@@ -121,13 +121,15 @@ def _marks(node: Tag, preformatted: bool) -> tuple[str, str]:
     name = node.name
     if name == "br":
         return _LINE_BREAK, ""
+    if name in ("ul", "ol") and node.parent is not None and node.parent.name in ("li", "ul", "ol"):
+        return _LINE_BREAK, _LINE_BREAK
     if name in _PARAGRAPH:
         return _PARAGRAPH_BREAK, _PARAGRAPH_BREAK
     if name in _LINE:
         return _LINE_BREAK, _LINE_BREAK
     if name == "q":
         return "“", "”"
-    if style := _BLOCK_STYLE.search(str(node.get("style", ""))):
+    if style := _BLOCK_STYLE.search(style_of(node)):
         return (_APART, _APART) if style.group(1) else (_LINE_BREAK, _LINE_BREAK)
     if name in _BOX or "-" in name:
         return _APART, _APART
@@ -141,7 +143,8 @@ def _stands_apart(node: Tag) -> bool:
         return False
     if node.parent is not None and node.parent.name in _SOURCE_CODE:
         return False
-    return node.name == neighbour.name == "a" or all(_NAMED.search(str(tag.get("class", ""))) for tag in (node, neighbour))
+    named = all(_NAMED.search(str(tag.get("class", ""))) for tag in (node, neighbour))
+    return named or node.name == neighbour.name == "a"
 
 
 def _drop_empty(pieces: list[str], start: int) -> None:
@@ -172,7 +175,7 @@ def _text(node: str, preformatted: bool) -> str:
 
 
 def _lay_out(text: str) -> str:
-    """Turn marks into spaces and newlines: the stronger of two breaks wins, and a block that begins an item stays in it.
+    """Turn marks into spaces and newlines: the stronger of two breaks wins, a block that begins an item stays in it.
 
     The lookbehinds keep long runs of marks linear: a match may begin only where a run begins.
     """
