@@ -22,6 +22,7 @@ _LEAST_AROUND = 400
 """Letters that a page must have around its content, or it is read whole."""
 _SHARE_OF_MATCHES = 0.9
 _SHARE_OF_PROSE = 0.45
+_SHARE_OF_LINKS = 0.3
 _FOREIGN = 0.3
 _WORDS = 4
 # Scripts without blanks between words count by letters.
@@ -29,6 +30,9 @@ _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u
 _WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+")
 _SURROUNDINGS = {"nav", "footer", "aside"}
 _ROLES = {"navigation", "complementary", "banner", "contentinfo", "search", "menu", "menubar", "dialog"}
+_NAMED_AROUND = re.compile(
+    r"nav|menu|foot|sidebar|side-bar|breadcrumb|masthead|header|related|banner|cookie|toolbar", re.I
+)
 _BLOCKS = {"div", "section", "ul", "ol", "li", "dl", "p", "table", "tr", "td", "form", "header", "center"}
 _WHOLE = {"p", "td", "th", "tr", "tbody", "li", "a", "span", "pre"}
 """Elements of which the content would be no more than a part."""
@@ -44,16 +48,27 @@ class Content:
 
 @dataclass
 class _Letters:
-    """Visible letters and digits of an element: all, those in links, and those of the main content."""
+    """Visible letters and digits of an element: all, in links, of the main content, in surroundings."""
 
     all: int = 0
     linked: int = 0
     matched: int = 0
+    around: int = 0
 
     def add(self, part: "_Letters") -> None:
         self.all += part.all
         self.linked += part.linked
         self.matched += part.matched
+        self.around += part.around
+
+    def without(self, parts: Iterable["_Letters"]) -> "_Letters":
+        rest = _Letters(self.all, self.linked, self.matched, self.around)
+        for part in parts:
+            rest.all -= part.all
+            rest.linked -= part.linked
+            rest.matched -= part.matched
+            rest.around -= part.around
+        return rest
 
     @property
     def prose(self) -> int:
@@ -78,14 +93,12 @@ def find_content(soup: BeautifulSoup, source: str, length: int, unhidden: bool) 
     page = letters[id(root)]
     element = _holder(root, letters)
     foreign = tuple(_foreign(element, letters))
-    content = _Letters()
-    content.add(letters[id(element)])
-    for part in foreign:
-        content.all -= letters[id(part)].all
-        content.linked -= letters[id(part)].linked
-    if page.matched == 0 or content.prose < _SHARE_OF_PROSE * page.prose or page.all - content.all < _LEAST_AROUND:
-        return None
-    return Content(element, foreign)
+    content = letters[id(element)].without(letters[id(part)] for part in foreign)
+    rest = page.without([content])
+    has_prose = page.matched > 0 and content.prose >= _SHARE_OF_PROSE * page.prose
+    # Else the links may be what the page is for.
+    has_weight = content.all >= _SHARE_OF_LINKS * (rest.all - rest.around)
+    return Content(element, foreign) if has_prose and has_weight and rest.all >= _LEAST_AROUND else None
 
 
 def _visible(root: Tag) -> Iterator[Tag]:
@@ -117,6 +130,12 @@ def _count(root: Tag, elements: list[Tag], text: str) -> dict[int, _Letters]:
         count = letters[id(tag)]
         if tag.name == "a":
             count.linked = count.all
+        if (
+            _is_around(tag)
+            or tag.name == "header"
+            or _NAMED_AROUND.search(f"{tag.get('class', '')} {tag.get('id', '')}")
+        ):
+            count.around = count.all
         if tag is not root and tag.parent is not None:
             letters[id(tag.parent)].add(count)
     return letters

@@ -27,11 +27,15 @@ HTML = joined(
     *("<p>", "</p>", "<div hidden>", "</div>", "<table>", "<tr>", "<td>", "</table>", "<li>", "<ul>", "<br>", "<pre>"),
     *("<title>", "</title>", "<h1>", "<script>", "</script>", "<!--", "-->", "<![CDATA[", "]]>", "<?xml ", "?>"),
     *("<svg>", "<template>", "<select><option>", "<meta charset=utf-7>", "<a href='javascript:x'>", "&#0;", "&#xD800;"),
+    *("<sup>", "</sup>", "<sub>", "<td rowspan=0>", "<td colspan=9>", "<th>", "<ol reversed type=i>", "<li value=-3>"),
+    *("<math>", "<msup>", "<mfrac>", "<mi>", "</math>", "<input value=x>", "<input type=radio checked>", "<textarea>"),
+    *("<nav><a href=#>Menu", "</a>", "</nav>", "<footer>", "<main>", "<noscript>", "<img alt=x>", "<rt>", "<q>"),
     *("&lt;", "&amp", "<p style='display:none'>", "<", ">", "&", "'", '"', "<!doctype html>", "\0", " ", "\n", "\t"),
 )
 MARKDOWN = joined(
     *("# ", "## ", "- ", "1. ", "99999999999. ", "> ", "    ", "\n", "\n\n", "```", "~~~", "---\n", "===\n", "|a|b|\n"),
     *("|-|-|\n", "*", "**", "_", "`", "[", "](", ")", "![", "<b>", "</b>", "<div>", "<!--", "[x]: y\n", "&amp;", "\\"),
+    *("|a|b|c|`d|e`|\n", "$", "$$", "[^1]", "[^1]: ", "+++\n", "<sup>", "</sup>", "<T>", "<HOST>\n", "__a__"),
     *("title: t\n", "<http://a>", "~~", "\t", " ", "<script>", "\r"),
 )
 TEXT = st.builds(

@@ -189,6 +189,23 @@ READ: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "entities that are no HTML's": ("a.html", lambda: (LAUGHS + "<p>&l9;</p>").encode(), "]>\n\n&l9;"),
     "handlers and frames": ("a.html", lambda: b"<p onclick=alert(1)>Seen.<iframe src=file:///etc/passwd></iframe>"
                             b"<img src=x onerror=alert(1)>", "Seen."),
+    "superscripts in superscripts": ("a.html", lambda: b"<p>x" + b"<sup>" * 20_000 + b"2", "x"),
+    "lists in lists": ("a.html", lambda: b"<ul><li>" * 20_000 + b"deep", "- "),
+    "tables in tables": ("a.html", lambda: b"<table><tr><td>a<td>" * 5_000 + b"deep", "a\n\na"),
+    "cells that span a million": ("a.html", lambda: b"<table><tr>" + b"<td colspan=1000 rowspan=65534>ab" * 3_000
+                                  + b"</tr><tr><td>x</table>", "ab | ab"),
+    "formulas in formulas": ("a.html", lambda: b"<p>f <math>" + b"<msup><mi>x</mi>" * 20_000, "f x^"),
+    "choices without end": ("a.html", lambda: b"<p>Pick <select>" + b"<option>one" * 50_000, "Pick one"),
+    "a menu around a well": ("a.html", lambda: b"<nav>" + b"<a href=#>Entry</a> " * 200 + b"</nav><p>"
+                             + b"Some prose. " * 99 + b"<sup>" * 20_000 + b"x", "Entry Entry"),
+    "a menu and links without end": ("a.html", lambda: b"<nav>" + b"<a href=#>Entry</a> " * 200 + b"</nav><p>"
+                                     + b"Some prose of a page. " * 99 + b"<a href=#>x" * 20_000, "Some prose"),
+    "front matter that multiplies": ("a.md", lambda: b"---\na0: &a0 [x, x]\n" + b"".join(
+        b"a%d: &a%d [%b]\n" % (i, i, b",".join([b"*a%d" % (i - 1)] * 9)) for i in range(1, 30)) + b"---\nx", "a0: &a0"),
+    "front matter nested without end": ("a.md", lambda: b"---\na: " + b"[" * 15_000 + b"\n---\nx", "a: [["),
+    "a fence of back ticks": ("a.md", lambda: b"|a|b|\n|-|-|\n|" + b"`" * 200_000 + b"|\n", "a | b"),
+    "signs that never close": ("a.md", lambda: b"*a" * 20_000 + b"<b>" * 20_000 + b"$x" * 20_000, "*a*a"),
+    "notes in notes": ("a.md", lambda: b"x\n\n" + b"[^1]: " * 20_000 + b"x", "x"),
     "quotes sixty deep": ("a.md", lambda: b"> " * 60 + b"deep", "deep"),
     "links that load": ("a.md", lambda: b"![seen](http://example.org/?spy) [word](http://example.org)", "seen word"),
     "a wide table": ("a.md", lambda: b"|a" * 9_000 + b"\n" + b"|-" * 9_000, "a | a | a"),
