@@ -1,22 +1,16 @@
-"""Write superscripts and subscripts in a line, apart from what they stand at."""
+"""Tell what raised and lowered elements of HTML are: powers, references to notes, parts of fractions, formulas."""
 
-# Signs that look alike are meant here.
-# ruff: noqa: RUF001
 import re
 from itertools import islice
 
 from bs4 import NavigableString, PageElement, Tag
 
 from app.parsers.html_tree import inside, style_of
+from app.parsers.scripts import lowered, raised
 
 _LOOKED_AT = 30
 _STYLE = re.compile(r"vertical-align\s*:\s*(super|sub)\b", re.I)
-_ORDINAL = re.compile(r"(?:st|nd|rd|th|er|re|me|ère|ème|eme|bis|ter)\.?", re.I)
-_SIGN = re.compile(r"[®©™℠*†‡§¶°ºª′″]+")
 _MARKS = {"tm": "™", "sm": "℠"}
-_SIMPLE = re.compile(r"[-+−–±]?(?:\w+(?:[.,]\d+)?)?[-+−–]?")
-_BRACKETED = re.compile(r"[\[(].*[\])]", re.S)
-_CHEMICAL = re.compile(r"(?:[A-Z][a-z]?|[)\]])\Z")
 _REFERENCE = re.compile(r"reference|footnote|noteref|endnote|\bfn\b|\bcite", re.I)
 
 
@@ -32,36 +26,16 @@ def script_kind(tag: Tag) -> str:
 def script_text(tag: Tag, text: str, before: str) -> str:
     """Write the text of a raised or lowered element that stands after `before` in its line."""
     if script_kind(tag) == "sub":
-        return text if _is_fraction(_before_stroke(tag), tag) else _lowered(text, before)
+        after = tag.next_sibling[:1] if isinstance(tag.next_sibling, NavigableString) else ""
+        return text if _is_fraction(_before_stroke(tag), tag) else lowered(text, before, after)
     if _is_fraction(tag, _after_stroke(tag)):
         return f" {text}" if before[-1:].isdigit() else text
-    return _raised(text, before, _is_reference(tag))
-
-
-def _raised(text: str, before: str, reference: bool) -> str:
-    """Write powers with "^", references to notes in brackets, ordinals and signs as they are."""
-    if not text or _SIGN.fullmatch(text) or text[0] == "[":
-        return text
     if text.lower() in _MARKS:
         return _MARKS[text.lower()]
-    if reference:
-        return f"[{text.strip('()')}]"
-    if not before.strip():
-        return f"[{text}] "
-    if _ORDINAL.fullmatch(text) and (before[-1].isdigit() or text.lower() == "th"):
-        return text
-    return "^" + _grouped(text)
-
-
-def _lowered(text: str, before: str) -> str:
-    """Write subscripts with "_", but numbers in chemical formulas as they are."""
-    if not text or not before.strip() or (text.isdigit() and _CHEMICAL.search(before)):
-        return text
-    return "_" + _grouped(text)
-
-
-def _grouped(text: str) -> str:
-    return text if _SIMPLE.fullmatch(text) or _BRACKETED.fullmatch(text) else f"({text})"
+    if text[:1].isalnum() and _is_reference(tag):
+        return f"[{text}]"
+    # A number at the beginning of a note.
+    return f"[{text}] " if text.isalnum() and not before.strip() else raised(text, before)
 
 
 def _is_reference(tag: Tag) -> bool:

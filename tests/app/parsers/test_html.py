@@ -100,7 +100,7 @@ def test_ordered_lists_keep_their_numbers():
 def test_superscripts_and_subscripts_keep_their_meaning():
     assert text_of(
         "1<sup>st</sup>, x<sup>n+1</sup>, SO<sub>4</sub><sup>2-</sup>, v<sub>max</sub>, 101<sub>2</sub>"
-    ) == ("1st, x^(n+1), SO4^2-, v_max, 101_2")
+    ) == ("1st, x^(n+1), SO4^(2-), v_max, 101_2")
     assert text_of("3<sup>1</sup>/<sub>2</sub> cups, word<sup class=reference>[4]</sup>, Brand<sup>TM</sup>") == (
         "3 1/2 cups, word[4], Brand™"
     )
