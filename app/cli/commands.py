@@ -56,7 +56,7 @@ def compress(workbench: Workbench, args: argparse.Namespace, meter: Meter) -> Re
 
 def read(workbench: Workbench, args: argparse.Namespace, meter: Meter) -> Result:
     Limits().check_size(args.file.stat().st_size)
-    document = workbench.intake.read(args.file.read_bytes(), args.file.name)
+    document = workbench.intake.read(args.file.read_bytes(), args.file.name, progress=meter.step)
     data = asdict(document) | {"filename": file_name(args.file.name)}
     parts = [f"--- left out, not compressed: {part.what}\n{part.text}" for part in document.left_out]
     return Result(data, "\n".join([document.text, *parts]), document.notes)

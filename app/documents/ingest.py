@@ -72,20 +72,24 @@ class Intake:
         started = time.perf_counter()
         progress(IngestProgress("received"))
         progress(IngestProgress("text"))
-        document = self.read(data, filename, cancelled)
+        document = self.read(data, filename, cancelled, progress)
         with self.stored_text(document, len(data), "" if title else filename, title, job) as stored:
             reading = time.perf_counter() - started
             done = self.compress(stored.sha256, progress, cancelled)
         return replace(done, seconds=done.seconds + reading, notes=document.notes)
 
-    def read(self, data: bytes, filename: str, cancelled: CancelCheck = never) -> ReadDocument:
+    def read(
+        self, data: bytes, filename: str, cancelled: CancelCheck = never, progress: Progress = silent
+    ) -> ReadDocument:
         """Read the text of a file. Raises ReadError, Cancelled."""
 
         def watch() -> None:
             if cancelled():
                 raise Cancelled("Reading was cancelled; nothing was changed.")
 
-        return read_in_sandbox(data, filename, watch=watch)
+        return read_in_sandbox(
+            data, filename, watch=watch, progress=lambda step: progress(IngestProgress("text", message=step))
+        )
 
     def check_caps(self, nbytes: int) -> None:
         """Check that a further document of so many bytes may come in. Raises LibraryFull."""

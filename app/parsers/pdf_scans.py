@@ -17,6 +17,7 @@ from app.parsers.ocr import Recognised
 from app.parsers.pdf_document import Document
 from app.parsers.pdf_garbled import is_garbled
 from app.parsers.pdf_lines import Line
+from app.parsers.progress import tell
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -51,7 +52,9 @@ class Scans:
         if not self._languages:
             return {}
         read: dict[int, list[Line]] = {}
-        for number, recognised in self._results(waiting):
+        tell(f"recognising the pictures of {len(waiting)} pages")
+        for done, (number, recognised) in enumerate(self._results(waiting), 1):
+            tell(f"{done} of {len(waiting)} pages recognised")
             if recognised is None:
                 self.late.append(number)
             elif recognised.lines and recognised.confidence >= _LEAST_SURE:

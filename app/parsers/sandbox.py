@@ -1,13 +1,17 @@
 """Read a file in a process of its own, which ends when its time or memory is used up, whatever the file does to it.
 
-The process is handed the file's bytes and hands back JSON: nothing that a file brings about in there runs out here.
+The process is handed the file's bytes and hands back JSON, a line for each step that it tells and the last for the
+text: nothing that a file brings about in there runs out here.
 """
 
+import contextlib
 import json
 import logging
 import subprocess
 import sys
+import tempfile
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
@@ -23,12 +27,16 @@ logger = logging.getLogger(__name__)
 
 
 def read_in_sandbox(
-    data: bytes, filename: str, limits: Limits = DEFAULT_LIMITS, watch: Callable[[], object] = lambda: None
+    data: bytes,
+    filename: str,
+    limits: Limits = DEFAULT_LIMITS,
+    watch: Callable[[], object] = lambda: None,
+    progress: Callable[[str], object] = lambda step: None,
 ) -> ReadDocument:
     """Run `read` in a process of its own, for files of which nothing is known.
 
-    `watch` is called several times a second; what it raises ends the process and is raised here. The process never
-    outlives this call, nor for long the one that it was started by.
+    `watch` is called several times a second; what it raises ends the process and is raised here. `progress` is told
+    how far a long reading is. The process never outlives this call, nor for long the one that it was started by.
 
     Raises:
         ReadingStopped: time or memory was used up, or the process broke down.
@@ -38,31 +46,56 @@ def read_in_sandbox(
     request = json.dumps({"filename": filename, "limits": asdict(limits)}).encode() + b"\n" + data
     command = [sys.executable, "-I", "-S", "-c", _START, *sys.path]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as process, ThreadPoolExecutor(1) as pool:
-        # On a thread: given a timeout, communicate forgets what it has not sent yet.
-        conversation = pool.submit(process.communicate, request)
+    steps: deque[str] = deque(maxlen=1)
+    with (
+        tempfile.TemporaryFile() as complaint,
+        subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=complaint) as process,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        conversation = pool.submit(_converse, process, request, steps)
+
+        def look() -> None:
+            watch()
+            if steps:
+                progress(steps.pop())
+
         try:
-            answer, complaint = _outcome(conversation, limits, watch)
+            answer = _outcome(conversation, limits, look)
         finally:
             process.kill()
-    if process.returncode != 0:
-        logger.warning("A parser ended with %s: %s", process.returncode, complaint.decode(errors="replace")[-2000:])
-        raise errors.ReadingStopped(
-            "The document brought its reader down; save its text alone, as plain text, and try again."
-        )
-    return _unpacked(json.loads(answer))
+        if process.wait() != 0:
+            complaint.seek(0)
+            said = complaint.read()[-2000:].decode(errors="replace")
+            logger.warning("A parser ended with %s: %s", process.returncode, said)
+            raise errors.ReadingStopped(
+                "The document brought its reader down; save its text alone, as plain text, and try again."
+            )
+    return _unpacked(answer)
 
 
-def _outcome(
-    conversation: Future[tuple[bytes, bytes]], limits: Limits, watch: Callable[[], object]
-) -> tuple[bytes, bytes]:
-    """Wait for what the process writes to its output and its error output."""
+def _converse(process: subprocess.Popen[bytes], request: bytes, steps: deque[str]) -> dict:
+    """Hand the request over; keep the steps that are told, and return the answer, nothing if there is none."""
+    assert process.stdin and process.stdout
+    with contextlib.suppress(BrokenPipeError), process.stdin as given:  # the process broke down before it had read all
+        given.write(request)
+    answer: dict = {}
+    for line in process.stdout:
+        if line.endswith(b"\n"):  # what was cut off is no answer
+            answer = json.loads(line)
+        if "step" in answer:
+            steps.append(answer["step"])
+    process.wait()
+    return answer
+
+
+def _outcome(conversation: Future[dict], limits: Limits, look: Callable[[], object]) -> dict:
+    """Wait for the process's answer."""
     deadline = time.monotonic() + limits.seconds
     while True:
         try:
             return conversation.result(timeout=min(LOOK_EVERY_S, limits.seconds))
         except TimeoutError as error:
-            watch()
+            look()
             if time.monotonic() > deadline:
                 raise errors.ReadingStopped(
                     f"Reading the document takes longer than {limits.seconds:g} s; save its text alone, as plain "

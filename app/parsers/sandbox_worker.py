@@ -1,4 +1,4 @@
-"""The other end of `read_in_sandbox`: a file comes in, its text or the reason why there is none goes out, as JSON."""
+"""The other end of `read_in_sandbox`: a file comes in; how far it is, its text or why there is none go out, as JSON."""
 
 import contextlib
 import faulthandler
@@ -8,6 +8,7 @@ from dataclasses import astuple
 
 from app.parsers import read
 from app.parsers.errors import ReadError
+from app.parsers.progress import listen
 from app.parsers.types import Limits, ReadDocument
 
 #: Beyond the time that whoever waits gives: it has the sentence to say.
@@ -19,6 +20,7 @@ def main() -> None:
     request = json.loads(sys.stdin.buffer.readline())
     limits = Limits(**request["limits"])
     confine(limits)
+    listen(lambda step: _say({"step": step}))
     try:
         answer = _packed(read(sys.stdin.buffer.read(), request["filename"], limits))
     except ReadError as error:
@@ -29,7 +31,12 @@ def main() -> None:
             "sentence": f"Reading the document takes more than {limits.memory / 1e9:g} GB of memory; save its text "
             "alone, as plain text, or split it into parts, and try again.",
         }
-    sys.stdout.buffer.write(json.dumps(answer).encode())
+    _say(answer)
+
+
+def _say(line: dict[str, object]) -> None:
+    sys.stdout.buffer.write(json.dumps(line).encode() + b"\n")
+    sys.stdout.buffer.flush()
 
 
 def confine(limits: Limits) -> None:

@@ -178,3 +178,26 @@ def test_pages_with_text_are_not_recognised(stand_in) -> None:
     asked = stand_in(f"printf '%s' '{table('Some words.')}'")
     assert read(pdf([["A page of words."]]), "x.pdf").text == "A page of words."
     assert not asked.exists()
+
+
+@needs_scripts
+def test_whoever_waits_is_told_how_far_recognition_is(stand_in) -> None:
+    stand_in(f"cat <<'END'\n{table(PROSE)}\nEND")
+    steps: list[str] = []
+    document = read_in_sandbox(picture(3), "scan.pdf", progress=steps.append)
+    assert document.text.count("harbour") == 3
+    assert set(steps) <= {"recognising the pictures of 3 pages", *(f"{n} of 3 pages recognised" for n in (1, 2, 3))}
+
+
+@needs_scripts
+def test_the_first_step_is_told_while_the_pages_are_recognised(stand_in, tmp_path: Path) -> None:
+    go_on = tmp_path / "go-on"
+    stand_in(f"while [ ! -e {go_on} ]; do sleep .05; done\ncat <<'END'\n{table(PROSE)}\nEND")
+    steps: list[str] = []
+
+    def hear(step: str) -> None:
+        steps.append(step)
+        go_on.touch()
+
+    read_in_sandbox(picture(2), "scan.pdf", progress=hear)
+    assert steps[0] == "recognising the pictures of 2 pages"
