@@ -15,7 +15,6 @@ from app.answers.conversations import History, earlier_turns, turns
 from app.answers.notes import READ_AS_TEXT, notes_on, warnings_of
 from app.answers.question import Question
 from app.answers.whole import SentenceOf, WholeDocument
-from app.answers.whole_question import whole
 from app.documents.export import answer_to_dict
 from app.documents.library import page_at
 from app.documents.memory_cache import Memories
@@ -38,7 +37,7 @@ class Asking:
     ) -> None:
         self.store = store
         self.memories = memories
-        self.whole = WholeDocument(memories, sentence_of)
+        self.whole = WholeDocument(memories, sentence_of, store.documents.text)
         self.budget = budget
 
     def ask(
@@ -98,7 +97,7 @@ class Asking:
         asked = replace(self._check(question, documents, ratio, reader, max_new_tokens, chat), in_full=in_full)
         if documents and wants_more(asked.text):
             asked = replace(asked, goes_on=True, reader=reader_for_more(reader))
-        elif READERS[reader].reads_slots and not as_asked and (wanted := whole(asked.text)):
+        elif READERS[reader].reads_slots and not as_asked and (wanted := self.whole.wanted(asked)):
             asked = replace(asked, whole=wanted, reader="memory")
         elif chat is not None:
             said = earlier_turns(self.store, chat, asked.text, history, without_last=replace_last)
@@ -137,11 +136,12 @@ class Asking:
                 held.enter_context(self.memories.model.hold(cancelled))
             tokens = 0 if asked.whole else reads.text_tokens(len(input_ids), budget)
             asked = replace(asked, history=fitting_turns(ccf, asked.text, asked.history, max_new_tokens, tokens))
-            pieces = (
-                self.whole.answer(ccf, asked, texts, stop)
-                if asked.whole
-                else self._written(ccf, asked, memory, input_ids, budget, stop)
-            )
+            if asked.whole == "rows":
+                pieces = self.whole.sizes(ccf, asked, texts)
+            elif asked.whole:
+                pieces = self.whole.answer(ccf, asked, texts, stop)
+            else:
+                pieces = self._written(ccf, asked, memory, input_ids, budget, stop)
             # A reader that leaves early must stop the model before the next one gets it.
             with closing(pieces):
                 for piece in pieces:

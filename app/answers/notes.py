@@ -27,6 +27,7 @@ GONE_OVER: dict[Whole, str] = {
     "summary": "What a small model says of a whole document may be made up. These are sentences of the text: of each "
     "segment the one that its memory looks at most.",
     "list": "Every segment was asked by itself; what only several together tell is missed, and things may be missing.",
+    "rows": "The model counts nothing. This is what the file's tables hold; rows of some kind alone are not counted.",
     "count": "Nothing is counted over a whole document. Every segment was asked by itself, and this is what each said.",
 }
 SOME = "The document is long: {some} of its {all} segments were gone over, evenly spread."
@@ -57,7 +58,7 @@ def notes_on(asked: Question, window: int, texts: Sequence[Segmented], answer: A
     elif asked.whole:
         segments = sum(len(text.spans) for text in texts)
         notes.append(GONE_OVER[asked.whole])
-        if segments > MOST:
+        if segments > MOST and asked.whole != "rows":
             notes.append(SOME.format(some=MOST, all=segments))
     elif abstained(answer.text):
         notes.append(ABSTAINED)

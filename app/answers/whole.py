@@ -1,4 +1,6 @@
-"""Answer questions about whole documents: ask the memory of each segment, or for a summary quote a sentence of each."""
+"""Answer questions about whole documents: ask the memory of each segment, for a summary quote a sentence of each, for a
+number of rows tell the sizes of the tables.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +12,15 @@ from typing import TYPE_CHECKING, Any
 import ccf_core
 from app.answers.notes import MOST, abstained
 from app.answers.question import Question
+from app.answers.whole_question import Whole, whole
 from app.documents.memory_cache import Memories
+from app.parsers.kinds import TABLES
+from app.parsers.tables import sizes
 from app.types import CancelCheck
 from ccf_core import Answer, Cancelled, Timings
 from ccf_core.answering.prompt import ABSTENTION
 from ccf_core.memory.segments import Segmented
+from store import Document
 
 if TYPE_CHECKING:
     from ccf_core import CCF
@@ -35,9 +41,30 @@ def gone_over(texts: Sequence[Segmented]) -> list[tuple[int, int]]:
 
 
 class WholeDocument:
-    def __init__(self, memories: Memories, sentence_of: SentenceOf) -> None:
+    def __init__(self, memories: Memories, sentence_of: SentenceOf, text_of: Callable[[str], str]) -> None:
         self.memories = memories
         self.sentence_of = sentence_of
+        self.text_of = text_of
+
+    def wanted(self, asked: Question) -> Whole | None:
+        """Tell what is wanted of the whole documents; tables that were stored before sizes were told tell none."""
+        tables = all(document.media_type in TABLES and self._sizes(document) for document in asked.documents)
+        return whole(asked.text, tables and bool(asked.documents))
+
+    def _sizes(self, document: Document) -> list[str]:
+        return sizes(self.text_of(document.sha256))
+
+    def sizes(self, ccf: CCF, asked: Question, texts: Sequence[Segmented]) -> Generator[str | Answer]:
+        """Yield the Answer to a question for a number of rows: what the documents say of their tables' sizes."""
+        began = time.perf_counter()
+        lines = [f"- {line}" for document in asked.documents for line in self._sizes(document)]
+        yield Answer(
+            text="\n".join(lines),
+            reader=asked.reader,
+            timings=Timings(0.0, time.perf_counter() - began, 0.0),
+            kv_bytes=0,
+            full_kv_bytes=sum(len(text.input_ids) for text in texts) * ccf.token_kv_bytes,
+        )
 
     def answer(
         self, ccf: CCF, asked: Question, texts: Sequence[Segmented], cancelled: CancelCheck

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-#: What is wanted of the whole document: what it is about, everything of a kind, or a number of things.
-Whole = Literal["summary", "list", "count"]
+#: What is wanted of the whole document: what it is about, everything of a kind, a number of things, or of rows.
+Whole = Literal["summary", "list", "count", "rows"]
 
 _NAMED = (
     r"(?:document|text|paper|report|article|story|tale|book|chapter|manual|handbook|guide|file|page|pdf|note|letter"
@@ -56,7 +56,15 @@ _COMPILED = {
 }
 
 
-def whole(question: str) -> Whole | None:
-    """Tell what a question wants of the whole document; None for a question that one place may answer."""
+_A_NUMBER = re.compile(r"(?:how many|count|what is the (?:total )?number of|number of)\b.*", re.IGNORECASE)
+
+
+def whole(question: str, of_tables: bool = False) -> Whole | None:
+    """Tell what a question wants of the whole document; None for a question that one place may answer.
+
+    In tables (``of_tables``) every number of things is one of rows.
+    """
     words = " ".join(question.split()).rstrip(".!? ")
+    if of_tables and _A_NUMBER.fullmatch(words):
+        return "rows"
     return next((kind for kind, pattern in _COMPILED.items() if pattern.fullmatch(words)), None)

@@ -13,7 +13,7 @@ class Kind:
 
     name : ours, short.  word : what the user calls it, after "is" or "a".  module : of `app.parsers`, its reader.
     certain : its content alone tells it; the others are text, among which the file's name chooses.
-    runs_on : its sentences run across its pages.
+    runs_on : its sentences run across its pages.  tables : it holds tables alone, whose sizes are told.
     """
 
     name: str
@@ -23,6 +23,7 @@ class Kind:
     module: str
     certain: bool = False
     runs_on: bool = False
+    tables: bool = False
 
 
 _OFFICE = "application/vnd.openxmlformats-officedocument."
@@ -52,10 +53,10 @@ _SOURCE_CODE = (
 KINDS = (
     Kind("pdf", "PDF", (".pdf",), "application/pdf", "pdf", certain=True, runs_on=True),
     Kind("docx", "Word", (".docx",), _OFFICE + "wordprocessingml.document", "docx", certain=True),
-    Kind("xlsx", "Excel", (".xlsx", ".xlsm"), _OFFICE + "spreadsheetml.sheet", "xlsx", certain=True),
+    Kind("xlsx", "Excel", (".xlsx", ".xlsm"), _OFFICE + "spreadsheetml.sheet", "xlsx", certain=True, tables=True),
     Kind("pptx", "PowerPoint", (".pptx",), _OFFICE + "presentationml.presentation", "pptx", certain=True),
     Kind("odt", "OpenDocument", (".odt",), _OPEN + "text", "opendocument", certain=True),
-    Kind("ods", "OpenDocument", (".ods",), _OPEN + "spreadsheet", "opendocument", certain=True),
+    Kind("ods", "OpenDocument", (".ods",), _OPEN + "spreadsheet", "opendocument", certain=True, tables=True),
     Kind("odp", "OpenDocument", (".odp",), _OPEN + "presentation", "opendocument", certain=True),
     Kind("epub", "EPUB", (".epub",), "application/epub+zip", "epub", certain=True),
     Kind("rtf", "RTF", (".rtf",), "application/rtf", "rtf", certain=True),
@@ -64,8 +65,8 @@ KINDS = (
     Kind("mhtml", "saved web page", (".mhtml", ".mht"), "multipart/related", "mhtml"),
     Kind("html", "HTML", (".html", ".htm", ".xhtml", ".xht"), "text/html", "html"),
     Kind("markdown", "Markdown", (".md", ".markdown", ".mdown", ".mkd"), "text/markdown", "markdown"),
-    Kind("csv", "CSV", (".csv",), "text/csv", "delimited"),
-    Kind("tsv", "TSV", (".tsv", ".tab"), "text/tab-separated-values", "delimited"),
+    Kind("csv", "CSV", (".csv",), "text/csv", "delimited", tables=True),
+    Kind("tsv", "TSV", (".tsv", ".tab"), "text/tab-separated-values", "delimited", tables=True),
     Kind("notebook", "Jupyter notebook", (".ipynb",), "application/x-ipynb+json", "notebook"),
     Kind("json", "JSON", (".json", ".jsonl", ".ndjson", ".geojson"), "application/json", "json_text"),
     Kind("xml", "XML", (".xml",), "application/xml", "xml"),
@@ -79,6 +80,7 @@ KINDS = (
 BY_NAME = {kind.name: kind for kind in KINDS}
 BY_SUFFIX = {suffix: kind for kind in KINDS for suffix in kind.suffixes}
 SUFFIXES = tuple(BY_SUFFIX)
+TABLES = frozenset(kind.media_type for kind in KINDS if kind.tables)
 
 WORDS = " or ".join(", ".join(dict.fromkeys(kind.word for kind in KINDS)).rsplit(", ", 1))
 """Of all kinds, for a sentence."""

@@ -10,6 +10,7 @@ _HEADER_EVERY = 150
 _TOKEN = re.compile(r"\d|[^\w\s]|[^\W\d]{1,4}")
 _NUMBER = re.compile(r"[-+]?[\d.,'\u00a0 ]*\d[\d.,]*\s?(%|€|\$|£|[A-Za-z]{0,3})|\d{1,4}[-./]\d{1,2}[-./]\d{1,4}.*")
 _YEAR = re.compile(r"(19|20)\d\d")
+_SIZE = re.compile(r"^[\d,]+ rows? and [\d,]+ columns?\b.*", re.M)
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,11 @@ def introduced(header: Sequence[str], rows: Sequence[Row]) -> str:
     columns = max((len(row.cells) for row in rows), default=len(header))
     names = f": {', '.join(flat(cell) or '-' for cell in header)}" if any(header) else ""
     return f"{size(len(rows), columns)}{names}.\n\n{lay_out(header, rows)}"
+
+
+def sizes(text: str) -> list[str]:
+    """Find the lines of a laid-out text that tell how many rows and columns its tables have."""
+    return _SIZE.findall(text)
 
 
 def size(rows: int, columns: int) -> str:

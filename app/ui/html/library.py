@@ -84,7 +84,7 @@ def _failed(job: JobView) -> str:
 def _stored(outcome: JobResult) -> str:
     facts = [
         f"{outcome.tokens:,} tokens",
-        f"{outcome.segments} segments",
+        counted(outcome.segments, "segment"),
         f"{readable_bytes(outcome.stored_bytes)} stored",
         "seen before, nothing encoded"
         if outcome.from_cache

@@ -202,3 +202,22 @@ def test_readers_of_text_and_comparisons_are_asked_as_they_are(workbench: Workbe
         *(step.answer for step in workbench.comparing.compare(SUMMARISE, [document], ["8x"]) if step.answer),
     ):
         assert GONE_OVER["summary"] not in view.notes
+
+
+def test_a_number_of_rows_is_told_by_the_table_and_not_counted(workbench: Workbench) -> None:
+    rows = "".join(f"{n},Person {n},{'Port' if n % 3 else 'Hill'}\n" for n in range(1, 41))
+    done = workbench.intake.ingest(f"No,Name,Town\n{rows}".encode(), "members.csv")
+    documents = [done.document.sha256]
+    for question in ("How many rows are there?", "How many members live in Port?", "Count the towns"):
+        *_, view = workbench.asking.ask(question, documents, 4, "focus")
+        assert isinstance(view, AnswerView)
+        assert view.text == "- 40 rows and 3 columns: No, Name, Town."
+        assert GONE_OVER["rows"] in view.notes
+    *_, view = workbench.asking.ask("How many rows are there?", documents, 4, "truncated")
+    assert isinstance(view, AnswerView) and GONE_OVER["rows"] not in view.notes
+
+
+def test_in_other_documents_how_many_is_asked_as_before() -> None:
+    assert whole("How many members live in Port?") is None
+    assert whole("How many members live in Port?", of_tables=True) == "rows"
+    assert whole("Who lives in Port?", of_tables=True) is None
