@@ -26,7 +26,7 @@ def split_front_matter(source: str) -> tuple[str, str, str]:
 def _values(fence: str, text: str) -> Mapping[str, object]:
     try:
         # The base loader makes texts, lists and mappings, nothing else.
-        values = tomllib.loads(text) if fence == "+++" else yaml.load(text, yaml.BaseLoader)
+        values = tomllib.loads(text) if fence == "+++" else yaml.BaseLoader(text).get_single_data()
     except (yaml.YAMLError, tomllib.TOMLDecodeError, RecursionError, ValueError, TypeError):
         return {}
     is_mapping = isinstance(values, dict) and all(isinstance(key, str) and _KEY.fullmatch(key) for key in values)
