@@ -93,7 +93,7 @@ def test_compress(as_json, file, settings: Settings, tmp_path, encoded) -> None:
 def test_read_prints_the_text_and_what_is_left_out_of_it(run, as_json, file, monkeypatch, encoded) -> None:
     left_out = (LeftOut("Running headers", "Harbour log, page 1"),)
     document = ReadDocument("Log", "The fog.", "text/plain", (), ("A header was left out.",), left_out)
-    monkeypatch.setattr("app.documents.ingest.read_in_sandbox", lambda data, name, watch: document)
+    monkeypatch.setattr("app.documents.ingest.read_in_sandbox", lambda data, name, **told: document)
     code, out, err = run("read", file)
     assert (code, err) == (0, "A header was left out.\n")
     assert out == "The fog.\n--- left out, not compressed: Running headers\nHarbour log, page 1\n"

@@ -51,7 +51,7 @@ def test_a_document_knows_its_file_and_what_was_left_out_of_it(
 ) -> None:
     left_out = (LeftOut("Navigation", "Home\nNews"),)
     read = ReadDocument("Harbour log", prose(), "text/html", (), (), left_out)
-    monkeypatch.setattr("app.documents.ingest.read_in_sandbox", lambda data, name, watch: read)
+    monkeypatch.setattr("app.documents.ingest.read_in_sandbox", lambda data, name, **told: read)
     document = workbench.intake.ingest(b"<html>", "saved/page\u202e 7.html").document
     assert (document.title, document.filename) == ("Harbour log", "page 7.html")
     assert workbench.library.left_out(document.sha256) == left_out
