@@ -1,6 +1,7 @@
 """Open zip containers of XML, as Office, OpenDocument and EPUB files are, with the care that unknown files need."""
 
 import io
+import re
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,9 @@ from lxml import etree
 
 from app.parsers.errors import DamagedDocument, ReadError
 from app.parsers.types import Limits
+
+# The Strict variant of Office files has the elements of the usual one in namespaces that are named otherwise.
+_STRICT = re.compile(rb"http://purl\.oclc\.org/ooxml/(\w+)/")
 
 
 @contextmanager
@@ -20,6 +24,28 @@ def opened(data: bytes, limits: Limits) -> Iterator[zipfile.ZipFile]:
     with zipfile.ZipFile(io.BytesIO(data)) as container:
         limits.check_zip([(entry.compress_size, entry.file_size) for entry in container.infolist()])
         yield container
+
+
+def usual_office_file(data: bytes, limits: Limits) -> bytes:
+    """Check an Office file's sizes, and rewrite one of the Strict variant, which libraries do not read.
+
+    Raises `DocumentTooLarge` for a zip bomb.
+    """
+    with opened(data, limits) as container:
+        if "_rels/.rels" not in container.namelist() or not _STRICT.search(container.read("_rels/.rels")):
+            return data
+        usual = io.BytesIO()
+        with zipfile.ZipFile(usual, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as rewritten:
+            for entry in container.infolist():
+                content = container.read(entry)
+                is_xml = entry.filename.endswith((".xml", ".rels"))
+                rewritten.writestr(entry.filename, without_strict_names(content) if is_xml else content)
+        return usual.getvalue()
+
+
+def without_strict_names(xml: bytes) -> bytes:
+    """Name the namespaces in a part of an Office file as usual."""
+    return _STRICT.sub(rb"http://schemas.openxmlformats.org/\1/2006/", xml)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Open the container of a Word document: its parts as XML, and which parts belong to them."""
+"""Open the container of an Office file: its parts as XML, and which parts belong to them."""
 
 import io
 import posixpath
@@ -7,18 +7,18 @@ import zipfile
 
 from lxml import etree
 
+from app.parsers.containers import without_strict_names
+
 W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 W14 = "{http://schemas.microsoft.com/office/word/2010/wordml}"
 M = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
 MC = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
 RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 _TITLE = "{http://purl.org/dc/elements/1.1/}title"
-# The Strict variant of the format has the same elements in namespaces of its own.
-_STRICT = re.compile(rb"http://purl\.oclc\.org/ooxml/(officeDocument|wordprocessingml|drawingml)/")
 
 
 class Package:
-    """The parts of one document, each read when it is asked for: pictures and themes may be missing or broken."""
+    """The parts of one file, each read when it is asked for: pictures and themes may be missing or broken."""
 
     def __init__(self, data: bytes) -> None:
         self._container = zipfile.ZipFile(io.BytesIO(data))
@@ -27,7 +27,7 @@ class Package:
         self.main = next(iter(self.related("", "officeDocument").values()), "word/document.xml")
 
     def is_template_or_holds_macros(self) -> bool:
-        types = self._bytes("[Content_Types].xml") or b""
+        types = self.content("[Content_Types].xml") or b""
         return b"macroEnabled.main" in types or b"template.main" in types
 
     def title(self) -> str:
@@ -35,13 +35,18 @@ class Package:
         names = self.related("", "core-properties").values()
         return next((part.findtext(_TITLE) or "" for part in map(self.part, names) if part is not None), "")
 
+    def content(self, name: str) -> bytes | None:
+        """Return the bytes of a part; a part that is not there is None."""
+        stored = self._names.get(name.lower())
+        return None if stored is None else self._container.read(stored)
+
     def part(self, name: str) -> etree._Element | None:
         """Parse a part; a part that is not there is None."""
-        content = self._bytes(name)
+        content = self.content(name)
         if content is None:
             return None
         parser = etree.XMLParser(resolve_entities=False, no_network=True)
-        return etree.fromstring(_STRICT.sub(rb"http://schemas.openxmlformats.org/\1/2006/", content), parser)
+        return etree.fromstring(without_strict_names(content), parser)
 
     def related(self, name: str, kind: str) -> dict[str, str]:
         """Find the parts of one kind, such as "header", that belong to a part: their names by relationship id."""
@@ -56,10 +61,6 @@ class Package:
     def companion(self, kind: str) -> etree._Element | None:
         """Parse the only part of its kind that belongs to the main part, such as "styles"."""
         return next((self.part(name) for name in self.related(self.main, kind).values()), None)
-
-    def _bytes(self, name: str) -> bytes | None:
-        stored = self._names.get(name.lower())
-        return None if stored is None else self._container.read(stored)
 
 
 def value(element: etree._Element | None, path: str, default: str = "") -> str:

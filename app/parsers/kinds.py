@@ -29,25 +29,8 @@ class Kind:
 _OFFICE = "application/vnd.openxmlformats-officedocument."
 _OPEN = "application/vnd.oasis.opendocument."
 _SOURCE_CODE = (
-    *(
-        ".py",
-        ".js",
-        ".ts",
-        ".jsx",
-        ".tsx",
-        ".java",
-        ".kt",
-        ".c",
-        ".h",
-        ".cpp",
-        ".hpp",
-        ".cs",
-        ".rs",
-        ".go",
-        ".rb",
-        ".php",
-    ),
-    *(".swift", ".scala", ".r", ".jl", ".m", ".pl", ".lua", ".sh", ".ps1", ".bat", ".sql", ".css"),
+    ".py .js .ts .jsx .tsx .java .kt .c .h .cpp .hpp .cs .rs .go .rb .php .swift .scala .r .jl .m .pl .lua .sh .ps1 "
+    ".bat .sql .css"
 )
 
 KINDS = (
@@ -55,9 +38,9 @@ KINDS = (
     Kind("docx", "Word", (".docx",), _OFFICE + "wordprocessingml.document", "docx", certain=True),
     Kind("xlsx", "Excel", (".xlsx", ".xlsm"), _OFFICE + "spreadsheetml.sheet", "xlsx", certain=True, tables=True),
     Kind("pptx", "PowerPoint", (".pptx",), _OFFICE + "presentationml.presentation", "pptx", certain=True),
-    Kind("odt", "OpenDocument", (".odt",), _OPEN + "text", "opendocument", certain=True),
-    Kind("ods", "OpenDocument", (".ods",), _OPEN + "spreadsheet", "opendocument", certain=True, tables=True),
-    Kind("odp", "OpenDocument", (".odp",), _OPEN + "presentation", "opendocument", certain=True),
+    Kind("odt", "OpenDocument", (".odt", ".fodt"), _OPEN + "text", "opendocument", certain=True),
+    Kind("ods", "OpenDocument", (".ods", ".fods"), _OPEN + "spreadsheet", "opendocument", certain=True, tables=True),
+    Kind("odp", "OpenDocument", (".odp", ".fodp"), _OPEN + "presentation", "opendocument", certain=True),
     Kind("epub", "EPUB", (".epub",), "application/epub+zip", "epub", certain=True),
     Kind("rtf", "RTF", (".rtf",), "application/rtf", "rtf", certain=True),
     Kind("msg", "Outlook mail", (".msg",), "application/vnd.ms-outlook", "outlook", certain=True),
@@ -74,7 +57,7 @@ KINDS = (
     Kind("rst", "reStructuredText", (".rst",), "text/x-rst", "text"),
     Kind("yaml", "YAML", (".yaml", ".yml"), "application/yaml", "text"),
     Kind("log", "log", (".log",), "text/plain", "text"),
-    Kind("code", "source code", _SOURCE_CODE, "text/plain", "text"),
+    Kind("code", "source code", tuple(_SOURCE_CODE.split()), "text/plain", "text"),
     Kind("text", "plain text", (".txt", ".text"), "text/plain", "text"),
 )
 BY_NAME = {kind.name: kind for kind in KINDS}

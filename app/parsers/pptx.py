@@ -9,7 +9,7 @@ from pptx.presentation import Presentation
 from pptx.shapes.base import BaseShape
 from pptx.slide import Slide
 
-from app.parsers.containers import damage_said, opened, xml_of
+from app.parsers.containers import damage_said, usual_office_file, xml_of
 from app.parsers.errors import NoTextInDocument
 from app.parsers.normalise import ranges
 from app.parsers.types import Draft, LeftOut, Limits
@@ -24,8 +24,7 @@ def read(data: bytes, limits: Limits) -> Draft:
     Raises DamagedDocument, DocumentTooLarge, NoTextInDocument.
     """
     with damage_said("PowerPoint"):
-        with opened(data, limits):
-            presentation = pptx.Presentation(io.BytesIO(data))
+        presentation = pptx.Presentation(io.BytesIO(usual_office_file(data, limits)))
         slides = list(presentation.slides)
         limits.check_pages(len(slides))
         texts = {number: "\n\n".join(filter(None, _slide(slide))) for number, slide in enumerate(slides, 1)}

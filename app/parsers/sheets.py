@@ -28,13 +28,16 @@ def _is_single(row: Row) -> bool:
 
 
 def _blocks(rows: Sequence[Row]) -> list[list[Row]]:
-    """Part the rows where the sheet has empty ones."""
+    """Part the rows where the sheet has empty ones; rows that are given without text are hidden there."""
     blocks: list[list[Row]] = []
+    last = 0
     for row in rows:
-        if not blocks or row.number > blocks[-1][-1].number + 1:
+        if not blocks or row.number > last + 1:
             blocks.append([])
-        blocks[-1].append(row)
-    return blocks
+        last = row.number
+        if any(row.cells):
+            blocks[-1].append(row)
+    return [block for block in blocks if block]
 
 
 def _without_empty_columns(rows: Sequence[Row]) -> list[Row]:

@@ -2,21 +2,18 @@
 
 import datetime
 import io
-import re
-import zipfile
 from collections.abc import Iterable, Iterator
 
 import openpyxl
 from openpyxl.workbook import Workbook
 
-from app.parsers.containers import damage_said, local_name, opened, xml_of
+from app.parsers.containers import damage_said, usual_office_file
 from app.parsers.errors import DocumentTooLarge, NoTextInDocument
 from app.parsers.sheets import sheet_text
 from app.parsers.types import Draft, LeftOut, Limits
+from app.parsers.xlsx_parts import Part, sheet_parts
 
 _MOST_ROWS = 1_048_576  # Excel's own
-_FORMULA = re.compile(rb"<f[ >]")
-_COMMENTS = re.compile(r"xl/(threadedC|c)omments\D*\d*\.xml|xl/(threadedC|c)omments/\w+\.xml")
 
 
 def read(data: bytes, limits: Limits) -> Draft:
@@ -24,29 +21,48 @@ def read(data: bytes, limits: Limits) -> Draft:
 
     Raises DamagedDocument, DocumentTooLarge, NoTextInDocument.
     """
-    with damage_said("Excel"), opened(data, limits) as container:
-        comments = _comments(container)
-        has_formulas = any(_FORMULA.search(container.read(name)) for name in _sheets(container))
+    shown: list[str] = []
+    hidden_sheets: list[str] = []
+    hidden_cells: list[str] = []
+    count = 0
+    with damage_said("Excel"):
+        data = usual_office_file(data, limits)
         values = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True, keep_links=False)
+        parts = sheet_parts(data)
+        has_formulas = any(part.has_formulas for part in parts.values())
         formulas = openpyxl.load_workbook(io.BytesIO(data), read_only=True, keep_links=False) if has_formulas else None
-        shown: list[str] = []
-        hidden: list[str] = []
-        rows = 0
         for sheet in values.worksheets:
-            table = _rows(values, formulas, sheet.title, limits)
-            text, count = sheet_text(sheet.title, table)
-            rows += count
-            (shown if sheet.sheet_state == "visible" else hidden).append(text)
+            part = parts.get(sheet.title, Part())
+            rows = list(_rows(values, formulas, sheet.title, limits))
+            count += len(rows)
+            if sheet.sheet_state == "visible":
+                shown.append(_sheet(sheet.title, part.seen(rows), part.comments))
+                hidden_cells.append(_sheet(sheet.title, part.hidden(rows)))
+            else:
+                hidden_sheets.append(_sheet(sheet.title, rows, part.comments))
         title = values.properties.title or ""
-    shown, hidden = [text for text in shown if text], [text for text in hidden if text]
-    if not shown and not hidden:
+    shown, hidden_sheets, hidden_cells = (list(filter(None, texts)) for texts in (shown, hidden_sheets, hidden_cells))
+    if not shown:
+        shown, hidden_sheets, hidden_cells = hidden_sheets + hidden_cells, [], []
+    if not shown:
         raise NoTextInDocument("The workbook holds no cells with text, perhaps only charts; save it as PDF and retry.")
-    notes = [f"The sheets' {rows:,} rows were laid out as tables with the header repeated and the sheets' row numbers."]
-    text = "\n\n".join([*(shown or hidden), *comments])
-    left_out = (LeftOut("Hidden sheets", "\n\n".join(hidden)),) if shown and hidden else ()
-    if left_out:
-        notes.append(f"{len(hidden)} hidden sheet{'s were' if len(hidden) > 1 else ' was'} left out.")
-    return Draft(pages=((0, text),), titles=(title,), notes=tuple(notes), left_out=left_out)
+    notes = [
+        f"The sheets' {count:,} rows were laid out as tables with the header repeated and the sheets' row numbers."
+    ]
+    left_out = []
+    if hidden_sheets:
+        left_out.append(LeftOut("Hidden sheets", "\n\n".join(hidden_sheets)))
+        sheets = len(hidden_sheets)
+        notes.append(f"{sheets} hidden sheet{'s were' if sheets > 1 else ' was'} left out.")
+    if hidden_cells:
+        left_out.append(LeftOut("Hidden rows and columns", "\n\n".join(hidden_cells)))
+        notes.append("Hidden rows and columns were left out.")
+    text = "\n\n".join(shown)
+    return Draft(pages=((0, text),), titles=(title,), notes=tuple(notes), left_out=tuple(left_out))
+
+
+def _sheet(name: str, rows: Iterable[tuple[int, list[str]]], comments: str = "") -> str:
+    return "\n\n".join(filter(None, (sheet_text(name, rows)[0], comments)))
 
 
 def _rows(values: Workbook, formulas: Workbook | None, name: str, limits: Limits) -> Iterator[tuple[int, list[str]]]:
@@ -85,20 +101,3 @@ def _shown(value: object, number_format: str) -> str:
     if isinstance(value, datetime.datetime):
         return value.date().isoformat() if value.time() == datetime.time() else value.isoformat(" ", "minutes")
     return str(value)
-
-
-def _sheets(container: zipfile.ZipFile) -> list[str]:
-    return [name for name in container.namelist() if re.fullmatch(r"xl/worksheets/[^/]+\.xml", name)]
-
-
-def _comments(container: zipfile.ZipFile) -> list[str]:
-    """Read the comments of cells, without the copies that older programs are given of conversations."""
-    names = [name for name in container.namelist() if _COMMENTS.fullmatch(name)]
-    threaded = [name for name in names if "threaded" in name]
-    lines = []
-    for name in threaded or names:
-        for element in xml_of(container.read(name)).iter("{*}comment", "{*}threadedComment"):
-            text = " ".join("".join(t.text or "" for t in element.iter("{*}t", "{*}text") if local_name(t)).split())
-            if text:
-                lines.append(f"Comment on cell {element.get('ref')}: {text}")
-    return ["\n".join(lines)] if lines else []

@@ -13,7 +13,7 @@ from openpyxl.comments import Comment
 
 from app.parsers import DamagedDocument, NoTextInDocument, read
 from tests.app.parsers.hostile import zip_of
-from tests.app.parsers.office_files import opendocument_of, saved, workbook_of
+from tests.app.parsers.office_files import opendocument_of, saved, slides_of, strict_of, workbook_of
 
 CASES = Path(__file__).parent / "cases"
 
@@ -100,10 +100,62 @@ def test_a_workbook() -> None:
         "Row 4 | Anna | 45 | 25% | 2024-05-01 | TRUE\n"
         "Row 5 | Berta | 90.5 | 1 | 2024-05-01 12:30 | FALSE\n\n"
         "Row | Boat | Fee | Share | Due | Paid\nRow 7 | Clara | =SUM(B4:B5) |  |  |\n\n"
-        "Comment on cell A4: sold in May"
+        "Comment on cell A4 of “Fees”: sold in May"
     )
     assert "1 hidden sheet was left out." in document.notes
     assert [(part.what, part.text) for part in document.left_out] == [("Hidden sheets", "Sheet “Old”\n\nsecret")]
+
+
+def test_hidden_rows_and_columns_are_left_out_and_handed_over() -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    for row in (["Boat", "Fee", "Owner"], ["Anna", 45, "Ada"], ["Berta", 90, "Bo"], ["Clara", 60, "Cy"]):
+        sheet.append(row)
+    sheet.row_dimensions[3].hidden = True
+    sheet.column_dimensions["C"].hidden = True
+    document = read(saved(book), "fees.xlsx")
+    assert document.text == (
+        "Sheet “Sheet”\n\n2 rows and 2 columns: Boat, Fee.\n\nRow | Boat | Fee\nRow 2 | Anna | 45\nRow 4 | Clara | 60"
+    )
+    assert [(part.what, part.text) for part in document.left_out] == [
+        (
+            "Hidden rows and columns",
+            "Sheet “Sheet”\n\nOwner\nAda\n\n2 rows and 3 columns.\n\nRow 3 | Berta | 90 | Bo\nRow 4 |  |  | Cy",
+        )
+    ]
+    assert "Hidden rows and columns were left out." in document.notes
+
+
+def test_a_sheet_that_is_hidden_row_by_row_is_read() -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet.append(["Anna", "Berta"])
+    sheet.row_dimensions[1].hidden = True
+    document = read(saved(book), "x.xlsx")
+    assert ("Anna" in document.text, document.left_out) == (True, ())
+
+
+def test_comments_stand_with_their_sheets() -> None:
+    book = openpyxl.Workbook()
+    for sheet in (book.active, book.create_sheet("Old"), book.create_sheet("New")):
+        assert sheet is not None
+        sheet.append([f"in {sheet.title}"])
+        sheet["A1"].comment = Comment(f"on {sheet.title}", "K")
+    book["Old"].sheet_state = "hidden"
+    document = read(saved(book), "x.xlsx")
+    assert document.text == (
+        "Sheet “Sheet”\n\nin Sheet\n\nComment on cell A1 of “Sheet”: on Sheet\n\n"
+        "Sheet “New”\n\nin New\n\nComment on cell A1 of “New”: on New"
+    )
+    assert "Comment on cell A1 of “Old”: on Old" in document.left_out[0].text
+
+
+@pytest.mark.parametrize("name", ["fees.xlsx", "fees.pptx"])
+def test_the_strict_variant_is_read_like_the_other(name: str) -> None:
+    data = workbook_of([["Boat", "Fee"], ["Anna", 45]]) if name.endswith("xlsx") else slides_of("Ferries")
+    assert read(strict_of(data), name).text == read(data, name).text
 
 
 def test_a_workbook_without_cells_and_a_broken_one() -> None:
