@@ -8,11 +8,18 @@ from email.message import Message
 
 from app.parsers.containers import damage_said
 from app.parsers.encoding import decode
-from app.parsers.errors import DocumentTooLarge, EncryptedDocument, NoTextInDocument, UnsupportedDocument
+from app.parsers.errors import (
+    DocumentTooLarge,
+    EncryptedDocument,
+    NoTextInDocument,
+    UndecodableText,
+    UnsupportedDocument,
+)
 from app.parsers.html import visible_text
 from app.parsers.types import Draft, Limits
 
 FIELDS = ("Subject", "From", "To", "Cc", "Date")
+_READ_FIELDS = (*map(str.lower, FIELDS), "content-type", "content-disposition")
 _ENCRYPTED = ("multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime")
 _MOST_PARTS = 2_000
 
@@ -24,6 +31,7 @@ def read(data: bytes, limits: Limits) -> Draft:
     """
     with damage_said("mail"):
         message = email.message_from_bytes(data)
+        _decode_raw_fields(message)
         if message.get_content_type() in _ENCRYPTED and "signed" not in str(message.get_param("smime-type")):
             raise EncryptedDocument("The mail is encrypted; open it in your mail program, save its text and retry.")
         header, body, attached = header_text(message), [], []
@@ -39,6 +47,25 @@ def read(data: bytes, limits: Limits) -> Draft:
     if not text and not header:
         raise NoTextInDocument("The mail holds no text; choose one that does.")
     return draft(header, text, attached, decoded_header(message, "Subject"))
+
+
+def _decode_raw_fields(message: Message) -> None:
+    """Decode bytes in headers that should have been encoded words, all of a mail's together: one alone says little."""
+    raw: list[tuple[Message, str, str]] = []
+    charsets: list[str] = []
+    stack, count = [message], 0
+    while stack and count < _MOST_PARTS:
+        part, count = stack.pop(), count + 1
+        values = {field.lower(): value for field, value in reversed(list(part.raw_items()))}
+        raw += [(part, field, values[field]) for field in _READ_FIELDS if not values.get(field, "").isascii()]
+        charsets.append(part.get_content_charset() or "")
+        payload = part.get_payload()
+        stack += [child for child in payload if isinstance(child, Message)] if isinstance(payload, list) else []
+    together = "\n".join(" ".join(value.split()) for _, _, value in raw)
+    declared = next((charset for charset in charsets if charset not in ("", "us-ascii", "utf-8")), "")
+    decoded = decode_bytes(together.encode("utf-8", "surrogateescape"), declared).split("\n")
+    for (part, field, _), value in zip(raw, decoded, strict=False):
+        part.replace_header(field, value)
 
 
 def draft(header: str, body: str, attached: list[str], subject: str) -> Draft:
@@ -94,7 +121,7 @@ def decoded_words(value: str) -> str:
     pieces = []
     for piece, charset in decode_header(value[:20_000]):
         data = piece.encode("utf-8", "surrogateescape") if isinstance(piece, str) else piece
-        pieces.append(_decoded(data, charset or ""))
+        pieces.append(decode_bytes(data, charset or ""))
     return " ".join("".join(pieces).split())
 
 
@@ -110,12 +137,15 @@ def attachment_name(part: Message) -> str:
 def text_of(part: Message) -> str:
     """Decode a part of text; a page loses its markup."""
     payload = part.get_payload(decode=True)
-    text = _decoded(payload, str(part.get_content_charset() or "")) if isinstance(payload, bytes) else ""
+    text = decode_bytes(payload, str(part.get_content_charset() or "")) if isinstance(payload, bytes) else ""
     return visible_text(text) if part.get_content_type() == "text/html" else re.sub(r"\r\n?", "\n", text)
 
 
-def _decoded(data: bytes, charset: str) -> str:
-    try:
-        return decode(data, charset)[0]
-    except UnsupportedDocument:  # a few bytes of an encoding that nobody declared
-        return data.decode("ascii", "replace")
+def decode_bytes(data: bytes, charset: str) -> str:
+    """Decode the bytes of a header or a body; what fits nothing costs no more than the letters beyond ASCII."""
+    for declared in (charset, ""):
+        try:
+            return decode(data, declared)[0]
+        except (UndecodableText, UnsupportedDocument):  # a few bytes of an encoding that nobody declared
+            continue
+    return data.decode("ascii", "replace")

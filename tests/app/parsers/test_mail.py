@@ -45,6 +45,16 @@ def test_attachments_are_named_and_not_read() -> None:
     assert document.notes == ("2 attachments were not read.",)
 
 
+@pytest.mark.parametrize(("encoding", "charset"), [("utf-8", "utf-8"), ("cp1251", "windows-1251"), ("cp1251", "utf-8")])
+def test_names_and_subjects_in_raw_bytes(encoding: str, charset: str) -> None:
+    head = "From: a@example.org\nSubject: Отчёт за май\nContent-Type: multipart/mixed; boundary=b\n\n--b\n"
+    body = f"Content-Type: text/plain; charset={charset}\n\nHello.\n--b\nContent-Type: application/zip\n"
+    attached = 'Content-Disposition: attachment; filename="отчёт за прибыль и убытках.zip"\n\nx\n--b--\n'
+    document = read((head + body + attached).encode(encoding), "x.eml")
+    assert document.title == "Отчёт за май"
+    assert document.text.endswith("Hello.\n\nAttachments: отчёт за прибыль и убытках.zip")
+
+
 def test_of_alternatives_the_plain_text_unless_it_is_a_stub() -> None:
     page = (
         "<html><body><p>The <b>ferry</b> leaves at seven, and that is all there is to say about it.</p></body></html>"
@@ -119,6 +129,17 @@ def test_an_outlook_mail() -> None:
         "Subject: Fähre\nFrom: Klara <klara@example.org>\nTo: Crew\nDate: 2024-06-05 10:00 UTC\n\nIt leaves\nat seven."
     )
     assert document.media_type == "application/vnd.ms-outlook"
+
+
+@pytest.mark.parametrize(
+    ("page", "encoding", "words"), [(950, "big5", "會議記錄"), (932, "cp932", "議事"), (28595, "cp1251", "Отчёт")]
+)
+def test_an_outlook_mail_in_the_code_page_that_it_names(page: int, encoding: str, words: str) -> None:
+    # Beside a number of four bytes may stand whatever was there before.
+    numbers = struct.pack("<IIII", 0x3FDE0003, 6, page, 0xDEADBEEF)
+    streams = {"__substg1.0_0037001E": words.encode(encoding) + b"\0", "__substg1.0_1000001E": b"See the list."}
+    document = read(outlook_of({"__properties_version1.0": bytes(32) + numbers} | streams), "x.msg")
+    assert document.text == f"Subject: {words}\n\nSee the list."
 
 
 def test_an_outlook_mail_of_a_page_with_an_attachment() -> None:
