@@ -46,6 +46,9 @@ _HTML_START = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?(?:<!--(?:(?!-->).)*-->\s*)*<(?:!doctype\s+html|html)\b",
     re.I | re.S,
 )
+_FLAT_OPENDOCUMENT = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?<office:document\s[^>]*?office:mimetype=[\"']([^\"'>]{1,100})"
+)
 _MAIL_START = re.compile(rb"(?:[A-Za-z][\w-]{0,60}:[^\n]{0,2000}\n(?:[ \t][^\n]{0,2000}\n)*){2,200}\r?\n")
 _MAIL_FIELDS = (b"from:", b"date:", b"subject:", b"to:", b"received:", b"message-id:", b"mime-version:")
 _SAVED_PAGE = re.compile(rb"^content-type:\s*multipart/related", re.I | re.M)
@@ -73,6 +76,9 @@ def sniff(data: bytes, filename: str) -> Kind:
     for magic, name in _FOREIGN:
         if data.startswith(magic):
             raise UnsupportedDocument(f"The content is {name}, whatever its name says; {READABLE}.")
+    flat = _FLAT_OPENDOCUMENT.match(data[:16_384])
+    if flat and (kind := _kind_of_type(flat[1].decode("ascii", "replace"))):
+        return kind
     check_text(data)
     return _text_kind(data, suffix(filename))
 
@@ -111,9 +117,8 @@ def _zip_kind(data: bytes) -> Kind:
             "open it in its own program, save it again and retry."
         ) from error
     names = [entry.filename for entry in entries]
-    by_type = next((kind for kind in KINDS if kind.certain and kind.media_type == media_type), None)
     by_entry = next((BY_NAME[kind] for pattern, kind in _ZIP_KINDS if _any_matches(pattern, names)), None)
-    kind = by_type or by_entry
+    kind = _kind_of_type(media_type) or by_entry
     if kind is None:
         what = next((what for pattern, what in _FOREIGN_ZIPS if _any_matches(pattern, names)), "")
         if what:
@@ -125,10 +130,16 @@ def _zip_kind(data: bytes) -> Kind:
 
 
 def _declared_type(container: zipfile.ZipFile, names: Collection[str]) -> str:
-    """Read what OpenDocument and EPUB files say they are; a template is read as what it is one of."""
+    """Read what OpenDocument and EPUB files say they are."""
     if "mimetype" not in names or container.getinfo("mimetype").file_size > 200:
         return ""
-    return container.read("mimetype").decode("ascii", "replace").strip().removesuffix("-template")
+    return container.read("mimetype").decode("ascii", "replace")
+
+
+def _kind_of_type(media_type: str) -> Kind | None:
+    """Find the kind by a media type; a template is read as what it is one of."""
+    media_type = media_type.strip().removesuffix("-template")
+    return next((kind for kind in KINDS if kind.certain and kind.media_type == media_type), None)
 
 
 def _any_matches(pattern: str, names: Collection[str]) -> bool:

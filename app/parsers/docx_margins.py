@@ -1,6 +1,5 @@
 """Read what stands around the text of a Word document: headers, footers, notes and comments."""
 
-import re
 from collections.abc import Iterator
 
 from lxml import etree
@@ -9,12 +8,7 @@ from app.parsers.docx_numbering import Numbering
 from app.parsers.docx_package import RELATION, Package, W, is_on
 from app.parsers.docx_story import Story
 from app.parsers.docx_styles import Styles
-
-#: Words of "Page 3 of 7", whose numbers are left out, in the languages that it is most often met in.
-_PAGE_WORDS = re.compile(
-    r"(?:pages?|pag|pg|p|of|seiten?|s|von|sur|de|páginas?|pág|di|su|pagina|blad|van|strona|str|z|ze|sida|side|av|af|sivu"
-    r"|oldal|strana|stránka|stranica|od|sayfa|trang|стр|страница|из|сторінка|з|[第頁页共]+|ページ|쪽|페이지)"
-)
+from app.parsers.margins import marginal_text
 
 
 def headers_and_footers(
@@ -33,11 +27,9 @@ def headers_and_footers(
                 continue
             met.add(name)
             text = Story(styles, numbering, without_page_numbers=True).text(part)
-            lines = [line for line in map(_without_page_numbers, text.split("\n")) if line and line not in said]
-            said.update(lines)
-            if lines:
-                texts.append(f"[{kind.capitalize()}] " + "\n".join(lines))
-    return "\n\n".join(both["header"]), "\n\n".join(both["footer"])
+            texts.append(marginal_text(kind, text, said))
+    header, footer = ("\n\n".join(filter(None, texts)) for texts in both.values())
+    return header, footer
 
 
 def notes(package: Package, story: Story) -> Iterator[str]:
@@ -73,12 +65,3 @@ def _shown(document: etree._Element, kind: str, even: bool) -> Iterator[etree._E
         for reference in section.findall(f"{W}{kind}Reference"):
             if uses.get(reference.get(f"{W}type", "default"), True):
                 yield reference
-
-
-def _without_page_numbers(line: str) -> str:
-    """Keep the parts of a line, between tabs and cells, that say more than "Page of"."""
-    return " | ".join(part.strip() for part in re.split(r"[\t|]", line) if _says_something(part))
-
-
-def _says_something(part: str) -> bool:
-    return not all(map(_PAGE_WORDS.fullmatch, re.findall(r"\w+", part.lower())))

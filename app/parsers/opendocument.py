@@ -1,21 +1,28 @@
-"""Parse OpenDocument files: texts (odt), spreadsheets (ods) and presentations (odp)."""
+"""Parse OpenDocument files, zipped or flat: texts (odt), spreadsheets (ods) and presentations (odp)."""
 
 import posixpath
-import zipfile
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Set
 
 from lxml import etree
 
-from app.parsers.containers import damage_said, local_name, opened, xml_of
-from app.parsers.errors import EncryptedDocument, NoTextInDocument
+from app.parsers.containers import damage_said, local_name
+from app.parsers.errors import NoTextInDocument
+from app.parsers.margins import marginal_text
 from app.parsers.opendocument_numbers import Numbers, attribute, whole
+from app.parsers.opendocument_parts import Parts, formula, parts_of
+from app.parsers.scripts import lowered, raised
 from app.parsers.sheets import sheet_text
 from app.parsers.types import Draft, Limits
 
 #: A cell or row is repeated so often at most; real files fill the rest of a sheet with empty ones.
 _MOST_REPEATED = 1_000
 # Deleted text is not part of the document; a style's or a form's text is nowhere on the page; "desc" is for the blind.
-_SKIPPED = {"tracked-changes", "forms", "sequence-decls", "title", "desc", "shapes", "ruby-text", "event-listeners"}
+_SKIPPED = {
+    *("tracked-changes", "forms", "sequence-decls", "title", "desc", "shapes", "ruby-text", "event-listeners"),
+    "binary-data",
+}
+_PAGE_NUMBERS = {"page-number", "page-count"}
 _KINDS = ("text", "spreadsheet", "presentation")
 
 
@@ -25,14 +32,10 @@ def read(data: bytes, limits: Limits) -> Draft:
     Raises DamagedDocument, DocumentTooLarge, EncryptedDocument, NoTextInDocument.
     """
     with damage_said("OpenDocument"):
-        with opened(data, limits) as container:
-            _check_not_encrypted(container)
-            root = xml_of(container.read("content.xml"))
-            numbers, formulas = _numbers(container, root), _formulas(container)
-            title = _metadata_title(container)
-        body = next(root.iter("{*}body"))
+        parts = parts_of(data, limits)
+        body = next(parts.content.iter("{*}body"))
         content = next(element for element in body if local_name(element) in _KINDS)
-        walk = _Walk(numbers, formulas)
+        walk = _Walk(parts)
         notes: tuple[str, ...] = ()
         if local_name(content) == "spreadsheet":
             pages, notes = _spreadsheet(content, walk, limits)
@@ -41,55 +44,40 @@ def read(data: bytes, limits: Limits) -> Draft:
             limits.check_pages(len(slides))
             pages = tuple((number, "".join(walk.blocks(slide))) for number, slide in enumerate(slides, 1))
         else:
-            pages = ((0, "".join(walk.blocks(content))),)
+            text = "".join(walk.blocks(content))
+            header, footer = _headers_and_footers(parts, text) if text.strip() else ("", "")
+            pages = ((0, "\n\n".join((header, text, footer))),)
             has_table = next(content.iter("{*}table"), None) is not None
             notes = ("Tables were flattened: “ | ” stands between cells.",) if has_table else ()
-        heading = next(("".join(walk.inline(h)) for h in content.iter("{*}h")), "")
+        heading = next((walk.inline(h) for h in content.iter("{*}h")), "")
     if not any(text.strip() for _, text in pages):
         raise NoTextInDocument(
             "The OpenDocument file holds no text, perhaps only pictures; run text recognition (OCR) and retry."
         )
-    return Draft(pages=pages, titles=(title, heading), notes=notes)
+    return Draft(pages=pages, titles=(parts.title, heading), notes=notes)
 
 
-def _check_not_encrypted(container: zipfile.ZipFile) -> None:
-    manifest = "META-INF/manifest.xml"
-    if manifest in container.namelist() and b"encryption-data" in container.read(manifest):
-        raise EncryptedDocument("The OpenDocument file needs a password; save a copy without one and retry.")
-
-
-def _numbers(container: zipfile.ZipFile, root: etree._Element) -> Numbers:
-    numbers = Numbers()
-    if "styles.xml" in container.namelist():
-        numbers.add_styles(xml_of(container.read("styles.xml")))
-    numbers.add_styles(root)
-    return numbers
-
-
-def _formulas(container: zipfile.ZipFile) -> dict[str, str]:
-    """Read the formulas, which stand in parts of their own, as their author typed them."""
-    formulas = {}
-    for name in container.namelist():
-        if posixpath.basename(name) == "content.xml" and posixpath.dirname(name):
-            root = xml_of(container.read(name))
-            if local_name(root) == "math":
-                typed = next((element.text for element in root.iter("{*}annotation") if element.text), None)
-                formulas[posixpath.dirname(name)] = " ".join((typed or "".join(root.itertext())).split())
-    return formulas
-
-
-def _metadata_title(container: zipfile.ZipFile) -> str:
-    if "meta.xml" not in container.namelist():
-        return ""
-    return next((element.text or "" for element in xml_of(container.read("meta.xml")).iter("{*}title")), "")
+def _headers_and_footers(parts: Parts, text: str) -> tuple[str, str]:
+    """Read the headers and footers of the pages that the document uses, each line once."""
+    said = {line.strip() for line in text.split("\n")}
+    both: dict[str, list[str]] = {"header": [], "footer": []}
+    walk = _Walk(parts, skipped=_SKIPPED | _PAGE_NUMBERS)
+    for region in parts.margins():
+        kind = local_name(region).partition("-")[0]
+        both[kind].append(marginal_text(kind, "".join(walk.blocks(region)), said))
+    header, footer = ("\n\n".join(filter(None, texts)) for texts in both.values())
+    return header, footer
 
 
 class _Walk:
     """Read the XML below an element; how deep it can be nested is bounded by the parser."""
 
-    def __init__(self, numbers: Numbers, formulas: dict[str, str]) -> None:
-        self.numbers = numbers
-        self.formulas = formulas
+    def __init__(self, parts: Parts, skipped: Set[str] = _SKIPPED) -> None:
+        self.parts = parts
+        self.skipped = skipped
+        self.numbers = Numbers()
+        self.numbers.add_styles(parts.styles)
+        self.numbers.add_styles(parts.content)
 
     def blocks(self, parent: etree._Element, depth: int = 0) -> Iterator[str]:
         """Yield paragraphs, lists and tables; ``depth`` is that of a list."""
@@ -97,9 +85,9 @@ class _Walk:
             name = local_name(element)
             if name == "h":
                 number = self.numbers.next("", whole(element, "outline-level", most=10)) if depth == 0 else ""
-                yield "\n" + " ".join(filter(None, (number, "".join(self.inline(element))))) + "\n\n"
+                yield "\n" + " ".join(filter(None, (number, self.inline(element)))) + "\n\n"
             elif name == "p":
-                yield "\n" + "".join(self.inline(element)) + "\n" + "\n" * (depth == 0)
+                yield "\n" + self.inline(element) + "\n" + "\n" * (depth == 0)
             elif name == "list":
                 yield from self._list(element, depth + 1)
             elif name == "table":
@@ -107,7 +95,7 @@ class _Walk:
             elif name == "notes":
                 text = "".join(self.blocks(element)).strip()
                 yield f"\nSpeaker notes: {text}\n\n" if text else ""
-            elif name and name not in _SKIPPED:
+            elif name and name not in self.skipped:
                 yield from self.blocks(element, depth)
 
     def _list(self, element: etree._Element, depth: int, style: str = "") -> Iterator[str]:
@@ -120,7 +108,7 @@ class _Walk:
                 start = whole(item, "start-value") if attribute(item, "start-value") else None
                 label = self.numbers.next(style, min(depth, 10), start) if local_name(item) == "list-item" else ""
                 yield "\n" + "  " * (depth - 1) + (label or "-") + " "
-                yield "\n".join("".join(self.inline(paragraph)) for paragraph in paragraphs)
+                yield "\n".join(self.inline(paragraph) for paragraph in paragraphs)
             for child in item:
                 if local_name(child) == "list":
                     yield from self._list(child, depth + 1, style)
@@ -134,29 +122,44 @@ class _Walk:
     def cell(self, cell: etree._Element) -> str:
         return " ".join("".join(self.blocks(cell)).split())
 
-    def inline(self, element: etree._Element) -> Iterator[str]:
+    def inline(self, element: etree._Element) -> str:
         """Read the text of a paragraph; a text box anchored there follows on lines of its own."""
-        yield element.text or ""
+        begins = local_name(element) in ("p", "h")
+        pieces = [_collapsed(element.text).lstrip(" ") if begins else _collapsed(element.text)]
         for child in element:
             name = local_name(child)
-            if name == "s":
-                yield " " * whole(child, "c", most=_MOST_REPEATED)
-            elif name in ("tab", "line-break"):
-                yield "\t" if name == "tab" else "\n"
-            elif name == "note":
-                citation = next(("".join(self.inline(c)) for c in child if local_name(c) == "note-citation"), "")
-                text = " ".join(self.cell(c) for c in child if local_name(c) == "note-body")
-                yield f" [{citation}: {text}]" if text else ""
-            elif name == "annotation":
-                texts = (text for paragraph in child.iter("{*}p") for text in paragraph.itertext())
-                yield f" [Comment: {' '.join(''.join(texts).split())}]"
-            elif name == "text-box":
-                yield "\n\n" + "".join(self.blocks(child)).strip() + "\n\n"
-            elif name == "object":
-                yield self.formulas.get(posixpath.normpath(attribute(child, "href") or "."), "")
-            elif name and name not in _SKIPPED:
-                yield from self.inline(child)
-            yield child.tail or ""
+            if name and name not in self.skipped:
+                pieces.append(self._inside(child, name, next(filter(None, reversed(pieces[-9:])), "")))
+            pieces.append(_collapsed(child.tail))
+        return "".join(pieces)
+
+    def _inside(self, element: etree._Element, name: str, before: str) -> str:
+        """Read an element of a paragraph, which stands after the text `before`."""
+        if name == "s":
+            return " " * whole(element, "c", most=_MOST_REPEATED)
+        if name in ("tab", "line-break"):
+            return "\t" if name == "tab" else "\n"
+        if name == "note":
+            citation = next((self.inline(c) for c in element if local_name(c) == "note-citation"), "")
+            text = " ".join(self.cell(c) for c in element if local_name(c) == "note-body")
+            return f" [{citation}: {text}]" if text else ""
+        if name == "annotation":
+            texts = (text for paragraph in element.iter("{*}p") for text in paragraph.itertext())
+            return f" [Comment: {' '.join(''.join(texts).split())}]"
+        if name == "text-box":
+            return "\n\n" + "".join(self.blocks(element)).strip() + "\n\n"
+        if name == "object":
+            folder = posixpath.normpath(attribute(element, "href") or ".")
+            return self.parts.formulas.get(folder, "") or formula(element)
+        text = self.inline(element)
+        place = self.parts.places.get(attribute(element, "style-name"), "") if name == "span" else ""
+        if place == "super":
+            return raised(text, before)
+        return lowered(text, before, element.tail or "") if place == "sub" else text
+
+
+def _collapsed(text: str | None) -> str:
+    return re.sub(r"[ \t\r\n]+", " ", text or "")
 
 
 def is_cell(element: etree._Element) -> bool:

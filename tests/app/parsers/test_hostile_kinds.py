@@ -25,6 +25,8 @@ ENDLESS_CELL = (
 PART = b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n"
 PROPERTIES = {"__properties_version1.0": bytes(32)}
 
+FLAT = b'<office:document xmlns:office="o" office:mimetype="application/vnd.oasis.opendocument.text">'
+
 REFUSED: dict[str, tuple[str, Callable[[], bytes], type[Exception], str]] = {
     "zip bomb in a workbook": ("a.xlsx", lambda: zip_of({"xl/workbook.xml": "x", "b": bytes(30 * MB)}),
                                DocumentTooLarge, "unpacks to 30 MB"),
@@ -41,6 +43,9 @@ REFUSED: dict[str, tuple[str, Callable[[], bytes], type[Exception], str]] = {
                            DamagedDocument, "damaged"),
     "lists nested without end": ("a.odt", lambda: opendocument_of(
         "odt", NESTED_LIST[0] * 5_000 + NESTED_LIST[1] * 5_000), DamagedDocument, "damaged"),
+    "rows that never end": ("a.xlsx", lambda: sheet_of('<row hidden="1" ' * 50_000), DamagedDocument, "damaged"),
+    "pictures that never begin": ("a.fodt", lambda: FLAT + b"<office:binary-data>" * 100_000,
+                                  DamagedDocument, "damaged"),
     "book of another folder": ("a.epub", lambda: book_of([], more={
         "META-INF/container.xml": '<c><rootfile full-path="../../etc/passwd"/></c>'}), DamagedDocument, "damaged"),
     "tags that never end": ("a.epub", lambda: book_of(["<a " * 100_000]), NoTextInDocument, "no text"),
@@ -58,6 +63,8 @@ REFUSED: dict[str, tuple[str, Callable[[], bytes], type[Exception], str]] = {
 
 READ: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "a column beyond Excel's": ("a.xlsx", lambda: sheet_of('<row><c r="ZZZ1"><v>7</v></c></row>'), "Sheet “Sheet1”"),
+    "every column hidden, and again": ("a.xlsx", lambda: sheet_of(
+        CELL.format(1, "x") + '<col min="1" max="9999999" hidden="1"/>' * 20_000), "Sheet “Sheet1”\n\nx"),
     "a cell a billion times": ("a.ods", lambda: opendocument_of("ods", ENDLESS_CELL), "Sheet “”"),
     "a billion spaces": ("a.odt", lambda: opendocument_of(
         "odt", '<text:p>a<text:s text:c="999999999"/>b</text:p>'), "a  "),
@@ -69,6 +76,7 @@ READ: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "groups that never end": ("a.rtf", lambda: rb"{\rtf1 " + b"{" * MB + b"x", "x"),
     "fields that never end": ("a.rtf", lambda: rb"{\rtf1 x" + rb"{\field{\*\fldinst{HYPERLINK " * 30_000, "x"),
     "a header of many words": ("a.eml", lambda: b"Subject: " + b"=?utf-8?q?a?= " * 100_000 + b"\n\nx", "Subject: aaaa"),
+    "a header of many bad bytes": ("a.eml", lambda: b"Subject: \xe9t\xe9\n" * 100_000 + b"\nx", "Subject: été"),
     "a body from elsewhere": ("a.eml", lambda: b"Subject: x\nContent-Type: message/external-body; "
                               b"access-type=local-file; name=/etc/passwd\n\n\n", "Subject: x"),
     "a million quotation marks": ("a.csv", lambda: b"a,b\n" + b'"' * MB, "1 row"),

@@ -9,7 +9,7 @@ from pptx.enum.chart import XL_CHART_TYPE
 from pptx.util import Inches
 
 from app.parsers import EncryptedDocument, NoTextInDocument, read
-from tests.app.parsers.office_files import book_of, opendocument_of, saved
+from tests.app.parsers.office_files import ODF, SORTS, book_of, opendocument_of, saved
 
 
 def test_slides_with_tables_charts_notes_and_hidden_ones() -> None:
@@ -78,6 +78,66 @@ def test_an_opendocument_text() -> None:
     )
     assert document.title == "Ferry times"
     assert document.notes == ("Tables were flattened: “ | ” stands between cells.",)
+
+
+def test_headers_and_footers_of_an_opendocument_text_stand_once() -> None:
+    def page(name: str, header: str, footer: str, more: str = "") -> str:
+        return (
+            f'<style:master-page style:name="{name}"><style:header><text:p>{header}</text:p></style:header>'
+            f"<style:footer><text:p>{footer}</text:p></style:footer>{more}</style:master-page>"
+        )
+
+    number, count = "<text:page-number>1</text:page-number>", "<text:page-count>9</text:page-count>"
+    unused = '<style:header-first style:display="false"><text:p>Never</text:p></style:header-first>'
+    styles = (
+        page("Standard", f"Harbour rules<text:tab/>{number}", f"Page {number} of {count}", unused)
+        + page("Annex", "Harbour rules", "Printed in Bergen")
+        + page("Spare", "Spare header", "Spare footer")
+    )
+    parts = {"styles.xml": f"<office:document-styles {ODF}>{styles}</office:document-styles>"}
+    annex = '<style:style style:name="P1" style:master-page-name="Annex"/>'
+    document = read(opendocument_of("odt", "<text:p>Moor here.</text:p>", annex, more=parts), "x.odt")
+    assert document.text == "[Header] Harbour rules\n\nMoor here.\n\n[Footer] Printed in Bergen"
+
+
+def test_raised_and_lowered_text_of_an_opendocument_text() -> None:
+    def style(name: str, position: str) -> str:
+        return (
+            f'<style:style style:name="{name}"><style:text-properties style:text-position="{position}"/></style:style>'
+        )
+
+    def span(name: str, text: str) -> str:
+        return f'<text:span text:style-name="{name}">{text}</text:span>'
+
+    powers = f"10{span('S', '6')} m{span('S', '3')}, 1{span('S', 'st')}"
+    body = f"<text:p>{powers}, H{span('B', '2')}O, b{span('N', '0')}.</text:p>"
+    styles = style("S", "super 58%") + style("B", "-33% 58%") + style("N", "0% 100%")
+    assert read(opendocument_of("odt", body, styles), "x.odt").text == "10^6 m^3, 1st, H2O, b0."
+
+
+FLAT_MATH = (
+    '<draw:object><math xmlns="http://www.w3.org/1998/Math/MathML"><mi>E</mi><annotation>E = m c^2</annotation></math>'
+    "</draw:object>"
+)
+
+
+@pytest.mark.parametrize("before", ["", '<?xml version="1.0" encoding="UTF-8"?>\n', "\ufeff"])
+def test_flat_opendocument_files(before: str) -> None:
+    def flat(sort: str, body: str) -> bytes:
+        kind = f"application/vnd.oasis.opendocument.{SORTS[sort]}"
+        meta = "<office:meta><dc:title>Flat</dc:title></office:meta>"
+        inside = f"{meta}<office:body><office:{SORTS[sort]}>{body}</office:{SORTS[sort]}></office:body>"
+        names = f'{ODF} xmlns:dc="http://purl.org/dc/elements/1.1/" office:mimetype="{kind}"'
+        return f"{before}<office:document {names}>{inside}</office:document>".encode()
+
+    picture = f"<draw:image><office:binary-data>{'QUJD' * 3_000_000}</office:binary-data></draw:image>"
+    text = read(flat("odt", f"<text:p>\n  Wide\n  lines. {picture}{FLAT_MATH}</text:p>"), "x.fodt")
+    assert (text.text, text.title) == ("Wide lines. E = m c^2", "Flat")
+    assert text.media_type == "application/vnd.oasis.opendocument.text"
+    row = "<table:table-row><table:table-cell><text:p>a</text:p></table:table-cell></table:table-row>"
+    assert read(flat("ods", f'<table:table table:name="S">{row}</table:table>'), "x.fods").text == "Sheet “S”\n\na"
+    slide = "<draw:page><draw:frame><draw:text-box><text:p>One</text:p></draw:text-box></draw:frame></draw:page>"
+    assert [page.number for page in read(flat("odp", slide), "x.xml").pages] == [1]
 
 
 def test_opendocument_slides_are_pages() -> None:
