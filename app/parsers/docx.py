@@ -4,6 +4,7 @@ import io
 import zipfile
 
 from app.parsers.docx_margins import comments, headers_and_footers, notes
+from app.parsers.docx_notes import NoteMarks
 from app.parsers.docx_numbering import Numbering
 from app.parsers.docx_package import Package, W
 from app.parsers.docx_story import Story
@@ -46,7 +47,7 @@ def _draft(package: Package) -> Draft | None:
         raise KeyError(package.main)
     styles = Styles(package.companion("styles"))
     numbering = Numbering(package.companion("numbering"), styles)
-    story = Story(styles, numbering)
+    story = Story(styles, numbering, NoteMarks(package.companion("settings"), document))
     body = "".join(story.text(part) for part in document.iterfind(f"{W}body"))
     noted = tuple(notes(package, story))
     if not body.strip() and not noted:

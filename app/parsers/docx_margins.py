@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from lxml import etree
 
+from app.parsers.docx_notes import ENDNOTE, FOOTNOTE, NoteMarks
 from app.parsers.docx_numbering import Numbering
 from app.parsers.docx_package import RELATION, Package, W, is_on
 from app.parsers.docx_story import Story
@@ -19,6 +20,7 @@ def headers_and_footers(
     both: dict[str, list[str]] = {"header": [], "footer": []}
     settings = package.companion("settings")
     even = settings is not None and is_on(settings.find(f"{W}evenAndOddHeaders"))
+    marks = NoteMarks(None, document)
     for kind, texts in both.items():
         names, met = package.related(package.main, kind), set()
         for reference in _shown(document, kind, even):
@@ -26,21 +28,20 @@ def headers_and_footers(
             if name in met or (part := package.part(name)) is None:
                 continue
             met.add(name)
-            text = Story(styles, numbering, without_page_numbers=True).text(part)
+            text = Story(styles, numbering, marks, without_page_numbers=True).text(part)
             texts.append(marginal_text(kind, text, said))
     header, footer = ("\n\n".join(filter(None, texts)) for texts in both.values())
     return header, footer
 
 
 def notes(package: Package, story: Story) -> Iterator[str]:
-    """Yield the footnotes and endnotes, each after its mark."""
-    for kind in ("footnotes", "endnotes"):
-        part = package.companion(kind)
-        for note in () if part is None else part.iterfind(f"{W}{kind.removesuffix('s')}"):
-            if note.get(f"{W}type", "normal") != "normal":  # the line above the notes, and its like
-                continue
-            if text := " ".join(story.text(note).split()):
-                yield f"[{note.get(f'{W}id')}] {text}"
+    """Yield the footnotes and endnotes that the text refers to, each after its mark."""
+    for kind in (FOOTNOTE, ENDNOTE):
+        part = package.companion(f"{kind}s")
+        by_id = {} if part is None else {note.get(f"{W}id"): note for note in part.iterfind(f"{W}{kind}")}
+        for note, mark in story.marks.of(kind).items():
+            if note in by_id and (text := " ".join(story.text(by_id[note]).split())):
+                yield f"{mark} {text}".strip()
 
 
 def comments(package: Package, story: Story) -> Iterator[str]:

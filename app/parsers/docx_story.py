@@ -8,8 +8,10 @@ from typing import NamedTuple
 
 from lxml import etree
 
+from app.parsers.docx_drawings import DRAWINGS, drawing_text
 from app.parsers.docx_fields import Fields
 from app.parsers.docx_math import linear
+from app.parsers.docx_notes import NoteMarks
 from app.parsers.docx_numbering import Numbering
 from app.parsers.docx_package import MC, W14, M, W, is_on
 from app.parsers.docx_styles import Look, Styles
@@ -45,9 +47,12 @@ class _Around(NamedTuple):
 class Story:
     """The reader of one run of text; what it meets on the way, it keeps."""
 
-    def __init__(self, styles: Styles, numbering: Numbering, without_page_numbers: bool = False) -> None:
+    def __init__(
+        self, styles: Styles, numbering: Numbering, marks: NoteMarks, without_page_numbers: bool = False
+    ) -> None:
         self._styles = styles
         self._numbering = numbering
+        self.marks = marks
         self._without_page_numbers = without_page_numbers
         self._cells = 0
         self._hidden: list[str] = []
@@ -140,7 +145,9 @@ class Story:
         if tag == f"{W}fldChar":
             return around.fields.turn(element)
         if tag in _NOTE_MARKS:
-            return f"[{element.get(f'{W}id')}]"
+            return "" if around.look.hidden else self.marks.mark(element)
+        if tag in DRAWINGS:
+            return drawing_text(element)
         if tag == f"{M}oMath":
             return linear(element)
         if tag == f"{W}txbxContent":
