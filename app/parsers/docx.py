@@ -3,6 +3,7 @@
 import io
 import zipfile
 
+from app.parsers.diagrams import diagram_text
 from app.parsers.docx_margins import comments, headers_and_footers, notes
 from app.parsers.docx_notes import NoteMarks
 from app.parsers.docx_numbering import Numbering
@@ -47,7 +48,8 @@ def _draft(package: Package) -> Draft | None:
         raise KeyError(package.main)
     styles = Styles(package.companion("styles"))
     numbering = Numbering(package.companion("numbering"), styles)
-    story = Story(styles, numbering, NoteMarks(package.companion("settings"), document))
+    marks = NoteMarks(package.companion("settings"), document)
+    story = Story(styles, numbering, marks, _diagrams(package))
     body = "".join(story.text(part) for part in document.iterfind(f"{W}body"))
     noted = tuple(notes(package, story))
     if not body.strip() and not noted:
@@ -63,3 +65,11 @@ def _draft(package: Package) -> Draft | None:
     return Draft(
         pages=((0, text),), titles=(package.title(), story.heading, first_line), notes=tuple(said), left_out=left_out
     )
+
+
+def _diagrams(package: Package) -> dict[str, str]:
+    """Read the diagrams of the body by the identifiers of their relationships."""
+    paths = package.related(package.main, "diagramData")
+    parts = {path: package.part(path) for path in set(paths.values())}
+    texts = {path: diagram_text(part) for path, part in parts.items() if part is not None}
+    return {name: texts[path] for name, path in paths.items() if path in texts}

@@ -2,12 +2,13 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import groupby
 from typing import NamedTuple
 
 from lxml import etree
 
+from app.parsers.diagrams import DATA_ID, RELATION_IDS
 from app.parsers.docx_drawings import DRAWINGS, drawing_text
 from app.parsers.docx_fields import Fields
 from app.parsers.docx_math import linear
@@ -48,11 +49,17 @@ class Story:
     """The reader of one run of text; what it meets on the way, it keeps."""
 
     def __init__(
-        self, styles: Styles, numbering: Numbering, marks: NoteMarks, without_page_numbers: bool = False
+        self,
+        styles: Styles,
+        numbering: Numbering,
+        marks: NoteMarks,
+        diagrams: Mapping[str, str] | None = None,
+        without_page_numbers: bool = False,
     ) -> None:
         self._styles = styles
         self._numbering = numbering
         self.marks = marks
+        self._diagrams = diagrams or {}
         self._without_page_numbers = without_page_numbers
         self._cells = 0
         self._hidden: list[str] = []
@@ -146,6 +153,8 @@ class Story:
             return around.fields.turn(element)
         if tag in _NOTE_MARKS:
             return "" if around.look.hidden else self.marks.mark(element)
+        if tag == RELATION_IDS and (diagram := self._diagrams.get(element.get(DATA_ID, ""))):
+            return f"\n\n{diagram}\n\n"
         if tag in DRAWINGS:
             return drawing_text(element)
         if tag == f"{M}oMath":

@@ -16,6 +16,8 @@ from app.parsers.types import Draft, Limits
 
 # Browsers take these for opening tags, in XHTML they are empty elements.
 _SELF_CLOSING = re.compile(r"<(?!(?:br|hr|img|meta|link|input|col|wbr|area|base)\b)(\w+)(\s[^<>]{0,2000})?/>")
+_PREFIX = re.compile(r"xmlns:(\w+)\s*=\s*[\"']http://www\.w3\.org/(?:1999/xhtml|1998/Math/MathML)[\"']")
+_PREFIXED = re.compile(r"<(/?)(\w+):(?=\w)")
 _PROTECTED = re.compile(rb"CipherReference\s[^>]{0,500}\.x?html?[\"']", re.I)
 
 
@@ -57,4 +59,7 @@ def _spine(package: etree._Element, folder: str) -> Iterator[str]:
 def _chapter(container: zipfile.ZipFile, path: str) -> str:
     data = container.read(path)
     text, _ = decode(data, declared_charset(data)) if data.strip() else ("", ())
+    prefixes = set(_PREFIX.findall(text))
+    # Pages of the web have no prefixes: <m:math> is <math> there.
+    text = _PREFIXED.sub(lambda tag: f"<{tag[1]}" if tag[2] in prefixes else tag[0], text)
     return visible_text(_SELF_CLOSING.sub(r"<\1\2></\1>", text)).strip()

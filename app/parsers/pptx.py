@@ -10,12 +10,12 @@ from pptx.shapes.base import BaseShape
 from pptx.slide import Slide
 
 from app.parsers.containers import damage_said, usual_office_file, xml_of
+from app.parsers.diagrams import DATA_ID, RELATION_IDS, diagram_text
 from app.parsers.errors import NoTextInDocument
 from app.parsers.normalise import ranges
 from app.parsers.types import Draft, LeftOut, Limits
 
 _ALTERNATIVES = "{http://schemas.openxmlformats.org/markup-compatibility/2006}AlternateContent"
-_DIAGRAM = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/diagramData"
 
 
 def read(data: bytes, limits: Limits) -> Draft:
@@ -57,11 +57,7 @@ def _slide(slide: Slide) -> Iterator[str]:
         yield _paragraphs(title)
     for shape in _flat(slide.shapes):
         if title is None or shape.shape_id != title.shape_id:
-            yield _shape(shape)
-    for relation in slide.part.rels.values():
-        if relation.reltype == _DIAGRAM and not relation.is_external:
-            texts = (p.xpath("string(.)").strip() for p in xml_of(relation.target_part.blob).iter("{*}p"))
-            yield "\n".join(filter(None, texts))
+            yield _shape(shape) or _diagram(slide, shape)
     if slide.has_notes_slide and slide.notes_slide.notes_text_frame is not None:
         notes = slide.notes_slide.notes_text_frame.text.strip()
         yield f"Speaker notes: {notes}" if notes else ""
@@ -85,6 +81,12 @@ def _shape(shape: BaseShape) -> str:
     if getattr(shape, "has_chart", False):
         return _chart(shape.chart)  # type: ignore[attr-defined]
     return _paragraphs(shape) if shape.has_text_frame else ""
+
+
+def _diagram(slide: Slide, shape: BaseShape) -> str:
+    names = (ids.get(DATA_ID, "") for ids in shape._element.iter(RELATION_IDS))
+    relations = (slide.part.rels[name] for name in names if name in slide.part.rels)
+    return "\n".join(diagram_text(xml_of(r.target_part.blob)) for r in relations if not r.is_external)
 
 
 def _choose_alternatives(slide: etree._Element) -> None:

@@ -37,6 +37,19 @@ def slides_of(text: str) -> bytes:
     return saved(presentation)
 
 
+def diagram_of(points: Sequence[str], joins: Sequence[tuple[str, str]]) -> str:
+    """The data of a SmartArt diagram; the points are joined by their texts, the first is the whole."""
+    space = "http://schemas.openxmlformats.org/drawingml/2006/diagram"
+    a = 'xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main"'
+    made = "".join(
+        f'<pt modelId="{text}" type="{"doc" if text == points[0] else "node"}"><t><a:p {a}>'
+        f"<a:r><a:t>{text if text != points[0] else ''}</a:t></a:r></a:p></t></pt>"
+        for text in points
+    )
+    joined = "".join(f'<cxn srcId="{a}" destId="{b}" srcOrd="{at}"/>' for at, (a, b) in enumerate(joins))
+    return f'<dataModel xmlns="{space}"><ptLst>{made}</ptLst><cxnLst>{joined}</cxnLst></dataModel>'
+
+
 def sheet_of(rows: str, before: str = "") -> bytes:
     """A workbook whose sheet holds this XML, with ``before`` between declaration and root."""
     whole = zipfile.ZipFile(io.BytesIO(workbook_of([["a"]])))

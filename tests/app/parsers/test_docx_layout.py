@@ -11,6 +11,7 @@ import pytest
 
 from app.parsers import NoTextInDocument, read
 from tests.app.parsers.hostile import zip_of
+from tests.app.parsers.office_files import diagram_of
 from tests.app.parsers.word import R, W, cell, par, run, table, word
 
 CASES = Path(__file__).parent / "cases"
@@ -220,6 +221,13 @@ def test_pictures_and_wordart_of_older_programs():
     art = f'<w:pict><v:shape {vml} alt="x y z"><v:textpath string="DRAFT"/></v:shape></w:pict>'
     picture = f'<w:pict><v:shape {vml} alt="The old pier"><v:imagedata/></v:shape></w:pict>'
     assert text(par(f"<w:r>{art}</w:r>") + par(f"<w:r>{picture}</w:r>")) == "DRAFT\n\n[Picture: The old pier]"
+
+
+def test_a_diagram_stands_in_its_place():
+    space = 'xmlns:dgm="http://schemas.openxmlformats.org/drawingml/2006/diagram"'
+    drawing = f'<w:r><w:drawing><dgm:relIds {space} r:dm="diagramData1"/></w:drawing></w:r>'
+    parts = {"diagramData1": diagram_of(["all", "Load", "Return"], [("all", "Load"), ("all", "Return")])}
+    assert text(par(run("Steps")) + par(drawing) + par(run("End")), parts) == "Steps\n\nLoad\nReturn\n\nEnd"
 
 
 def test_comments_name_who_and_what():

@@ -6,10 +6,15 @@ import pptx
 import pytest
 from pptx.chart.data import CategoryChartData
 from pptx.enum.chart import XL_CHART_TYPE
+from pptx.opc.constants import RELATIONSHIP_TYPE as RT
+from pptx.opc.package import Part
+from pptx.opc.packuri import PackURI
+from pptx.oxml import parse_xml
+from pptx.oxml.ns import nsdecls
 from pptx.util import Inches
 
 from app.parsers import EncryptedDocument, NoTextInDocument, read
-from tests.app.parsers.office_files import ODF, SORTS, book_of, opendocument_of, saved
+from tests.app.parsers.office_files import ODF, SORTS, book_of, diagram_of, opendocument_of, saved
 
 
 def test_slides_with_tables_charts_notes_and_hidden_ones() -> None:
@@ -39,6 +44,27 @@ def test_slides_with_tables_charts_notes_and_hidden_ones() -> None:
     assert document.title == "Ferries"
     assert document.notes == ("Hidden slides were left out: 2.",)
     assert [(part.what, part.text) for part in document.left_out] == [("Hidden slides", "secret")]
+
+
+DIAGRAM_FRAME = (
+    f'<p:graphicFrame {nsdecls("p", "a", "r")}><p:nvGraphicFramePr><p:cNvPr id="9" name="D"/><p:cNvGraphicFramePr/>'
+    '<p:nvPr/></p:nvGraphicFramePr><p:xfrm><a:off x="0" y="0"/><a:ext cx="9" cy="9"/></p:xfrm><a:graphic>'
+    '<a:graphicData uri="http://schemas.openxmlformats.org/drawingml/2006/diagram"><dgm:relIds r:dm="{}" '
+    'xmlns:dgm="http://schemas.openxmlformats.org/drawingml/2006/diagram"/></a:graphicData></a:graphic></p:graphicFrame>'
+)
+
+
+def test_a_diagram_is_read_where_it_stands_in_its_own_order() -> None:
+    presentation = pptx.Presentation()
+    slide = presentation.slides.add_slide(presentation.slide_layouts[6])
+    data = diagram_of(
+        ["all", "Return", "Load", "Ropes"], [("all", "Load"), ("Load", "Ropes"), ("all", "Return"), ("Ropes", "Load")]
+    )
+    part = Part(PackURI("/ppt/diagrams/data1.xml"), "application/xml", presentation.part.package, data.encode())
+    name = slide.part.relate_to(part, RT.DIAGRAM_DATA)
+    slide.shapes._spTree.append(parse_xml(DIAGRAM_FRAME.replace("{}", name)))
+    slide.shapes.add_textbox(0, 0, 9, 9).text_frame.text = "after it"
+    assert read(saved(presentation), "x.pptx").text == "Load\n  Ropes\nReturn\n\nafter it"
 
 
 def test_a_presentation_of_pictures() -> None:
@@ -115,6 +141,16 @@ def test_raised_and_lowered_text_of_an_opendocument_text() -> None:
     assert read(opendocument_of("odt", body, styles), "x.odt").text == "10^6 m^3, 1st, H2O, b0."
 
 
+def test_a_formula_of_an_opendocument_text_without_what_was_typed() -> None:
+    space = 'xmlns:math="http://www.w3.org/1998/Math/MathML"'
+    parts = {
+        "Object 1/content.xml": f"<math:math {space}><math:msup><math:mi>c</math:mi><math:mn>2</math:mn>"
+        "</math:msup></math:math>"
+    }
+    body = '<text:p>It is <draw:object xlink:href="./Object 1" xmlns:xlink="http://www.w3.org/1999/xlink"/>.</text:p>'
+    assert read(opendocument_of("odt", body, more=parts), "x.odt").text == "It is c^2."
+
+
 FLAT_MATH = (
     '<draw:object><math xmlns="http://www.w3.org/1998/Math/MathML"><mi>E</mi><annotation>E = m c^2</annotation></math>'
     "</draw:object>"
@@ -160,6 +196,16 @@ def test_a_book() -> None:
     document = read(book_of(chapters, "The Ferry Book"), "x.epub")
     assert document.text == "One\n\nFirst.\n\nSecond — café."
     assert (document.title, document.media_type, document.pages) == ("The Ferry Book", "application/epub+zip", ())
+
+
+def test_lists_and_formulas_of_a_book_are_written_as_those_of_a_page() -> None:
+    fraction = "<m:mfrac><m:mi>P</m:mi><m:mrow><m:mi>Q</m:mi><m:mo>+</m:mo><m:mn>1</m:mn></m:mrow></m:mfrac>"
+    chapter = (
+        '<html xmlns:m="http://www.w3.org/1998/Math/MathML"><body>'
+        '<ol start="3"><li>Lock the gate.</li><li>Go.</li></ol>'
+        f"<p>E = <m:math><m:mspace/>{fraction}</m:math></p></body></html>"
+    )
+    assert read(book_of([chapter]), "x.epub").text == "3. Lock the gate.\n4. Go.\n\nE = P/(Q + 1)"
 
 
 def test_a_protected_book_is_refused() -> None:
