@@ -13,6 +13,10 @@ _TITLE = re.compile(r"\{\\title\b([^{}]{1,1000})\}")
 _DIGITS = re.compile(r"[0-9a-fA-F\r\n]{2000,}")
 _INNERMOST_GROUP = re.compile(r"\{[^{}]*\}")
 _NOT_SEEN = re.compile(r"\\(?:v|deleted)(?![a-z\d-])")
+# The library takes quadratic time to find fonts in a table that holds anything else.
+_FONT_TABLE = re.compile(r"\{\\fonttbl(?![a-z])")
+_FONT = re.compile(r"\\f(\d{1,5})(?!\d)(?:(?!\\f\d)[^;]){0,60}?\\fcharset(\d{1,3})")
+_LONGEST_FONT_TABLE = 500_000
 _FIELD_CODE = re.compile(r"\{\\\*\\fldinst(?:[^{}]++|\{[^{}]*+\})*+\}")
 # The library leaves these out, though they are read on the page: notes, and the text of drawn boxes.
 _FOOTNOTE = re.compile(r"(?:\\\*)?\\footnote(?![a-z]) ?")
@@ -40,8 +44,20 @@ def plain_text(source: str) -> str:
     # What is left of a field that is never closed must not come under the library's own search for links.
     source = _FIELD_CODE.sub("", _DIGITS.sub("", source)).replace("\\fldinst", "\\datafield")
     source = _INNERMOST_GROUP.sub(lambda group: "" if _NOT_SEEN.search(group[0]) else group[0], source)
+    source = _with_plain_font_table(source)
     source = _TEXT_BOX.sub("", _FOOTNOTE.sub(r"\\tab Note: ", source))
     text = re.sub(r"(?<!\n)\n*\|", "|", str(rtf_to_text(source, errors="replace")))
     text = text.replace("|\n", "\n").replace("|", " | ")
     # Characters beyond the basic plane come as two halves.
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _with_plain_font_table(source: str) -> str:
+    """Put a table of the fonts' numbers and character sets before the document's, which is left out."""
+    table = _FONT_TABLE.search(source)
+    if table is None:
+        return source
+    start = table.start()
+    fonts = _FONT.findall(source, start, start + _LONGEST_FONT_TABLE)
+    plain = "".join(f"{{\\f{number}\\fcharset{charset} x;}}\n" for number, charset in fonts)
+    return f"{source[:start]}{{\\fonttbl{plain}}}{{\\datafield{source[table.end() :]}"

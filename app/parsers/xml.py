@@ -12,6 +12,7 @@ from app.parsers.types import Draft, Limits
 
 _DECLARATION = re.compile(r"\A\s*<\?xml[^>]*\?>")
 _MARKUP = re.compile(r"<(?:p|a|br|div|span|ul|ol|li|img|table|h[1-6]|strong|em|b|i)\b[^<>]{0,2000}>", re.I)
+_MANY_ATTRIBUTES = 1_000
 _TITLES = ("title", "name", "subject")
 
 
@@ -33,7 +34,7 @@ def _lines(root: etree._Element) -> Iterator[str]:
     stack: list[tuple[etree._Element, int]] = [(root, 0)]
     while stack:
         element, depth = stack.pop()
-        attributes = "".join(f" {etree.QName(name).localname}={value}" for name, value in element.items())
+        attributes = "".join(f" {etree.QName(name).localname}={value}" for name, value in _attributes(element))
         is_prose = _holds_text_between(element)
         text = "".join(element.itertext()) if is_prose else element.text or ""
         # Feeds hold pages as text.
@@ -41,6 +42,14 @@ def _lines(root: etree._Element) -> Iterator[str]:
         yield f"{' ' * depth}{local_name(element)}{attributes}{f': {text}' if text else ''}\n"
         if not is_prose:
             stack.extend((child, depth + 1) for child in reversed(element) if local_name(child))
+
+
+def _attributes(element: etree._Element) -> Iterator[tuple[str, str]]:
+    # Of an element with very many, listing them directly takes quadratic time.
+    if len(element.attrib) < _MANY_ATTRIBUTES:
+        yield from element.items()
+    else:
+        yield from ((str(value.attrname), str(value)) for value in element.xpath("@*"))
 
 
 def _holds_text_between(element: etree._Element) -> bool:

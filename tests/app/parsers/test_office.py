@@ -227,3 +227,12 @@ def test_rtf() -> None:
     assert document.text == ("The ferry1\tNote: Not on Sundays. leaves.\nCafé €15 😀\nDay | Trips\nMon | 6\nLast.")
     assert (document.title, document.media_type) == ("Fähren", "application/rtf")
     assert read(RTF, "letter.doc").text == document.text
+
+
+def test_rtf_in_the_character_sets_of_its_fonts() -> None:
+    table = (
+        rb"{\fonttbl{\f0\froman\fcharset0\fprq2{\*\panose 02020603050405020304}Times New Roman;}"
+        b"{\\f1\\fswiss Arial;}\r\n{\\f22\\fbidi \\froman\\fcharset204 Times New Roman{\\*\\falt Times} Cyr;}}"
+    )
+    body = rb"\f22 " + "".join(f"\\'{byte:02x}" for byte in "Порт".encode("cp1251")).encode() + rb"\f0  caf\'e9}"
+    assert read(rb"{\rtf1\ansi\ansicpg1252\deff0" + table + body, "x.rtf").text == "Порт café"
