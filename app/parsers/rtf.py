@@ -6,6 +6,7 @@ from striprtf.striprtf import rtf_to_text
 
 from app.parsers.containers import damage_said
 from app.parsers.errors import NoTextInDocument
+from app.parsers.scripts import lowered, raised
 from app.parsers.types import Draft, Limits
 
 _TITLE = re.compile(r"\{\\title\b([^{}]{1,1000})\}")
@@ -16,6 +17,10 @@ _NOT_SEEN = re.compile(r"\\(?:v|deleted)(?![a-z\d-])")
 # The library takes quadratic time to find fonts in a table that holds anything else.
 _FONT_TABLE = re.compile(r"\{\\fonttbl(?![a-z])")
 _FONT = re.compile(r"\\f(\d{1,5})(?!\d)(?:(?!\\f\d)[^;]){0,60}?\\fcharset(\d{1,3})")
+_SCRIPT = re.compile(r"\\(super|sub)(?![a-z\d])")
+# Marks in the text, from the area for private use.
+_RAISED, _LOWERED, _END = "\ue000", "\ue001", "\ue002"
+_MARKED = re.compile(f"([{_RAISED}{_LOWERED}])([^{_RAISED}{_LOWERED}{_END}\n]{{1,60}}){_END}")
 _LONGEST_FONT_TABLE = 500_000
 _FIELD_CODE = re.compile(r"\{\\\*\\fldinst(?:[^{}]++|\{[^{}]*+\})*+\}")
 # The library leaves these out, though they are read on the page: notes, and the text of drawn boxes.
@@ -43,13 +48,41 @@ def plain_text(source: str) -> str:
     """Return the text of RTF; bytes beyond ASCII are taken in the code page that the document names."""
     # What is left of a field that is never closed must not come under the library's own search for links.
     source = _FIELD_CODE.sub("", _DIGITS.sub("", source)).replace("\\fldinst", "\\datafield")
-    source = _INNERMOST_GROUP.sub(lambda group: "" if _NOT_SEEN.search(group[0]) else group[0], source)
+    source = _INNERMOST_GROUP.sub(_group, source)
     source = _with_plain_font_table(source)
     source = _TEXT_BOX.sub("", _FOOTNOTE.sub(r"\\tab Note: ", source))
     text = re.sub(r"(?<!\n)\n*\|", "|", str(rtf_to_text(source, errors="replace")))
     text = text.replace("|\n", "\n").replace("|", " | ")
     # Characters beyond the basic plane come as two halves.
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return _with_scripts(text).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _group(group: re.Match[str]) -> str:
+    """Leave out what is hidden, and mark what is raised or lowered, but for the signs of notes."""
+    text = group[0]
+    if _NOT_SEEN.search(text):
+        return ""
+    script = _SCRIPT.search(text)
+    if script is None or _FOOTNOTE.match(group.string, group.end() + 1):
+        return text
+    mark = _RAISED if script[1] == "super" else _LOWERED
+    return f"{{{_written(mark)}{text[1:-1]}{_written(_END)}}}"
+
+
+def _written(mark: str) -> str:
+    return f"\\u{ord(mark) - 65_536}?"
+
+
+def _with_scripts(text: str) -> str:
+    """Write raised and lowered text so that it stays apart; marks of other text are taken away."""
+
+    def write(script: re.Match[str]) -> str:
+        before = text[max(0, script.start() - 9) : script.start()].rstrip(_RAISED + _LOWERED + _END)
+        if script[1] == _RAISED:
+            return raised(script[2], before)
+        return lowered(script[2], before, text[script.end() : script.end() + 1])
+
+    return re.sub(f"[{_RAISED}{_LOWERED}{_END}]", "", _MARKED.sub(write, text))
 
 
 def _with_plain_font_table(source: str) -> str:

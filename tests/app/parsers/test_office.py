@@ -236,3 +236,8 @@ def test_rtf_in_the_character_sets_of_its_fonts() -> None:
     )
     body = rb"\f22 " + "".join(f"\\'{byte:02x}" for byte in "Порт".encode("cp1251")).encode() + rb"\f0  caf\'e9}"
     assert read(rb"{\rtf1\ansi\ansicpg1252\deff0" + table + body, "x.rtf").text == "Порт café"
+
+
+def test_raised_and_lowered_text_of_rtf() -> None:
+    powers = rb"{\rtf1 10{\super 6} m{\b\super\fs20 3}, H{\sub 2}O, 1{\super st}, \pard{\superfluous x}.}"
+    assert read(powers, "x.rtf").text == "10^6 m^3, H2O, 1st, x."
