@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from app.parsers import KINDS
 from tests.app.parsers.hostile import FONT, paragraph, pdf_of, shown, word_of
-from tests.app.parsers.office_files import book_of, opendocument_of, outlook_of, slides_of, workbook_of
+from tests.app.parsers.office_files import (
+    book_of,
+    flat_opendocument_of,
+    opendocument_of,
+    outlook_of,
+    slides_of,
+    workbook_of,
+)
 from tests.app.parsers.word import level, numbering, word
 
 NAMES = {kind.name: f"a{kind.suffixes[0]}" for kind in KINDS}
@@ -59,7 +66,9 @@ WORD_XML = st.recursive(
                 "<w:instrText>PAGE</w:instrText>",
             ),
             *('<w:commentRangeStart w:id="1"/>', '<w:commentRangeEnd w:id="1"/>', '<w:numId w:val="1"/>'),
-            *('<w:ilvl w:val="1"/>', '<w:rFonts w:ascii="Symbol"/>'),
+            *('<w:ilvl w:val="1"/>', '<w:rFonts w:ascii="Symbol"/>', '<w:endnoteReference w:id="9"/>'),
+            *("<v:imagedata/>", '<v:shape alt="x"><v:textpath string="y"/></v:shape>'),
+            '<wp:docPr descr="x"/>',
         ]
     ),
     lambda inner: st.builds(
@@ -243,7 +252,10 @@ ODF_XML = st.recursive(
     ),
     max_leaves=20,
 )  # fmt: skip
-OPENDOCUMENT = {sort: st.builds(opendocument_of, st.just(sort), ODF_XML) for sort in ("odt", "ods", "odp")}
+OPENDOCUMENT = {
+    sort: st.one_of([st.builds(build, st.just(sort), ODF_XML) for build in (opendocument_of, flat_opendocument_of)])
+    for sort in ("odt", "ods", "odp")
+}
 CELLS = st.lists(st.lists(st.none() | st.integers() | st.floats() | st.booleans() | st.sampled_from(["a", "=A1"])))
 BY_KIND = {
     **{

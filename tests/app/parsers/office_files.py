@@ -88,6 +88,17 @@ def opendocument_of(
     return zip_of({"mimetype": kind, "content.xml": content} | dict(more or {}))
 
 
+def flat_opendocument_of(sort: str, body: str, before: str = "") -> bytes:
+    """A fodt, fods or fodp with this XML in its body; its title is "Flat"."""
+    element = f"office:{SORTS[sort]}"
+    names = f'{ODF} xmlns:dc="http://purl.org/dc/elements/1.1/"'
+    return (
+        f'{before}<office:document {names} office:mimetype="application/vnd.oasis.opendocument.{SORTS[sort]}">'
+        "<office:meta><dc:title>Flat</dc:title></office:meta>"
+        f"<office:body><{element}>{body}</{element}></office:body></office:document>"
+    ).encode()
+
+
 def book_of(chapters: Sequence[str], title: str = "", more: Mapping[str, bytes | str] | None = None) -> bytes:
     items = "".join(
         f'<item id="c{n}" href="c{n}.xhtml" media-type="application/xhtml+xml"/>' for n in range(len(chapters))

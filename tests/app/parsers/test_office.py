@@ -14,7 +14,7 @@ from pptx.oxml.ns import nsdecls
 from pptx.util import Inches
 
 from app.parsers import EncryptedDocument, NoTextInDocument, read
-from tests.app.parsers.office_files import ODF, SORTS, book_of, diagram_of, opendocument_of, saved
+from tests.app.parsers.office_files import ODF, book_of, diagram_of, flat_opendocument_of, opendocument_of, saved
 
 
 def test_slides_with_tables_charts_notes_and_hidden_ones() -> None:
@@ -160,11 +160,7 @@ FLAT_MATH = (
 @pytest.mark.parametrize("before", ["", '<?xml version="1.0" encoding="UTF-8"?>\n', "\ufeff"])
 def test_flat_opendocument_files(before: str) -> None:
     def flat(sort: str, body: str) -> bytes:
-        kind = f"application/vnd.oasis.opendocument.{SORTS[sort]}"
-        meta = "<office:meta><dc:title>Flat</dc:title></office:meta>"
-        inside = f"{meta}<office:body><office:{SORTS[sort]}>{body}</office:{SORTS[sort]}></office:body>"
-        names = f'{ODF} xmlns:dc="http://purl.org/dc/elements/1.1/" office:mimetype="{kind}"'
-        return f"{before}<office:document {names}>{inside}</office:document>".encode()
+        return flat_opendocument_of(sort, body, before)
 
     picture = f"<draw:image><office:binary-data>{'QUJD' * 3_000_000}</office:binary-data></draw:image>"
     text = read(flat("odt", f"<text:p>\n  Wide\n  lines. {picture}{FLAT_MATH}</text:p>"), "x.fodt")

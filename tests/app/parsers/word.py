@@ -11,6 +11,8 @@ W14 = 'xmlns:w14="http://schemas.microsoft.com/office/word/2010/wordml"'
 M = 'xmlns:m="http://schemas.openxmlformats.org/officeDocument/2006/math"'
 R = 'xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"'
 MC = 'xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006"'
+V = 'xmlns:v="urn:schemas-microsoft-com:vml"'
+WP = 'xmlns:wp="http://schemas.openxmlformats.org/drawingml/2006/wordprocessingDrawing"'
 KINDS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/"
 
 
@@ -25,7 +27,7 @@ def word(body: str, parts: Mapping[str, str] | None = None) -> bytes:
         f'<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">{relations}</Relationships>'
     )
     # The wrapper stands for the root, which declares one namespace only.
-    return word_of(f"<w:sdt {W14} {M} {R} {MC}>{body}</w:sdt>", more=more)
+    return word_of(f"<w:sdt {W14} {M} {R} {MC} {V} {WP}>{body}</w:sdt>", more=more)
 
 
 def par(inside: str, properties: str = "") -> str:
