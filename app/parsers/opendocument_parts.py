@@ -11,7 +11,6 @@ from lxml import etree
 
 from app.parsers.containers import local_name, opened, xml_of
 from app.parsers.errors import EncryptedDocument
-from app.parsers.html import visible_text
 from app.parsers.opendocument_numbers import attribute
 from app.parsers.types import Limits
 
@@ -77,9 +76,14 @@ def formula(parent: etree._Element) -> str:
     if math is None:
         return ""
     typed = next((element.text for element in math.iter("{*}annotation") if element.text), None)
+    if typed:
+        return " ".join(typed.split())
+    # Libraries that a text without such formulas has no use for.
+    from app.parsers.html import visible_text
+
     # Pages of the web have no prefixes: <math:mi> is <mi> there.
     source = re.sub(r"<(/?)\w+:", r"<\1", etree.tostring(math, encoding="unicode", with_tail=False))
-    return " ".join((typed or visible_text(source)).split())
+    return " ".join(visible_text(source).split())
 
 
 def _place(position: str) -> str:

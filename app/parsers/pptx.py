@@ -13,6 +13,7 @@ from app.parsers.containers import damage_said, usual_office_file, xml_of
 from app.parsers.diagrams import DATA_ID, RELATION_IDS, diagram_text
 from app.parsers.errors import NoTextInDocument
 from app.parsers.normalise import ranges
+from app.parsers.pptx_paragraphs import lines
 from app.parsers.types import Draft, LeftOut, Limits
 
 _ALTERNATIVES = "{http://schemas.openxmlformats.org/markup-compatibility/2006}AlternateContent"
@@ -100,26 +101,19 @@ def _choose_alternatives(slide: etree._Element) -> None:
 
 def _paragraphs(shape: BaseShape) -> str:
     paragraphs = shape.text_frame.paragraphs  # type: ignore[attr-defined]
-    texts = (("  " * paragraph.level, "".join(_pieces(paragraph._p))) for paragraph in paragraphs)
-    return "\n".join(indent + text for indent, text in texts if text.strip())
-
-
-def _pieces(paragraph: etree._Element) -> Iterator[str]:
-    """Yield runs of text, and those of formulas, which the library leaves out."""
-    for element in paragraph.iter("{*}t", "{*}br"):
-        yield element.text or "" if element.tag.endswith("}t") else "\n"
+    return "\n".join(lines(paragraph._p for paragraph in paragraphs))
 
 
 def _chart(chart: object) -> str:
     """Lay out what a chart shows as a table, a row for each category."""
-    lines = []
+    rows = []
     title = chart.has_title and chart.chart_title.has_text_frame and chart.chart_title.text_frame.text  # type: ignore[attr-defined]
     if title:
-        lines.append(title)
+        rows.append(title)
     for plot in chart.plots:  # type: ignore[attr-defined]
         series = list(plot.series)
-        lines.append(" | ".join(["Category", *(entry.name for entry in series)]))
+        rows.append(" | ".join(["Category", *(entry.name for entry in series)]))
         for at, category in enumerate(plot.categories):
             values = (entry.values[at] if at < len(entry.values) else None for entry in series)
-            lines.append(" | ".join([str(category), *("" if v is None else f"{v:.15g}" for v in values)]))
-    return "\n".join(lines)
+            rows.append(" | ".join([str(category), *("" if v is None else f"{v:.15g}" for v in values)]))
+    return "\n".join(rows)

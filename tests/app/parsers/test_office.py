@@ -46,6 +46,33 @@ def test_slides_with_tables_charts_notes_and_hidden_ones() -> None:
     assert [(part.what, part.text) for part in document.left_out] == [("Hidden slides", "secret")]
 
 
+def test_numbers_powers_and_levels_on_a_slide() -> None:
+    def line(text: str, more: str = "", level: int = 0) -> str:
+        return f'<a:p {nsdecls("a")}><a:pPr lvl="{level}">{more}</a:pPr>{text}</a:p>'
+
+    def run(text: str, baseline: int = 0) -> str:
+        return f'<a:r><a:rPr baseline="{baseline}"/><a:t>{text}</a:t></a:r>'
+
+    def number(form: str, start: str = "") -> str:
+        return f'<a:buAutoNum type="{form}" {start}/>'
+
+    steps, letters = number("arabicPeriod", 'startAt="3"'), number("alphaLcParenR")
+    presentation = pptx.Presentation()
+    frame = presentation.slides.add_slide(presentation.slide_layouts[6]).shapes.add_textbox(0, 0, 9, 9).text_frame
+    for text in (
+        *(
+            line(run("Take 10") + run("6", 30_000) + run(" m") + run("3", 30_000), steps),
+            line(run("gates"), letters, 1),
+        ),
+        *(line(run("keys"), letters, 1), line("", steps), line(run("H") + run("2", -25_000) + run("O"), steps)),
+        *(line(run("Then")), line(run("Again"), steps), line(run("IV"), number("circleNumDbPlain"))),
+    ):
+        frame._txBody.append(parse_xml(text))
+    assert read(saved(presentation), "x.pptx").text == (
+        "3. Take 10^6 m^3\n  a) gates\n  b) keys\n4. H2O\nThen\n3. Again\n1. IV"
+    )
+
+
 DIAGRAM_FRAME = (
     f'<p:graphicFrame {nsdecls("p", "a", "r")}><p:nvGraphicFramePr><p:cNvPr id="9" name="D"/><p:cNvGraphicFramePr/>'
     '<p:nvPr/></p:nvGraphicFramePr><p:xfrm><a:off x="0" y="0"/><a:ext cx="9" cy="9"/></p:xfrm><a:graphic>'
