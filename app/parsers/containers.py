@@ -14,6 +14,9 @@ from app.parsers.types import Limits
 # The Strict variant of Office files has the elements of the usual one in namespaces that are named otherwise.
 _STRICT = re.compile(rb"http://purl\.oclc\.org/ooxml/(\w+)/")
 
+_RELATIONS, _TYPES = "_rels/.rels", "[Content_Types].xml"
+_PART = re.compile(rb"<Override\b[^<>]*?\bPartName=\"/([^\"<>]+)\"[^<>]*?/>")
+
 
 @contextmanager
 def opened(data: bytes, limits: Limits) -> Iterator[zipfile.ZipFile]:
@@ -27,17 +30,21 @@ def opened(data: bytes, limits: Limits) -> Iterator[zipfile.ZipFile]:
 
 
 def usual_office_file(data: bytes, limits: Limits) -> bytes:
-    """Check an Office file's sizes, and rewrite one of the Strict variant, which libraries do not read.
+    """Check an Office file's sizes; rewrite one that libraries do not read, of the Strict variant or short of parts.
 
     Raises `DocumentTooLarge` for a zip bomb.
     """
     with opened(data, limits) as container:
-        if "_rels/.rels" not in container.namelist() or not _STRICT.search(container.read("_rels/.rels")):
+        names = set(container.namelist())
+        relations, types = (container.read(name) if name in names else b"" for name in (_RELATIONS, _TYPES))
+        stored = {name.lower().encode() for name in names}
+        present = _PART.sub(lambda part: part[0] if part[1].lower() in stored else b"", types)
+        if present == types and not _STRICT.search(relations):
             return data
         usual = io.BytesIO()
         with zipfile.ZipFile(usual, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as rewritten:
             for entry in container.infolist():
-                content = container.read(entry)
+                content = present if entry.filename == _TYPES else container.read(entry)
                 is_xml = entry.filename.endswith((".xml", ".rels"))
                 rewritten.writestr(entry.filename, without_strict_names(content) if is_xml else content)
         return usual.getvalue()

@@ -106,14 +106,19 @@ def _paragraphs(shape: BaseShape) -> str:
 
 def _chart(chart: object) -> str:
     """Lay out what a chart shows as a table, a row for each category."""
-    rows = []
-    title = chart.has_title and chart.chart_title.has_text_frame and chart.chart_title.text_frame.text  # type: ignore[attr-defined]
-    if title:
-        rows.append(title)
-    for plot in chart.plots:  # type: ignore[attr-defined]
-        series = list(plot.series)
-        rows.append(" | ".join(["Category", *(entry.name for entry in series)]))
-        for at, category in enumerate(plot.categories):
-            values = (entry.values[at] if at < len(entry.values) else None for entry in series)
-            rows.append(" | ".join([str(category), *("" if v is None else f"{v:.15g}" for v in values)]))
-    return "\n".join(rows)
+    titled = chart.has_title and chart.chart_title.has_text_frame  # type: ignore[attr-defined]
+    rows = [chart.chart_title.text_frame.text] if titled else []  # type: ignore[attr-defined]
+    try:
+        rows += [row for plot in chart.plots for row in _plot(plot)]  # type: ignore[attr-defined]
+    except (NotImplementedError, ValueError):  # kinds of charts that the library does not know
+        for series in chart.part._element.iter("{*}ser"):  # type: ignore[attr-defined]
+            rows.append(" | ".join(" ".join((value.text or "").split()) for value in series.iter("{*}v")))
+    return "\n".join(filter(None, rows))
+
+
+def _plot(plot: object) -> Iterator[str]:
+    series = list(plot.series)  # type: ignore[attr-defined]
+    yield " | ".join(["Category", *(entry.name for entry in series)])
+    for at, category in enumerate(plot.categories):  # type: ignore[attr-defined]
+        values = (entry.values[at] if at < len(entry.values) else None for entry in series)
+        yield " | ".join([str(category), *("" if v is None else f"{v:.15g}" for v in values)])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
+
 import pptx
 import pytest
 from pptx.chart.data import CategoryChartData
@@ -14,6 +17,7 @@ from pptx.oxml.ns import nsdecls
 from pptx.util import Inches
 
 from app.parsers import EncryptedDocument, NoTextInDocument, read
+from tests.app.parsers.hostile import zip_of
 from tests.app.parsers.office_files import ODF, book_of, diagram_of, flat_opendocument_of, opendocument_of, saved
 
 
@@ -44,6 +48,18 @@ def test_slides_with_tables_charts_notes_and_hidden_ones() -> None:
     assert document.title == "Ferries"
     assert document.notes == ("Hidden slides were left out: 2.",)
     assert [(part.what, part.text) for part in document.left_out] == [("Hidden slides", "secret")]
+
+
+def test_a_chart_of_a_kind_that_the_library_does_not_know() -> None:
+    presentation = pptx.Presentation()
+    slide = presentation.slides.add_slide(presentation.slide_layouts[6])
+    data = CategoryChartData()
+    data.categories = ["East", "West"]
+    data.add_series("Boats", (19.5, 21))
+    slide.shapes.add_chart(XL_CHART_TYPE.PIE, 0, 0, Inches(3), Inches(3), data)
+    whole = zipfile.ZipFile(io.BytesIO(saved(presentation)))
+    entries = {name: whole.read(name).replace(b"c:pieChart>", b"c:ofPieChart>") for name in whole.namelist()}
+    assert read(zip_of(entries), "x.pptx").text == "Boats | East | West | 19.5 | 21"
 
 
 def test_numbers_powers_and_levels_on_a_slide() -> None:

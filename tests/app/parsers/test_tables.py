@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import datetime
 import io
+import zipfile
 from pathlib import Path
 
 import openpyxl
@@ -156,6 +157,12 @@ def test_comments_stand_with_their_sheets() -> None:
 def test_the_strict_variant_is_read_like_the_other(name: str) -> None:
     data = workbook_of([["Boat", "Fee"], ["Anna", 45]]) if name.endswith("xlsx") else slides_of("Ferries")
     assert read(strict_of(data), name).text == read(data, name).text
+
+
+def test_a_workbook_without_a_part_that_it_names() -> None:
+    whole = zipfile.ZipFile(io.BytesIO(workbook_of([[1, 2], [3, 4]])))
+    entries = {name: whole.read(name) for name in whole.namelist() if name != "xl/sharedStrings.xml"}
+    assert read(zip_of(entries), "x.xlsx").text.endswith("Row 1 | 1 | 2\nRow 2 | 3 | 4")
 
 
 def test_a_workbook_without_cells_and_a_broken_one() -> None:
