@@ -57,7 +57,7 @@ class Parts:
 
 
 def parts_of(data: bytes, limits: Limits) -> Parts:
-    """Raises DocumentTooLarge, EncryptedDocument, and what a broken file leads to."""
+    """Open a document, zipped or flat. Raises DocumentTooLarge, EncryptedDocument, and what a broken file leads to."""
     if not data.startswith(b"PK"):
         root = xml_of(_PICTURE.sub(b"", data))
         return Parts(root, root, _title(root))
