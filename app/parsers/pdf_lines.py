@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from app.parsers.normalise import characters
 from app.parsers.pdf_joints import UNSPACED
+from app.parsers.scripts import raised
 
 _GLYPHS = str.maketrans(
     {
@@ -56,7 +57,9 @@ def _joined(row: Sequence[Line]) -> Line:
     texts = [row[0].text]
     for before, part in pairwise(row):
         gap = 0 if _under(before, part) else part.left - before.right
-        texts += ["\t" if gap > 1.2 * part.size else "" if gap < 0.1 * part.size else " ", part.text]
+        off = part.size < 0.8 * before.size and part.base - before.base > 0.15 * before.size and len(part.text) < 20
+        text = raised(part.text, before.text[-40:]) if off and gap < 0.1 * before.size else part.text
+        texts += ["\t" if gap > 1.2 * part.size else "" if gap < 0.1 * part.size else " ", text]
     return replace(row[0], text="".join(texts), right=row[-1].right)
 
 

@@ -7,12 +7,11 @@ import re
 import pypdfium2
 from pypdfium2 import raw
 
-from app.parsers.pdf_joints import UNSPACED
+from app.parsers.pdf_letters import Letter, composed, written
 from app.parsers.pdf_lines import Line, clean
 from app.parsers.types import Limits
 
 _HYPHENS = "\x02\u00ad\ufffe"  # PDFium's signs for a hyphen that divides a word, and the soft hyphen itself
-_NO_BREAK = 0xA0
 _FIXED_PITCH = 1  # a font descriptor's flag
 _FIXED_NAMES = re.compile(r"cour|mono|consol|typewriter|cmtt|menlo|inconsolata", re.I)
 #: Of a letter's size: nearer to each other, two equal letters are one, printed twice to look bold.
@@ -38,7 +37,7 @@ def page_lines(page: pypdfium2.PdfPage, limits: Limits) -> list[Line]:
             parts += part.ended()
             part = _Part(text_page)
         elif chr(code).isspace():
-            part.space(index, breaks=code != _NO_BREAK)
+            part.space(index)
         elif code >= 32 or chr(code) in _HYPHENS:
             letter = "\u00ad" if chr(code) in _HYPHENS else chr(code)
             if not part.takes(index, letter, printed):
@@ -63,27 +62,28 @@ class _Part:
 
     def __init__(self, text_page: pypdfium2.PdfTextPage) -> None:
         self.page = text_page
-        self.text: list[str] = []
         self.fixed = False
         self.left = self.base = self.angle = self.size = self.at = self.across = self.sine = 0.0
         self.cosine = 1.0
-        self.word: int | None = None
-        self.letters: list[int] = []
-        self.typed = False
+        self.indexes: list[int] = []
+        self.letters: list[Letter] = []
+        self.spaced = False
+        self.drawn: int | None = None
+        self.font: object = None
+        self.scale = 0.0
+        self.widths: dict[str, float] = {}
+        self.box = raw.FS_RECTF()
         self.x, self.y = ctypes.c_double(), ctypes.c_double()
 
-    def space(self, index: int, breaks: bool) -> None:
-        if self.text and self.text[-1] != " ":
-            self.word = self.letters[-1] if self.word is None and breaks else self.word
-            self.text.append(" ")
-            self.typed = not raw.FPDFText_IsGenerated(self.page.raw, index)
+    def space(self, index: int) -> None:
+        self.spaced |= bool(self.letters) and raw.FPDFText_IsGenerated(self.page.raw, index) == 0
 
     def takes(self, index: int, letter: str, printed: Printed) -> bool:
         """Add a letter, unless it was printed before; refuse it if a wide gap or another line begins with it."""
-        if not self.text:
+        if not self.letters:
             self._begin(index)
         along, across = self._place(index)
-        if self.text and (abs(along - self.at) > _GAP * self.size or abs(across - self.base) > 0.8 * self.size):
+        if self.letters and (abs(along - self.at) > _GAP * self.size or abs(across - self.base) > 0.8 * self.size):
             return False
         of_one_glyph = (along, across) == (self.at, self.across) and self._of_one_glyph(index)
         if not of_one_glyph and self._printed(letter, along, across, printed):
@@ -91,18 +91,48 @@ class _Part:
         # A page that prints one letter without end in one place would make this a search without end.
         if len(places := printed.setdefault((letter, int(along // _CELL), int(across // _CELL)), [])) < 8:
             places.append((along, across))
-        if not self.text:
+        if not self.letters:
             self.left, self.base = along, across
-        elif self._spread(letter, along):
-            self.text.pop()
-        self.text.append(letter)
-        self.letters.append(index)
+        self.letters.append(self._letter(index, letter, along, across, of_one_glyph))
+        self.indexes.append(index)
+        self.spaced = False
         self.at, self.across = along, across
         return True
 
+    def _letter(self, index: int, letter: str, along: float, across: float, of_one_glyph: bool) -> Letter:
+        left, right, size = self._measures(index)
+        end = right
+        drawn = ctypes.cast(raw.FPDFText_GetTextObject(self.page.raw, index), ctypes.c_void_p).value
+        if drawn != self.drawn:
+            self.drawn = drawn
+            self._take_font(index)
+        if not of_one_glyph and left <= along < right:
+            left = along
+            width = self._width(letter)
+            end = min(right, along + width) if width > 0 else right
+        # Of some fonts PDFium knows no more than how high a letter's ink is.
+        size = self.scale if size < 0.4 * self.scale else size
+        return Letter(letter, left, right, end, across, size, self.spaced)
+
+    def _take_font(self, index: int) -> None:
+        matrix = raw.FS_MATRIX()
+        raw.FPDFText_GetMatrix(self.page.raw, index, matrix)
+        scale = math.hypot(matrix.a, matrix.b) * raw.FPDFText_GetFontSize(self.page.raw, index)
+        self.scale = scale if 0.1 < scale < 1e6 else 0.0
+        self.font = raw.FPDFTextObj_GetFont(raw.FPDFText_GetTextObject(self.page.raw, index))
+        self.widths = {}
+
+    def _width(self, letter: str) -> float:
+        """Find how far a letter moves the place of the next one; nothing if that is not known."""
+        if letter not in self.widths:
+            width = ctypes.c_float()
+            known = self.font and raw.FPDFFont_GetGlyphWidth(self.font, ord(letter), 1000.0, width)
+            self.widths[letter] = width.value * self.scale / 1000 if known else 0.0
+        return self.widths[letter]
+
     def _of_one_glyph(self, index: int) -> bool:
         """Tell whether a letter is one of several that a single glyph stands for, as in a ligature."""
-        if not self.letters or self.letters[-1] != index - 1:
+        if not self.indexes or self.indexes[-1] != index - 1:
             return False
         objects = (raw.FPDFText_GetTextObject(self.page.raw, i) for i in (index - 1, index))
         first, second = (ctypes.cast(drawn, ctypes.c_void_p).value for drawn in objects)
@@ -118,33 +148,29 @@ class _Part:
                         return True
         return False
 
-    def _spread(self, letter: str, along: float) -> bool:
-        """Tell whether the space before a letter is none, but wide setting of writing that has no spaces."""
-        if len(self.text) < 2 or self.text[-1] != " " or not (UNSPACED.match(self.text[-2]) and UNSPACED.match(letter)):
-            return False
-        return not self.typed and abs(along - self.at) < 2 * self.size
-
     def ended(self) -> list[Line]:
-        text = clean("".join(self.text))
+        letters = composed(self.letters)
+        if not letters:
+            return []
+        text, of_word = written(letters)
+        text = clean(text)
         if not text:
             return []
         # Not of the first letter, which may be a raised sign or larger than the others.
-        middle = self.letters[len(self.letters) // 2]
-        base, size = self._place(middle)[1], self._height(middle)
-        end = self.letters[-1]
-        word = end if self.word is None else self.word
+        middle = letters[len(letters) // 2]
+        first, word, last = letters[0], letters[of_word - 1], letters[-1]
         if self.at < self.left:  # writing from right to left is seen in a mirror
-            left, right, word_end = -self._edges(self.letters[0])[1], -self._edges(end)[0], -self._edges(word)[0]
+            left, right, word_end = -first.right, -last.left, -word.left
         else:
-            left, right, word_end = self.left, self._edges(end)[1], self._edges(word)[1]
+            left, right, word_end = self.left, last.right, word.right
         right = max(left, right)
-        return [Line(text, left, right, base, size, min(word_end, right), self.fixed, self.angle)]
+        return [Line(text, left, right, middle.base, middle.size, min(word_end, right), self.fixed, self.angle)]
 
     def _begin(self, index: int) -> None:
         angle = -raw.FPDFText_GetCharAngle(self.page.raw, index)  # PDFium turns the other way
         self.angle = angle if math.isfinite(angle) else 0.0
         self.cosine, self.sine = math.cos(self.angle), math.sin(self.angle)
-        self.size = self._height(index)
+        self.size = self._measures(index)[2]
         name, flags = ctypes.create_string_buffer(100), ctypes.c_int()
         raw.FPDFText_GetFontInfo(self.page.raw, index, name, 100, flags)
         self.fixed = bool(flags.value & _FIXED_PITCH) or bool(_FIXED_NAMES.search(name.value.decode("latin-1")))
@@ -153,19 +179,14 @@ class _Part:
         raw.FPDFText_GetCharOrigin(self.page.raw, index, self.x, self.y)
         return self._turned(self.x.value, self.y.value)
 
-    def _edges(self, index: int) -> tuple[float, float]:
-        first, second = (self._turned(*corner)[0] for corner in self._box(index))
-        return min(first, second), max(first, second)
-
-    def _height(self, index: int) -> float:
-        low, high = (self._turned(*corner)[1] for corner in self._box(index))
-        size = abs(high - low)
-        return size if 0.1 < size < 1e6 else 10.0
-
-    def _box(self, index: int) -> tuple[tuple[float, float], tuple[float, float]]:
-        box = raw.FS_RECTF()
+    def _measures(self, index: int) -> tuple[float, float, float]:
+        """Find the edges of a letter along the line, and its size."""
+        box = self.box
         raw.FPDFText_GetLooseCharBox(self.page.raw, index, box)
-        return (box.left, box.bottom), (box.right, box.top)
+        left, low = self._turned(box.left, box.bottom)
+        right, high = self._turned(box.right, box.top)
+        size = abs(high - low)
+        return min(left, right), max(left, right), size if 0.1 < size < 1e6 else 10.0
 
     def _turned(self, x: float, y: float) -> tuple[float, float]:
         """Turn a place on the page into one along and across the line; places beyond all paper are at its corner."""
