@@ -11,6 +11,7 @@ from pypdfium2 import raw
 
 from app.parsers.errors import DamagedDocument, EncryptedDocument
 from app.parsers.pdf_annotations import fields_and_notes, with_fields
+from app.parsers.pdf_columns import in_columns
 from app.parsers.pdf_garbled import is_garbled
 from app.parsers.pdf_lines import Line, estimated, joined, length
 from app.parsers.pdf_printed import page_lines, without_size
@@ -49,7 +50,7 @@ class Document:
     def lines(self, number: int) -> list[Line]:
         """Read the lines of a page, with its fields and notes; an exception says that it cannot be read."""
         printed = self.page(number)
-        parts = page_lines(printed, self._limits) if printed else []
+        parts = in_columns(page_lines(printed, self._limits)) if printed else []
         if self.structure is None:
             return joined(parts)
         page = self.structure.pages[number - 1]

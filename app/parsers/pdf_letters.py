@@ -26,6 +26,8 @@ _UNWRITTEN_SPACE = 0.15
 _TRACKING, _TIGHT = 0.05, 0.05
 #: Of a letter's size: what is left of a space at least beside a letter that hangs over it.
 _SEEN = 0.03
+#: Of a letter's size: a gap that may part columns.
+_WIDE = 0.8
 _OPENING, _CLOSING = frozenset("([{"), frozenset(".,;:!?)]}")
 _SMALL, _RAISE, _DROP = 0.8, 0.15, 0.08
 
@@ -80,15 +82,30 @@ def _accented(letter: Letter, accent: Letter, spaced: bool) -> Letter:
     return letter._replace(text=text, spaced=spaced)
 
 
-def written(letters: Sequence[Letter]) -> tuple[str, int]:
-    """Write letters as text, and count those of the first word."""
+class Written(NamedTuple):
+    """The text of letters, how many of them make the first word, and the wide gaps.
+
+    Of each gap: how long the text before it is, and its edges.
+    """
+
+    text: str
+    first_word: int
+    gaps: list[tuple[int, float, float]]
+
+
+def written(letters: Sequence[Letter]) -> Written:
+    """Write letters as text."""
     size, base = _usual(letters)
     spaces = _spaces(letters, size)
     pieces: list[str] = []
-    i = 0
+    gaps: list[tuple[int, float, float]] = []
+    length = i = 0
     while i < len(letters):
         if i in spaces:
+            if letters[i].left - letters[i - 1].right > _WIDE * size:
+                gaps.append((length, letters[i - 1].right, letters[i].left))
             pieces.append(" ")
+            length += 1
         end = i + 1
         level = _level(letters[i], size, base)
         while end < len(letters) and end not in spaces and _level(letters[end], size, base) == level:
@@ -100,8 +117,9 @@ def written(letters: Sequence[Letter]) -> tuple[str, int]:
             before = "".join(pieces[-2:])[-40:]
             text = raised(text, before) if level > 0 else lowered(text, before, after) if text.isdigit() else text
         pieces.append(text)
+        length += len(text)
         i = end
-    return "".join(pieces), min(spaces, default=len(letters))
+    return Written("".join(pieces), min(spaces, default=len(letters)), gaps)
 
 
 def _usual(letters: Sequence[Letter]) -> tuple[float, float]:

@@ -29,7 +29,8 @@ class Line:
     """One printed line, or a part of it between wide gaps; places are in points, whichever way the text runs.
 
     `left`, `right` and `base` are its edges and its base line, `word` the right edge of its first word, `size` the
-    height of its first letter. Tabs stand for wide gaps.
+    height of its first letter. Tabs stand for wide gaps; `gaps` are less wide ones, each with the length of the text
+    before it and its edges.
     """
 
     text: str
@@ -40,6 +41,7 @@ class Line:
     word: float
     fixed: bool = False
     angle: float = 0.0
+    gaps: tuple[tuple[int, float, float], ...] = ()
 
 
 def joined(parts: Sequence[Line]) -> list[Line]:

@@ -20,6 +20,8 @@ _CELL = 4.0  # points, of the grid in which printed letters are looked for
 #: Of a letter's size, from the start of one letter to that of the next: further apart, cells of a table are.
 _GAP = 2.5
 
+_GAPS = 20  # in a line: more are no gutters of columns
+
 #: Where each letter was printed, by letter and cell of the grid.
 Printed = dict[tuple[str, int, int], list[tuple[float, float]]]
 
@@ -152,19 +154,22 @@ class _Part:
         letters = composed(self.letters)
         if not letters:
             return []
-        text, of_word = written(letters)
-        text = clean(text)
+        raw_text, first_word, wide = written(letters)
+        text = clean(raw_text)
         if not text:
             return []
         # Not of the first letter, which may be a raised sign or larger than the others.
         middle = letters[len(letters) // 2]
-        first, word, last = letters[0], letters[of_word - 1], letters[-1]
+        first, word, last = letters[0], letters[first_word - 1], letters[-1]
+        gaps: tuple[tuple[int, float, float], ...] = ()
         if self.at < self.left:  # writing from right to left is seen in a mirror
             left, right, word_end = -first.right, -last.left, -word.left
         else:
             left, right, word_end = self.left, last.right, word.right
+            if len(wide) <= _GAPS:
+                gaps = tuple((len(clean(raw_text[:at])), start, end) for at, start, end in wide)
         right = max(left, right)
-        return [Line(text, left, right, middle.base, middle.size, min(word_end, right), self.fixed, self.angle)]
+        return [Line(text, left, right, middle.base, middle.size, min(word_end, right), self.fixed, self.angle, gaps)]
 
     def _begin(self, index: int) -> None:
         angle = -raw.FPDFText_GetCharAngle(self.page.raw, index)  # PDFium turns the other way
