@@ -44,7 +44,7 @@ def read(data: bytes, limits: Limits) -> Draft:
     notes += scans.notes()
     if running.left_out:
         notes.append(_what_was_left_out(running))
-    if garbled := [number for number, text in texts.items() if is_garbled(text)]:
+    if garbled := [number for number, text in texts.items() if is_garbled(text, document.is_unmapped(number))]:
         place = "" if len(garbled) == len(texts) else f" on {page_numbers(garbled).lower()}"
         notes.append(f"Many characters have no known meaning in this PDF; the text{place} may be unreadable.")
     if document.is_flowing_form():

@@ -63,6 +63,19 @@ class Document:
         bottom = min((line.base for line in lines), default=0.0)
         return [*lines, *(line for i, note in enumerate(notes, 1) for line in estimated(note, bottom - 100 * i))]
 
+    def is_unmapped(self, number: int) -> bool:
+        """Tell whether no font of a page says which characters its letters are, as some embedded ones do not."""
+        if self.structure is None:
+            return False
+        try:
+            resources = self.structure.pages[number - 1].get("/Resources")
+            fonts = [_dictionary(font) for font in _dictionary(_dictionary(resources).get("/Font")).values()]
+            return bool(fonts) and all(map(_without_map, fonts))
+        except MemoryError:
+            raise
+        except Exception:  # a broken font says nothing
+            return False
+
     def title(self) -> str:
         try:
             return (self.structure.metadata.title or "") if self.structure and self.structure.metadata else ""
@@ -104,6 +117,16 @@ def _structure(data: bytes) -> PdfReader | None:
     except Exception:  # see _Document
         return None
     return reader
+
+
+def _without_map(font: DictionaryObject) -> bool:
+    if "/ToUnicode" in font:
+        return False
+    if font.get("/Subtype") == "/Type0":
+        return font.get("/Encoding") in ("/Identity-H", "/Identity-V")
+    descriptor = _dictionary(font.get("/FontDescriptor"))
+    embedded = any(name in descriptor for name in ("/FontFile", "/FontFile2", "/FontFile3"))
+    return embedded and "/Encoding" not in font
 
 
 def _draws_itself(page: PageObject) -> bool:

@@ -7,12 +7,14 @@ from collections import Counter
 _FREQUENT = frozenset("etaoinsr")
 
 _ENOUGH = 20_000  # characters to judge by
+_SHORT = 60  # of fewer, how often a letter comes says nothing
 
 
-def is_garbled(text: str) -> bool:
+def is_garbled(text: str, unmapped: bool = False) -> bool:
     """Tell whether a text is nonsense: characters without meaning, or Latin letters as no language has them.
 
-    Writing other than Latin counts as sense, and so does what is too short to judge.
+    Writing other than Latin counts as sense, and so does what is too short to judge; of letters that are `unmapped`,
+    a few signs are enough.
     """
     visible = [c for c in text[:_ENOUGH] if not c.isspace()]
     if not visible:
@@ -22,8 +24,9 @@ def is_garbled(text: str) -> bool:
         return True
     letters = Counter(unicodedata.normalize("NFD", c)[0] for c in text[:_ENOUGH].lower() if c.isalpha())
     count = letters.total()
-    if len(visible) < 60:
-        return False
+    if len(visible) < _SHORT:
+        signs = sum(not c.isalnum() for c in visible)
+        return unmapped and len(visible) > 2 and signs > 0.5 * len(visible)
     foreign = sum(n for letter, n in letters.items() if letter > "\u024f")
     if foreign > 0.2 * len(visible):
         return False

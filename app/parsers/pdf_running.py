@@ -45,6 +45,7 @@ def without_running_lines(pages: Mapping[int, Sequence[Line]]) -> Running:
     copies: dict[str, tuple[int, int]] = {}
     for top in (True, False):
         orders = {number: _from_edge(lines, top) for number, lines in pages.items()}
+        outer: dict[int, Line] = {}
         for _ in range(DEPTH):
             edge = {
                 number: pages[number][order[0]]
@@ -52,12 +53,17 @@ def without_running_lines(pages: Mapping[int, Sequence[Line]]) -> Running:
                 if order and len(pages[number]) - len(gone[number]) > 1
             }
             under = {number: pages[number][order[1]].text for number, order in orders.items() if top and len(order) > 1}
-            running = _running(edge, under, len(pages))
+            running = [
+                number
+                for number in _running(edge, under, len(pages))
+                if not _is_of_the_text([pages[number][i] for i in orders[number][:2]], outer.get(number))
+            ]
             if not running:
                 break
             for number in running:
                 index = orders[number].pop(0)
                 gone[number].add(index)
+                outer[number] = pages[number][index]
                 if wording := _wording(pages[number][index].text):
                     copies.setdefault(wording, (number, index))
     kept = set(copies.values())
@@ -87,6 +93,18 @@ def _from_edge(lines: Sequence[Line], top: bool) -> list[int]:
     usual = angles.most_common(1)[0][0] if angles else 0.0
     places = [i for i, line in enumerate(lines) if round(line.angle, 1) == usual]
     return sorted(places, key=lambda i: (-lines[i].base if top else lines[i].base, lines[i].left))[:DEPTH]
+
+
+def _is_of_the_text(lines: Sequence[Line], outer: Line | None) -> bool:
+    """Tell whether a line belongs to the one further inside, not to a running line `outer` or the edge of the page."""
+    if len(lines) < 2:
+        return False
+    line, inner = lines
+    inwards = abs(line.base - inner.base)
+    if outer is not None and abs(outer.base - line.base) > max(1.5 * inwards, 2 * line.size):
+        return True
+    sentence = line.base < inner.base and line.text[0].islower() and inner.text[-1] not in ".:!?"
+    return sentence and inwards < 1.5 * line.size and not _page_number(line.text)
 
 
 def _running(edge: Mapping[int, Line], under: Mapping[int, str], pages: int) -> list[int]:

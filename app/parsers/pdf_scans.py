@@ -92,8 +92,10 @@ class Scans:
     def _is_picture(self, number: int, lines: Sequence[Line]) -> bool:
         """Tell whether the page shows text that is not in its lines, or in none that make sense."""
         text = "\n".join(line.text for line in lines)
+        if is_garbled(text, self._document.is_unmapped(number)):
+            return True
         if len(text) >= _STAMP:
-            return is_garbled(text)
+            return False
         try:
             page = self._document.page(number)
             covered = _covered(page) if page else 0.0

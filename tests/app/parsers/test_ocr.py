@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw
 
 from app.parsers import Limits, NoTextInDocument, read, read_in_sandbox
 from ccf_core import Cancelled
-from tests.app.parsers.hostile import FONT, pdf_of, shown
+from tests.app.parsers.hostile import FONT, pdf_of, shown, stream
 from tests.papers import pdf, wrapped
 
 PROSE = "The harbour of Lindness was built in three years by men who had never seen the sea before they came."
@@ -118,6 +118,17 @@ def test_without_tesseract_pages_with_text_are_read(without_tesseract: None) -> 
         "Page 2 holds no text (perhaps a scan).",
         "Pictures of text can be read (OCR) once Tesseract is installed on this machine.",
     )
+
+
+@pytest.mark.parametrize(("encoding", "noted"), [(b"", True), (b"/Encoding /WinAnsiEncoding", False)])
+def test_a_few_signs_of_a_font_without_a_map_are_noted(without_tesseract: None, encoding: bytes, noted: bool) -> None:
+    objects = {
+        3: b"<< /Type /Font /Subtype /TrueType /BaseFont /ABCDEF+Bold /FontDescriptor 100 0 R %b >>" % encoding,
+        100: b"<< /Type /FontDescriptor /FontName /ABCDEF+Bold /Flags 4 /FontFile2 101 0 R >>",
+        101: stream(b"no font"),
+    }
+    document = read(pdf_of([b'BT /F1 11 Tf 72 700 Td ("7+%-) Tj ET'], objects=objects), "x.pdf")
+    assert any("no known meaning" in note for note in document.notes) is noted
 
 
 @needs_scripts

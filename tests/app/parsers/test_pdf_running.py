@@ -70,3 +70,32 @@ def test_a_header_and_its_page_number_go_together() -> None:
     document = read(pdf(pages), "x.pdf")
     assert document.text.count("Annual report of the harbour") == 1
     assert document.left_out[0].text.count("Annual report of the harbour") == 7
+
+
+def test_the_end_of_a_sentence_that_repeats_on_short_pages_is_text() -> None:
+    between = [""] * 30
+    pages = [
+        [
+            "Minutes",
+            "",
+            "",
+            f"Item {i}: the owners agreed on {i}50 euros for the gate",
+            "keeper, and on an",
+            "audit in May.",
+        ]
+        for i in range(1, 4)
+    ]
+    numbered = [[*lines, *between, f"Page {i} of 3"] for i, lines in enumerate(pages, 1)]
+    for document in (read(pdf(pages), "x.pdf"), read(pdf(numbered), "x.pdf")):
+        assert document.text.count("keeper, and on an") == document.text.count("audit in May.") == 3
+        assert document.text.count("Minutes") == 1
+        assert "Page 2" not in document.text
+
+
+def test_two_running_lines_at_an_edge_both_go() -> None:
+    pages = [
+        [f"{BODY} {word}.", *[""] * 20, "Harbour Office, Quay 5", "Confidential", f"Page {i}"]
+        for i, word in enumerate(WORDS[:4], 1)
+    ]
+    document = read(pdf(pages), "x.pdf")
+    assert document.text.count("Harbour Office, Quay 5") == document.text.count("Confidential") == 1
