@@ -47,12 +47,29 @@ class Line:
 def joined(parts: Sequence[Line]) -> list[Line]:
     """Join parts that follow each other on one base line, as cells of a row do, or words that were placed singly."""
     rows: list[list[Line]] = []
-    for part in parts:
+    for part in _along_the_text(parts):
         if rows and (_beside(rows[-1][-1], part) or _under(rows[-1][-1], part)):
             rows[-1].append(part)
         else:
             rows.append([part])
     return [_joined(row) for row in rows]
+
+
+def _along_the_text(parts: Sequence[Line]) -> list[Line]:
+    """Order parts of turned lines as they are read; PDFium has them as they stand on an upright page."""
+    ordered: list[Line] = []
+    start = 0
+    for end in range(1, len(parts) + 1):
+        a = parts[start]
+        if end < len(parts) and abs(parts[end].base - a.base) < 0.3 * a.size and _turned_alike(a, parts[end]):
+            continue
+        ordered += sorted(parts[start:end], key=lambda part: part.left) if end - start > 1 else [a]
+        start = end
+    return ordered
+
+
+def _turned_alike(a: Line, b: Line) -> bool:
+    return abs(a.angle) > 0.1 and abs(a.angle - b.angle) < 0.01
 
 
 def _joined(row: Sequence[Line]) -> Line:

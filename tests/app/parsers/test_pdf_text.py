@@ -207,6 +207,16 @@ def test_a_turned_page_is_read_like_any_other() -> None:
     assert read(pdf_of([b"BT /F1 11 Tf " + drawn + b"ET"], page=page), "x.pdf").text == RUNNING["names and numbers"]
 
 
+@pytest.mark.parametrize("matrix", ["-1 0 0 -1", "0 1 -1 0", "0 -1 1 0"])
+def test_text_turned_on_an_upright_page_is_read_along_its_lines(matrix: str) -> None:
+    upright = b"BT /F1 11 Tf 1 0 0 1 72 760 Tm (The table stands on its side or on its head.) Tj ET "
+    words = [("This", 0), ("is", 40), ("written", 80), ("up", 140), ("from", 180), ("bottom", 220)]
+    a, b, *_ = (int(number) for number in matrix.split())
+    turned = " ".join(f"{matrix} {300 + a * x} {400 + b * x} Tm ({word}) Tj" for word, x in words)
+    text = read(pdf_of([upright + f"BT /F1 11 Tf {turned} ET".encode()]), "x.pdf").text
+    assert "This is written up from bottom" in text
+
+
 def test_gibberish_is_noted() -> None:
     shifted = RUNNING["names and numbers"].translate({code: code + 3 for code in range(65, 120)})
     note = "Many characters have no known meaning in this PDF; the text may be unreadable."
