@@ -183,9 +183,9 @@ def test_no_imports_run_in_a_circle() -> None:
     ("module", "line", "sentence"),
     [
         (
-            "app.parsers.pdf",
+            "app.parsers.pdf.reader",
             "import torch",
-            "app.parsers.pdf imports torch, but app.parsers imports nothing of app but itself",
+            "app.parsers.pdf.reader imports torch, but app.parsers imports nothing of app but itself",
         ),
         (
             "app.analysis.savings",

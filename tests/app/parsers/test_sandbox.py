@@ -113,7 +113,7 @@ def test_it_ends_by_itself_if_nobody_is_left_to_end_it() -> None:
 def test_the_process_has_no_use_for_torch_or_the_rest_of_the_app() -> None:
     """What makes it start at once: nothing but the readers and one library is imported."""
     script = (
-        "import sys; import app.parsers.pdf; import app.parsers.sandbox_worker; "
+        "import sys; import app.parsers.pdf.reader; import app.parsers.sandbox_worker; "
         "print(*sorted({name.split('.')[0] for name in sys.modules}))"
     )
     loaded = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, check=True, text=True).stdout

@@ -1,0 +1,1 @@
+"""Parse HTML and what is made of it."""

@@ -1,0 +1,1 @@
+"""Parse mails and pages that are saved as mails."""

@@ -1,0 +1,1 @@
+"""Parse the other files of office programs: workbooks, slides, OpenDocument, RTF."""

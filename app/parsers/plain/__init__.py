@@ -1,0 +1,1 @@
+"""Parse text, and data that is written as text."""
