@@ -38,7 +38,7 @@ def assemble(draft: Draft, kind: Kind, filename: str, limits: Limits) -> ReadDoc
         media_type=kind.media_type,
         pages=tuple(page for page in pages if page.number),
         notes=(*_misnamed(kind, filename), *draft.notes),
-        left_out=tuple(LeftOut(part.what, tidy(characters(part.text))) for part in draft.left_out),
+        left_out=tuple(LeftOut(part.what, tidy(characters(part.text[: limits.characters]))) for part in draft.left_out),
     )
 
 
