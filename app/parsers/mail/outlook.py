@@ -39,7 +39,7 @@ def read(data: bytes, limits: Limits) -> Draft:
     Raises DamagedDocument, DocumentTooLarge, NoTextInDocument.
     """
     with damage_said("Outlook"), olefile.OleFileIO(io.BytesIO(data)) as container:
-        stored = _Stored(container)
+        stored = _Stored(container, len(data))
         subject = stored.text(_SUBJECT)
         address = next(filter(None, map(stored.text, _SENDER_ADDRESSES)), "")
         name = stored.text(_SENDER_NAME)
@@ -60,10 +60,12 @@ def read(data: bytes, limits: Limits) -> Draft:
 class _Stored:
     """The properties of a mail, of which texts are streams of their own."""
 
-    def __init__(self, container: olefile.OleFileIO) -> None:
+    def __init__(self, container: olefile.OleFileIO, nbytes: int) -> None:
         self._container = container
-        path = ["__properties_version1.0"]
-        data = container.openstream(path).read() if container.exists(path) else b""
+        self._nbytes = nbytes
+        self._check(container.num_mini_fat_sectors * container.sector_size)
+        self._check(container.root.size)
+        data = self._read(["__properties_version1.0"])
         self._numbers: dict[int, int] = {}
         for at in range(_FIRST_PROPERTY, len(data) - 15, 16):
             tag, _, value = struct.unpack_from("<IIQ", data, at)
@@ -94,5 +96,15 @@ class _Stored:
         return f"{_EPOCH + datetime.timedelta(microseconds=ticks // 10):%Y-%m-%d %H:%M} UTC"
 
     def _stream(self, number: str, of_type: str, folder: str = "") -> bytes:
-        path = [*([folder] if folder else []), f"__substg1.0_{number}{of_type}"]
-        return bytes(self._container.openstream(path).read()) if self._container.exists(path) else b""
+        return self._read([*([folder] if folder else []), f"__substg1.0_{number}{of_type}"])
+
+    def _read(self, path: list[str]) -> bytes:
+        if not self._container.exists(path):
+            return b""
+        self._check(self._container.get_size(path))
+        return bytes(self._container.openstream(path).read())
+
+    def _check(self, declared: int) -> None:
+        """Raise ValueError for a part that is said to be larger than the file: the library would go round in it."""
+        if declared > self._nbytes:
+            raise ValueError(f"a part of {declared} bytes in a file of {self._nbytes}")

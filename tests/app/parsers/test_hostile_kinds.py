@@ -56,6 +56,8 @@ REFUSED: dict[str, tuple[str, Callable[[], bytes], type[Exception], str]] = {
     "a mail of many parts": ("a.eml", lambda: PART % (1, 1) + b"\nx\n--b1\n" * 9_000, DocumentTooLarge, "2,000 parts"),
     "compressed RTF that lies": ("a.msg", lambda: outlook_of(PROPERTIES | {"__substg1.0_10090102": struct.pack(
         "<IIII", 10, 2**32 - 1, 0x75465A4C, 0) + b"\xff" * 99}), DamagedDocument, "damaged"),
+    "a mail with a table of gigabytes": ("a.msg", lambda: outlook_of(PROPERTIES)[:64] + struct.pack("<I", 2**24)
+                                         + outlook_of(PROPERTIES)[68:], DamagedDocument, "damaged"),
     "a notebook nested without end": ("a.ipynb", lambda: b"[" * MB, DamagedDocument, "Jupyter"),
     "a number without end": ("a.ipynb", lambda: b'{"cells": [' + b"9" * 100_000 + b"]}", DamagedDocument, "Jupyter"),
     "arrays that never end": ("a.json", lambda: b"[" * MB, DocumentTooLarge, "characters"),
