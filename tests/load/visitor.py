@@ -66,7 +66,8 @@ class Page:
         def on(event: str, *elements: Any) -> dict[str, Any]:
             return next(e for e in events if any(t[1] == event and t[0] in elements for t in e["targets"]))
 
-        timers = [part for part in config["components"] if part["type"] == "timer"]
+        # Others begin with something that they follow.
+        timers = [part for part in config["components"] if part["type"] == "timer" and part["props"]["active"]]
         by_name = {e["api_name"]: e["id"] for e in events if e["api_name"]}
         add_files, open_text = on("upload", ids["upload"]), on("place", ids["hits"])
         poll = on("tick", *(timer["id"] for timer in timers))
