@@ -161,8 +161,11 @@ READ: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "ten billion pages": ("a.pdf", lambda: pdf_of([shown("a")], kids="100 0 R", objects=page_tree(10)), "a"),
     "four billion mapped characters": ("a.pdf", lambda: pdf_of(
         [shown("t")], objects={3: MAPPED, 100: stream(MAP)}), "µ"),
-    "four billion widths": ("a.pdf", lambda: pdf_of([shown("t")], objects={
-        3: DESCENDING, 100: b"<< /Type /Font /Subtype /CIDFontType2 /BaseFont /H /W [0 4294967295 500] >>"}), "琀"),
+    "four billion widths": ("a.pdf", lambda: pdf_of(
+        [b"BT /F2 12 Tf 72 700 Td (Seen.) Tj ET", shown("t")],
+        page="/Resources << /Font << /F1 3 0 R /F2 << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> >> >>",
+        objects={3: DESCENDING,
+                 100: b"<< /Type /Font /Subtype /CIDFontType2 /BaseFont /H /W [0 4294967295 500] >>"}), "Seen."),
     "field that is its own parent": ("a.pdf", lambda: noted("/Subtype /Widget /T (n) /Parent 100 0 R"), "Seen."),
     "note of another kind than it says": ("a.pdf", lambda: noted("/Subtype /Text /F (x) /Contents 7"), "Seen."),
     "one note a hundred thousand times": ("a.pdf", lambda: pdf_of(
