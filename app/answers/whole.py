@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import ccf_core
 from app.answers.notes import MOST, abstained
 from app.answers.question import Question
-from app.answers.whole_question import Whole, whole
+from app.answers.whole_question import Whole, asks_number, whole
 from app.documents.memory_cache import Memories
 from app.parsers.kinds import TABLES
 from app.parsers.tables import sizes
@@ -48,11 +48,13 @@ class WholeDocument:
 
     def wanted(self, asked: Question) -> Whole | None:
         """Tell what is wanted of the whole documents; tables that were stored before sizes were told tell none."""
-        tables = all(document.media_type in TABLES and self._sizes(document) for document in asked.documents)
-        return whole(asked.text, tables and bool(asked.documents))
+        # The question is looked at first: the sizes take reading the texts.
+        if asked.documents and asks_number(asked.text) and all(map(self._sizes, asked.documents)):
+            return "rows"
+        return whole(asked.text)
 
     def _sizes(self, document: Document) -> list[str]:
-        return sizes(self.text_of(document.sha256))
+        return sizes(self.text_of(document.sha256)) if document.media_type in TABLES else []
 
     def sizes(self, ccf: CCF, asked: Question, texts: Sequence[Segmented]) -> Generator[str | Answer]:
         """Yield the Answer to a question for a number of rows: what the documents say of their tables' sizes."""

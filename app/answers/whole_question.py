@@ -59,12 +59,16 @@ _COMPILED = {
 _A_NUMBER = re.compile(r"(?:how many|count|what is the (?:total )?number of|number of)\b.*", re.IGNORECASE)
 
 
-def whole(question: str, of_tables: bool = False) -> Whole | None:
-    """Tell what a question wants of the whole document; None for a question that one place may answer.
+def asks_number(question: str) -> bool:
+    """Tell whether a number of things is asked for, which in a table is one of rows."""
+    return _A_NUMBER.fullmatch(_words(question)) is not None
 
-    In tables (``of_tables``) every number of things is one of rows.
-    """
-    words = " ".join(question.split()).rstrip(".!? ")
-    if of_tables and _A_NUMBER.fullmatch(words):
-        return "rows"
+
+def whole(question: str) -> Whole | None:
+    """Tell what a question wants of the whole document; None for a question that one place may answer."""
+    words = _words(question)
     return next((kind for kind, pattern in _COMPILED.items() if pattern.fullmatch(words)), None)
+
+
+def _words(question: str) -> str:
+    return " ".join(question.split()).rstrip(".!? ")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.answers.notes import GONE_OVER, MOST, SOME
-from app.answers.whole_question import whole
+from app.answers.whole_question import asks_number, whole
 from app.types import AnswerView
 from app.workbench import Workbench
 from ccf_core import CCF
@@ -219,5 +219,5 @@ def test_a_number_of_rows_is_told_by_the_table_and_not_counted(workbench: Workbe
 
 def test_in_other_documents_how_many_is_asked_as_before() -> None:
     assert whole("How many members live in Port?") is None
-    assert whole("How many members live in Port?", of_tables=True) == "rows"
-    assert whole("Who lives in Port?", of_tables=True) is None
+    assert asks_number("How many members live in Port?")
+    assert not asks_number("Who lives in Port?")
