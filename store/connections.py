@@ -80,9 +80,8 @@ class Connections:
         self._closed = False
         #: The connection of the block that a thread is in.
         self._held = threading.local()
-        self._opened: list[Database] = []
         self._idle: list[Database] = []
-        self._opened_lock = threading.Lock()
+        self._idle_lock = threading.Lock()
         self._write_lock = threading.RLock()
         self._make_room()
         try:
@@ -149,43 +148,48 @@ class Connections:
                 raise
 
     def close(self) -> None:
-        """Close every connection, after the running writer; stop readers first."""
-        with self._write_lock, self._opened_lock:
+        """Close every connection after the running writer; one that reads closes when its block ends.
+
+        SQLite crashes the process if a connection is closed while another thread reads with it.
+        """
+        with self._write_lock, self._idle_lock:
             self._closed = True
-            for db in self._opened:
-                db.close()
+            while self._idle:
+                self._idle.pop().close()
 
     def _take(self) -> Database:
         if os.getpid() != self._pid:
             # SQLite's connections and file locks do not survive a fork.
             raise StoreUnavailable(f"{self.path} was opened by another process; open it again in this one.")
-        with self._opened_lock:
+        with self._idle_lock:
             if self._closed:
                 raise StoreUnavailable(f"{self.path} was closed; open it again.")
             return self._idle.pop() if self._idle else self._connect()
 
     def _give_back(self, db: Database) -> None:
-        with self._opened_lock:
+        with self._idle_lock:
             if self._closed or db.conn.in_transaction:  # one that could not be rolled back
                 db.close()
-                self._opened.remove(db)
             else:
                 self._idle.append(db)
 
     def _connect(self) -> Database:
         conn = sqlite3.connect(self.path, timeout=self._busy_timeout_s, isolation_level=None, check_same_thread=False)
         conn.text_factory = TEXT
-        db = Database(conn, strict=True, execute_plugins=False)
-        self._opened.append(db)
-        words.register(db)
-        # Some builds of SQLite let no trigger call a function of the program.
-        db.execute("PRAGMA trusted_schema = ON")
-        db.execute("PRAGMA foreign_keys = ON")
-        db.execute("PRAGMA synchronous = NORMAL")
-        db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-        # What is deleted is overwritten, not only given up.
-        db.execute("PRAGMA secure_delete = ON")
-        db.execute(f"PRAGMA journal_size_limit = {64 * 2**20}")
+        try:
+            db = Database(conn, strict=True, execute_plugins=False)
+            words.register(db)
+            # Some builds of SQLite let no trigger call a function of the program.
+            db.execute("PRAGMA trusted_schema = ON")
+            db.execute("PRAGMA foreign_keys = ON")
+            db.execute("PRAGMA synchronous = NORMAL")
+            db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+            # What is deleted is overwritten, not only given up.
+            db.execute("PRAGMA secure_delete = ON")
+            db.execute(f"PRAGMA journal_size_limit = {64 * 2**20}")
+        except BaseException:
+            conn.close()
+            raise
         return db
 
     def _make_room(self) -> None:

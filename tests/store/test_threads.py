@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from store import Store, StoreUnavailable
+from store.connections import Connections
 
 THREADS, WRITES = 8, 200
 
@@ -100,4 +101,15 @@ def test_closing_closes_the_connections_of_all_threads(path):
         closed.set()
         assert future.result() == []
     # SQLite removes its log when the last connection closes.
+    assert sorted(path.parent.iterdir()) == [path]
+
+
+def test_closing_lets_who_reads_finish(path):
+    connections = Connections(path)
+    with connections.reading() as db:
+        rows = db.execute("SELECT name FROM sqlite_master")
+        connections.close()
+        assert ("documents",) in rows.fetchall()
+    with pytest.raises(StoreUnavailable, match="was closed"), connections.reading():
+        pass
     assert sorted(path.parent.iterdir()) == [path]

@@ -164,7 +164,8 @@ class Conversation:
 
     def refresh(self, number: int | None, request: gr.Request) -> Face:
         """Show the conversation anew, for a document that it quotes may be gone; not while an answer is written."""
-        return (gr.skip(),) * len(self.face) if str(request.session_hash) in self.answering else self.stored(number)
+        written = str(request.session_hash) in self.answering or self.workbench.under_way.find(number) is not None
+        return (gr.skip(),) * len(self.face) if written else self.stored(number)
 
     def ask(self, values: dict[Any, Any], request: gr.Request) -> Iterator[Face]:
         yield from self.answer(values[self.question], values, request)

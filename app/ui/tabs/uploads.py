@@ -21,18 +21,16 @@ _JS = """
 const LARGEST = %d, TOGETHER = %d;
 const first = !window.ccfRefused;
 window.ccfRefused = told => trigger('refused', told);
-const refused = (files, why) => window.ccfRefused({files: files.map(file => [file.name, file.size]), ...why});
+const refused = (files, why) => window.ccfRefused({files, ...why});
 const sift = files => {
-    const small = new DataTransfer(), large = [], beyond = [];
+    const small = new DataTransfer(), large = [];
     let sum = 0;
     for (const file of files) {
-        if (file.size > LARGEST) large.push(file);
-        else if (TOGETHER && sum + file.size > TOGETHER) beyond.push(file);
+        if (file.size > LARGEST || TOGETHER && sum + file.size > TOGETHER) large.push([file.name, file.size]);
         else { small.items.add(file); sum += file.size; }
     }
     if (large.length) refused(large, {});
-    if (beyond.length) refused(beyond, {together: true});
-    return large.length + beyond.length ? small : null;
+    return large.length ? small : null;
 };
 const onChange = event => {
     const input = event.target;
@@ -53,7 +51,8 @@ const send = window.fetch;
 const watched = async (input, init) => {
     const address = new URL(input instanceof Request ? input.url : input, document.baseURI);
     const body = init?.body;
-    const files = address.pathname.endsWith('/upload') && body instanceof FormData ? body.getAll('files') : [];
+    const uploaded = address.pathname.endsWith('/upload') && body instanceof FormData ? body.getAll('files') : [];
+    const files = uploaded.map(file => [file.name, file.size]);
     if (!files.length) return send(input, init);
     try {
         const answer = await send(input, init);
