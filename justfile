@@ -39,6 +39,10 @@ slow *options:
 browser *options:
     {{python}} -m tests.browser {{options}}
 
+# Pictures of the page for the docs, on a machine that has no other work
+pictures:
+    {{python}} -m tests.browser.pictures
+
 # Time and memory
 bench *options:
     {{python}} -m pytest -m bench {{options}}
