@@ -35,3 +35,11 @@ class Cancelled(CCFError):
 
 class NoSuchPart(CCFError):
     """A slot, level, layer or head was named that the memory does not have."""
+
+
+class BadRows(CCFError):
+    """A file of rows of text or questions cannot be read, or a line of it cannot be used."""
+
+
+class TrainingError(CCFError):
+    """A training run cannot go as asked; the message says what to change."""

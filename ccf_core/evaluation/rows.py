@@ -6,9 +6,7 @@ import hashlib
 import itertools
 import json
 import random
-import zlib
-from collections.abc import Callable, Iterable, Sequence
-from lzma import LZMAError
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -35,38 +33,8 @@ def located(data: Path) -> Path:
 
 
 def load_rows(path: Path, fields: Sequence[str]) -> list[Row]:
-    """Read the rows of a JSON lines file (plain, .gz or .xz), each with ``fields``; EvaluationError otherwise.
-
-    A row that asks several questions of one context ({"context", "qas": […]}) becomes one row a question.
-    """
-    if not path.is_file():
-        raise EvaluationError(f"There is no file {path.name}: give JSON lines, plain or packed as .gz or .xz.")
-    try:
-        rows = [single for row in read_rows(path) for single in _unfolded(row)]
-    except (ValueError, OSError, EOFError, LZMAError, zlib.error) as error:
-        raise EvaluationError(f"{path.name} is not readable as JSON lines ({error}): check the file.") from error
-    for number, row in enumerate(rows, 1):
-        missing = [field for field in fields if not _usable(row.get(field), field)]
-        if missing:
-            raise EvaluationError(f"Row {number} of {path.name} has no {missing[0]!r}: give rows with {_and(fields)}.")
-    return rows
-
-
-def _unfolded(row: Row) -> Iterable[Row]:
-    if not isinstance(row, dict):
-        raise ValueError("a line is not an object")
-    shared = {name: value for name, value in row.items() if name != "qas"}
-    return [shared | asked for asked in row["qas"]] if "qas" in row else [row]
-
-
-def _usable(value: object, field: str) -> bool:
-    if field == "answers":
-        return isinstance(value, list) and all(isinstance(answer, str) for answer in value)
-    return isinstance(value, str)
-
-
-def _and(fields: Sequence[str]) -> str:
-    return " and ".join(map(repr, fields))
+    """Read all rows of a file, each with ``fields``; see ``read_rows``, which raises BadRows."""
+    return list(read_rows(path, fields))
 
 
 def half_of(row: Row) -> Half:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from ccf_core.config import CCFConfig
+from ccf_core.errors import TrainingError
 from ccf_core.memory.segments import slot_count
 from ccf_core.training.data.examples import LONGEST, Decoded, Example, Kind
 from ccf_core.training.data.sampling import Sampler
@@ -17,8 +18,21 @@ PAD_RUN = 256
 ENCODER, SLOTS, READ, READ_MEMORY, REPEAT, REPEAT_MEMORY, TEACHER, TAUGHT, TARGETS, SEQUENCES = range(10)
 #: Those that are filled up.
 STREAMS = [ENCODER, READ, READ_MEMORY, REPEAT, REPEAT_MEMORY, TEACHER]
+#: Examples drawn for a batch, none of which fits, after which it is too small for all.
+TRIES = 2048
 #: Examples drawn to see what a mix takes, and capacity as a multiple of that: about 95% of the tightest stream is used.
 MEASURED, SLACK = 512, 1.05
+
+
+class BatchTooSmall(TrainingError):
+    """A batch has no room for any example of the data."""
+
+    def __init__(self, long: bool) -> None:
+        window, kind = ("--mix-long-window", "long batch") if long else ("--mix-window", "batch")
+        none = ", or --mix-long-every 0" if long else ""
+        super().__init__(
+            f"No example fits into a {kind}: give a larger --tokens-per-batch or a smaller {window}{none}."
+        )
 
 
 def longest_segment(config: CCFConfig) -> int:
@@ -50,10 +64,15 @@ class Capacity:
 
     @classmethod
     def measured(cls, sampler: Sampler, tokens: int, long: bool = False) -> Capacity:
-        """Measure the capacity for about ``tokens`` source tokens of what ``sampler`` draws; the same each time."""
+        """Measure the capacity for about ``tokens`` source tokens of what ``sampler`` draws; the same each time.
+
+        Raises BatchTooSmall if all it draws are longer than a sequence may be.
+        """
         rng = np.random.default_rng(7)
         drawn = [sampler.draw(rng, long) for _ in range(MEASURED // (8 if long else 1))]
         drawn = [example for example in drawn if _short_enough(example, LONGEST[long])]
+        if not drawn:
+            raise BatchTooSmall(long)
         used = np.sum([size_of(example, sampler.config) for example in drawn], axis=0)
         sizes = [int(tokens * share) for share in used * SLACK / sum(map(source_tokens, drawn))]
         unit = 2048 if tokens > 8192 else 128  # few shapes of loss chunks
@@ -130,9 +149,15 @@ def _short_enough(example: Example, longest: int) -> bool:
 
 
 def draw_examples(sampler: Sampler, capacity: Capacity, rng: np.random.Generator, long: bool = False) -> list[Example]:
-    """Draw until the next example no longer fits; a few misses are drawn over first."""
-    sizes, used, misses, examples = capacity.sizes(), capacity.reserved(), 0, []
-    while misses < 24:
+    """Draw until the next example no longer fits; a few misses are drawn over first.
+
+    Raises BatchTooSmall if none of many fits.
+    """
+    sizes, used, misses, tries, examples = capacity.sizes(), capacity.reserved(), 0, 0, list[Example]()
+    while misses < 24 or not examples:
+        tries += 1
+        if tries > TRIES and not examples:
+            raise BatchTooSmall(long)
         example = sampler.draw(rng, long)
         if not _short_enough(example, capacity.longest):
             continue

@@ -1,11 +1,13 @@
 """Turns rows into token arrays, once, and reads them back from the one file that holds them.
 
-Text rows are {"text", …}, question rows {"context", "question", "answers", …}.
+Text rows are {"text", …}, question rows {"context", "question", "answers", …}, as ``ccf_core.rows`` reads them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from ccf_core.answering.prompt import question_prompt
+from ccf_core.errors import TrainingError
 from ccf_core.training.data.cloze import Vocabulary
 from ccf_core.training.data.synthetic_facts import facts
 
@@ -77,17 +80,24 @@ class TrainingData:
 
     @classmethod
     def load(cls, path: str | Path) -> TrainingData:
-        with np.load(path, allow_pickle=False) as file:
-            ragged = {
-                name: Ragged(file[f"{name}.ids"], file[f"{name}.offsets"])
-                for name in _RAGGED
-                if f"{name}.ids" in file  # written before there were facts, it has none
-            }
-            looks = {f.name: file[f"vocabulary.{f.name}"] for f in fields(Vocabulary)}
-            weights = file["context_weights"] if "context_weights" in file else np.zeros(0)
-            return cls(
-                **ragged, question_of=file["question_of"], vocabulary=Vocabulary(**looks), context_weights=weights
-            )
+        """Read what ``save`` wrote. Raises TrainingError for any other file."""
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                ragged = {
+                    name: Ragged(file[f"{name}.ids"], file[f"{name}.offsets"])
+                    for name in _RAGGED
+                    if f"{name}.ids" in file  # written before there were facts, it has none
+                }
+                looks = {f.name: file[f"vocabulary.{f.name}"] for f in fields(Vocabulary)}
+                weights = file["context_weights"] if "context_weights" in file else np.zeros(0)
+                return cls(
+                    **ragged, question_of=file["question_of"], vocabulary=Vocabulary(**looks), context_weights=weights
+                )
+        # Without a context manager's method it is a plain array, in a file of another kind.
+        except (OSError, ValueError, KeyError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+            raise TrainingError(
+                f"{Path(path).name} holds no tokenized rows: give a file that --tokens wrote, or make it again."
+            ) from error
 
 
 def tokenize_rows(
@@ -98,12 +108,14 @@ def tokenize_rows(
     end_token: int,
     max_context: int = 8192,
     made_up: int = 0,
+    report: Callable[[str], object] | None = None,
 ) -> TrainingData:
-    """Tokenize rows and ``made_up`` facts; questions are grouped by context, and contexts of more than
-    ``max_context`` tokens left out.
+    """Tokenize rows and ``made_up`` facts; questions are grouped by context.
 
-    The first answer of a row is the one that is taught, closed by ``end_token``. A row may say how often it is to be
-    drawn (``weight``, 1 unless told); a context is drawn as often as its rows together.
+    The first answer of a row that is not blank is the one that is taught, closed by ``end_token``. A row may say how
+    often it is to be drawn (``weight``, 1 unless told); a context is drawn as often as its rows together. Left out, and
+    counted in sentences for ``report``, are texts and contexts without tokens, contexts of more than ``max_context``
+    tokens, and questions without an answer.
     """
 
     def plain(batch: list[str]) -> list[list[int]]:
@@ -112,24 +124,36 @@ def tokenize_rows(
         return tokenizer(batch, add_special_tokens=False, split_special_tokens=True, verbose=False)["input_ids"]
 
     smallest = np.uint16 if len(tokenizer) <= 2**16 else np.int32
+    skipped: Counter[str] = Counter()
     text_ids = [ids for batch in _batched((row["text"] for row in texts), 256) for ids in plain(batch)]
+    skipped["empty texts"] = sum(not ids for ids in text_ids)
+    text_ids = [ids for ids in text_ids if ids]
     by_context: dict[str, list[tuple[str, str]]] = {}
     weight_of: dict[str, float] = {}
     weighted = False
     for row in questions:
-        by_context.setdefault(row["context"], []).append((row["question"], row["answers"][0]))
+        answer = next(filter(str.strip, row["answers"]), None)
+        if answer is None:
+            skipped["questions without an answer"] += 1
+            continue
+        by_context.setdefault(row["context"], []).append((row["question"], answer))
         weight_of[row["context"]] = weight_of.get(row["context"], 0.0) + row.get("weight", 1.0)
         weighted = weighted or "weight" in row
     contexts, prompts, answers, question_of, weights = [], [], [], [0], []
     for context, asked in by_context.items():
         ids = plain([context])[0]
         if not 0 < len(ids) <= max_context:
+            why = f"of more than {max_context:,} tokens" if ids else "without tokens"
+            skipped[f"questions about contexts {why}"] += len(asked)
             continue
         contexts.append(ids)
         weights.append(weight_of[context])
         prompts += [question_prompt(tokenizer, question) for question, _ in asked]
         answers += [[*ids, end_token] for ids in plain([answer.strip() for _, answer in asked])]
         question_of.append(len(prompts))
+    for why, count in skipped.items():
+        if count and report:
+            report(f"Left out: {why} ({count:,}).")
     told = list(facts(made_up, seed=0))
     statements = plain([statement for statement, _, _ in told])
     asked_of = [question_prompt(tokenizer, question) for _, question, _ in told]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import IntEnum
 
 import numpy as np
 
+from ccf_core.errors import TrainingError
 from ccf_core.memory.segments import slot_count
 
 #: Most positions (slots read and tokens) of a decoder sequence in an ordinary and in a long batch.
@@ -86,8 +88,16 @@ class Mix:
     weights: tuple[float, ...] = (1.0, 1.2, 0.6, 0.2, 0.1, 0.0)
 
     def __post_init__(self) -> None:
-        if len(self.weights) != len(Kind):
-            raise ValueError(f"weights must be {len(Kind)} numbers, of {', '.join(k.name.lower() for k in Kind)}")
+        """Raise TrainingError for numbers that nothing can be drawn with."""
+        kinds = ", ".join(kind.name.lower() for kind in Kind)
+        if len(self.weights) != len(Kind) or not all(weight >= 0 for weight in self.weights):
+            raise TrainingError(f"--mix-weights must be {len(Kind)} numbers of 0 or more: {kinds}.")
+        for name, shares in (("ratios", self.ratios), ("strides", self.strides)):
+            if min(shares, default=0) < 0 or not math.isclose(sum(shares), 1, abs_tol=1e-8):
+                raise TrainingError(f"--mix-{name} must be shares from 0 to 1 that add up to 1.")
+        for name, least in {"window": 8, "long_window": 8, "facts": 1, "joined": 1}.items():
+            if getattr(self, name) < least:
+                raise TrainingError(f"--mix-{name.replace('_', '-')} must be {least} or more.")
 
 
 @dataclass(frozen=True)

@@ -162,7 +162,10 @@ class _DecoderStreams:
 
 
 class Batches(Dataset):
-    """Batch number i of about ``tokens`` source tokens, made from (seed, i) alone."""
+    """Batch number i of about ``tokens`` source tokens, made from (seed, i) alone.
+
+    Raises BatchTooSmall if no example fits so many.
+    """
 
     def __init__(self, data: TrainingData, config: CCFConfig, mix: Mix, tokens: int, seed: int) -> None:
         self.sampler = Sampler(data, config, mix)
@@ -170,6 +173,8 @@ class Batches(Dataset):
         kinds = (False, True) if mix.long_every else (False,)
         self.capacities = [Capacity.measured(self.sampler, tokens, long) for long in kinds]
         self.notable = data.vocabulary.notable
+        for long, capacity in zip(kinds, self.capacities, strict=True):
+            draw_examples(self.sampler, capacity, np.random.default_rng(seed), long)  # or it is told by a worker, late
 
     def __getitem__(self, number: int) -> Batch:
         rng = np.random.default_rng((self.seed, number))

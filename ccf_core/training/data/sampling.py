@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from ccf_core.config import CCFConfig
+from ccf_core.errors import TrainingError
 from ccf_core.training.data.cloze import draw_cloze
 from ccf_core.training.data.dataset import Ragged, TrainingData
 from ccf_core.training.data.examples import LONGEST, Decoded, Example, Kind, Mix
@@ -32,7 +33,7 @@ class Sampler:
         lengths = data.texts.lengths().astype(np.float64)
         self.text_weights = np.cumsum(lengths / lengths.sum()) if lengths.sum() else None
         if self.text_weights is None and not len(data.contexts):
-            raise ValueError("there is nothing to train on: give text rows, question rows or both")
+            raise TrainingError("There is nothing to train on: give rows of text, of questions, or both.")
         weights = data.context_weights
         self.context_weights = np.cumsum(weights / weights.sum()) if len(weights) else None
         self.opening, self.closing = _shared_ends(data.prompts)
