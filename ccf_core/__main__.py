@@ -48,6 +48,9 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m ccf_core") ->
     except CCFError as error:
         print(error, file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"{error.filename}: {error.strerror}." if error.filename else error, file=sys.stderr)
+        return 2
     except RuntimeError as error:
         if type(error).__name__ != "OutOfMemoryError":  # torch's, which help need not wait for
             raise

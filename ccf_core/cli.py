@@ -23,6 +23,13 @@ def positive(value: str) -> int:
     return number
 
 
+def duration(seconds: float) -> str:
+    """Write a time in the unit that suits it: "40 s", "7 min", "3.5 h"."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"
+
+
 def report(message: str) -> None:
     """Print a line to stderr, where progress goes; stdout is for results."""
     print(message, file=sys.stderr, flush=True)

@@ -16,6 +16,9 @@ from ccf_core.errors import BadRows
 #: Fields of a row of text, and of a row with a question.
 TEXT, QUESTION = ("text",), ("context", "question", "answers")
 
+#: What files of plain text and of Markdown end in.
+PLAIN = (".txt", ".md", ".markdown")
+
 _OPENERS: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open}
 
 
@@ -44,6 +47,24 @@ def read_rows(path: str | Path, *kinds: Sequence[str]) -> Iterator[dict[str, Any
             yield single
 
 
+def read_folder(folder: str | Path) -> list[dict[str, Any]]:
+    """Read the plain text and Markdown files of a folder, and of those in it, as rows of text, sorted by path.
+
+    Raises BadRows if there is none, or one that is not UTF-8.
+    """
+    folder = Path(folder)
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PLAIN and path.is_file())
+    if not paths:
+        raise BadRows(f"There is no text in {folder}: give a folder with files that end in {', '.join(PLAIN)}.")
+    rows = []
+    for path in paths:
+        try:
+            rows.append({"source": path.name, "text": path.read_text(encoding="utf-8")})
+        except UnicodeDecodeError as error:
+            raise BadRows(f"{path} is not text in UTF-8: convert it, or take it away.") from error
+    return rows
+
+
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yield (number, line) of the lines that hold something."""
     try:
@@ -66,14 +87,15 @@ def _unfolded(row: dict[str, Any], where: str) -> Iterator[dict[str, Any]]:
         yield single
 
 
-def _plain(answers: Any) -> list[str] | None:
-    """List the texts of answers of any kind that is known; None for another kind."""
+def _plain(answers: Any) -> list[Any] | None:
+    """List the texts of answers of any form that is known; None for another form."""
     if isinstance(answers, dict):
         answers = answers.get("text")
-    if isinstance(answers, str):
-        return [answers]
-    texts = [one.get("text") if isinstance(one, dict) else one for one in answers] if isinstance(answers, list) else []
-    return texts if isinstance(answers, list) and all(isinstance(text, str) for text in texts) else None
+    listed = [answers] if isinstance(answers, str) else answers
+    if not isinstance(listed, list):
+        return None
+    texts = [one.get("text") if isinstance(one, dict) else one for one in listed]
+    return texts if all(isinstance(text, str) for text in texts) else None
 
 
 def _missing(row: dict[str, Any], fields: Sequence[str]) -> list[str]:

@@ -12,9 +12,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from ccf_core.errors import AdapterError
+from ccf_core.config import CCFConfig
+from ccf_core.errors import AdapterError, TrainingError
 from ccf_core.model.adapter import Adapter
 from ccf_core.training.model import TrainingModel
 
@@ -46,25 +48,67 @@ def save(folder: Path, model: TrainingModel, optimizer: torch.optim.Optimizer, c
         part.replace(path)
 
 
-def resume(folder: Path, model: TrainingModel, optimizer: torch.optim.Optimizer) -> Cursor:
-    """Put an exact checkpoint back into model and optimiser."""
-    weights, moments = (load_file(folder / f"{name}.safetensors") for name in ("weights", "moments"))
+def standing(folder: Path, config: CCFConfig) -> Cursor | None:
+    """Read where the run in ``folder`` stands; None if it has no checkpoint yet.
+
+    Raises TrainingError if that run trains another adapter than one of ``config``, or the checkpoint is damaged.
+    """
+    if not (folder / "state.json").exists():
+        return None
+    try:
+        own = CCFConfig.load(folder / "portable" / "ccf.json")
+    except (OSError, ValueError, TypeError) as error:
+        raise _damaged(folder) from error
+    cursor = _cursor(folder / "state.json")
+    if (own.base, own.tokenizer) != (config.base, config.tokenizer):
+        raise TrainingError(
+            f"The run in {folder} trains on another base model: give that --base, or begin a new run in another --out "
+            f"with --start {folder / 'portable'} --allow-other-base."
+        )
+    for name, value in vars(own).items():
+        if getattr(config, name) != value:
+            raise TrainingError(
+                f"The run in {folder} has {name} {value}, not {getattr(config, name)}: give what it began with, or "
+                "another --out for a new run."
+            )
+    return cursor
+
+
+def resume(folder: Path, model: TrainingModel, optimizer: torch.optim.Optimizer) -> None:
+    """Put an exact checkpoint back into model and optimiser. Raises TrainingError if it is damaged."""
     fused = optimizer.param_groups[0]["fused"]
-    with torch.no_grad():
-        for name, p in model.trainable.items():
-            p.copy_(weights[name])
-            if f"{name}.step" not in moments:  # it does not learn
-                continue
-            optimizer.state[p] = {
-                "step": moments[f"{name}.step"].reshape(()).to(p.device if fused else "cpu"),
-                **{key: moments[f"{name}.{key}"].to(p.device) for key in ("exp_avg", "exp_avg_sq")},
-            }
-    return Cursor(**json.loads((folder / "state.json").read_text()))
+    try:
+        weights, moments = (load_file(folder / f"{name}.safetensors") for name in ("weights", "moments"))
+        with torch.no_grad():
+            for name, p in model.trainable.items():
+                p.copy_(weights[name])
+                if f"{name}.step" not in moments:  # it does not learn
+                    continue
+                optimizer.state[p] = {
+                    "step": moments[f"{name}.step"].reshape(()).to(p.device if fused else "cpu"),
+                    **{key: moments[f"{name}.{key}"].to(p.device) for key in ("exp_avg", "exp_avg_sq")},
+                }
+    except (OSError, SafetensorError, KeyError, RuntimeError) as error:
+        raise _damaged(folder) from error
 
 
 def load_portable(folder: Path) -> tuple[Adapter, Cursor]:
-    """Read adapter and cursor of a portable checkpoint. Raises AdapterError if it is none."""
+    """Read adapter and cursor of a portable checkpoint. Raises AdapterError or TrainingError if it is none."""
     adapter = Adapter.load(folder)
     if not (folder / "cursor.json").is_file():
         raise AdapterError(f"{folder} holds an adapter but no cursor.json: give it as --start for a new run.")
-    return adapter, Cursor(**json.loads((folder / "cursor.json").read_text()))
+    return adapter, _cursor(folder / "cursor.json")
+
+
+def _cursor(path: Path) -> Cursor:
+    try:
+        cursor = Cursor(**json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise _damaged(path.parent) from error
+    if not all(isinstance(number, int) and number >= 0 for number in (cursor.step, cursor.seed)):
+        raise _damaged(path.parent)
+    return cursor
+
+
+def _damaged(folder: Path) -> TrainingError:
+    return TrainingError(f"The checkpoint in {folder} is damaged: copy it again, or give another --out for a new run.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -47,6 +48,15 @@ class Validation:
         for ratio, record in zip(self.config.ratios, accelerator.reduce(totals), strict=True):
             scores |= means(record, f"_{ratio}")
         return scores
+
+
+def mixed(scores: Mapping[str, float], mix: Mix) -> float:
+    """Add up the nats in ``scores``, each kind's mean over ratios times its weight in the mix: one loss of a run."""
+    total = 0.0
+    for kind, weight in zip(Kind, mix.weights, strict=True):
+        nats = [value for name, value in scores.items() if name.startswith(f"{kind.name.lower()}_nats")]
+        total += weight * sum(nats) / max(1, len(nats))
+    return round(total, 4)
 
 
 def means(record: torch.Tensor, suffix: str = "") -> dict[str, float]:

@@ -18,20 +18,20 @@ PAD_RUN = 256
 ENCODER, SLOTS, READ, READ_MEMORY, REPEAT, REPEAT_MEMORY, TEACHER, TAUGHT, TARGETS, SEQUENCES = range(10)
 #: Those that are filled up.
 STREAMS = [ENCODER, READ, READ_MEMORY, REPEAT, REPEAT_MEMORY, TEACHER]
-#: Examples drawn for a batch, none of which fits, after which it is too small for all.
-TRIES = 2048
+#: Examples drawn for a batch, none of which fits, after which it is too small; and least share of them that has to fit.
+TRIES, LEAST = 2048, 0.1
 #: Examples drawn to see what a mix takes, and capacity as a multiple of that: about 95% of the tightest stream is used.
 MEASURED, SLACK = 512, 1.05
 
 
 class BatchTooSmall(TrainingError):
-    """A batch has no room for any example of the data."""
+    """A batch has no room for the examples of the data, or for hardly any."""
 
     def __init__(self, long: bool) -> None:
         window, kind = ("--mix-long-window", "long batch") if long else ("--mix-window", "batch")
         none = ", or --mix-long-every 0" if long else ""
         super().__init__(
-            f"No example fits into a {kind}: give a larger --tokens-per-batch or a smaller {window}{none}."
+            f"A {kind} is too small for the examples: give a larger --tokens-per-batch or a smaller {window}{none}."
         )
 
 
@@ -146,6 +146,17 @@ def size_of(example: Example, config: CCFConfig) -> np.ndarray:
 
 def _short_enough(example: Example, longest: int) -> bool:
     return all(len(d.input_ids) + example.slots_read(d) <= longest for d in example.decoded)
+
+
+def fitting(sampler: Sampler, capacity: Capacity, long: bool = False) -> float:
+    """Measure the share of examples that have room in a batch. Raises BatchTooSmall if that is hardly any."""
+    rng, count = np.random.default_rng(11), MEASURED // (16 if long else 4)
+    drawn = [sampler.draw(rng, long) for _ in range(count)]
+    room = capacity.sizes() - capacity.reserved()
+    found = [e for e in drawn if _short_enough(e, capacity.longest) and (size_of(e, sampler.config) <= room).all()]
+    if len(found) < LEAST * count:
+        raise BatchTooSmall(long)
+    return len(found) / count
 
 
 def draw_examples(sampler: Sampler, capacity: Capacity, rng: np.random.Generator, long: bool = False) -> list[Example]:

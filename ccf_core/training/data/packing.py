@@ -15,7 +15,15 @@ from torch.utils.data import Dataset
 from ccf_core.config import CCFConfig
 from ccf_core.memory.layout import Placement, SlotLayout, slot_layout, window_start
 from ccf_core.training.data.batch import Batch, Stream
-from ccf_core.training.data.batch_size import PAD_RUN, Capacity, draw_examples, is_repeated, is_taught, source_tokens
+from ccf_core.training.data.batch_size import (
+    PAD_RUN,
+    Capacity,
+    draw_examples,
+    fitting,
+    is_repeated,
+    is_taught,
+    source_tokens,
+)
 from ccf_core.training.data.dataset import TrainingData
 from ccf_core.training.data.examples import Decoded, Example, Kind, Mix
 from ccf_core.training.data.sampling import Sampler
@@ -164,7 +172,7 @@ class _DecoderStreams:
 class Batches(Dataset):
     """Batch number i of about ``tokens`` source tokens, made from (seed, i) alone.
 
-    Raises BatchTooSmall if no example fits so many.
+    fitting : share of examples that have room in a batch, ordinary and long. Raises BatchTooSmall if hardly any has.
     """
 
     def __init__(self, data: TrainingData, config: CCFConfig, mix: Mix, tokens: int, seed: int) -> None:
@@ -173,8 +181,7 @@ class Batches(Dataset):
         kinds = (False, True) if mix.long_every else (False,)
         self.capacities = [Capacity.measured(self.sampler, tokens, long) for long in kinds]
         self.notable = data.vocabulary.notable
-        for long, capacity in zip(kinds, self.capacities, strict=True):
-            draw_examples(self.sampler, capacity, np.random.default_rng(seed), long)  # or it is told by a worker, late
+        self.fitting = [fitting(self.sampler, *one) for one in zip(self.capacities, kinds, strict=True)]
 
     def __getitem__(self, number: int) -> Batch:
         rng = np.random.default_rng((self.seed, number))

@@ -11,13 +11,14 @@ import torch
 from ccf_core.base.load import load_base
 from ccf_core.config import CCFConfig
 from ccf_core.model.adapter import Adapter, side_of
+from ccf_core.training.checks import PackedOnly
 from ccf_core.training.data.batch import Batch
 from ccf_core.training.data.batch_size import Capacity, draw_examples, is_taught, size_of
 from ccf_core.training.data.dataset import Ragged, TrainingData
 from ccf_core.training.data.examples import LONGEST, Decoded, Example, Kind, Mix
 from ccf_core.training.data.packing import pack
 from ccf_core.training.data.sampling import Sampler
-from ccf_core.training.loop import PackedOnly, TrainingConfig, train
+from ccf_core.training.loop import TrainingConfig, train
 from ccf_core.training.model import TrainingModel
 from tests.ccf_core.training.test_training import random_adapter, vocabulary
 

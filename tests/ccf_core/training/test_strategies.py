@@ -2,55 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from ccf_core.__main__ import main
 from ccf_core.model.adapter import Adapter
-from tests.tiny_models import WORDS
-
-
-@pytest.fixture
-def texts(tmp_path) -> Path:
-    rng = np.random.default_rng(0)
-    rows = [{"text": " ".join(rng.choice(WORDS, rng.integers(40, 160)))} for _ in range(12)]
-    path = tmp_path / "texts.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
-
-
-@pytest.fixture
-def questions(tmp_path, texts) -> Path:
-    contexts = [row["text"] for row in rows_of(texts)]
-    rows = [{"context": text, "question": f"What hid {i}?", "answers": ["the fog"]} for i, text in enumerate(contexts)]
-    path = tmp_path / "questions.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
-
-
-def arguments(folder: Path, texts: Path, out: Path, *more: str) -> list[str]:
-    return [
-        "train", "--base", str(folder), "--text", str(texts), "--out", str(out), "--device", "cpu", "--dtype",
-        "float32", "--segment-length", "32", "--encoder-rank", "2", "--decoder-rank", "2", "--tokens-per-batch", "512",
-        "--learning-rate", "0.01", "--warmup", "1", "--workers", "0", "--log-every", "1", "--segments", "5",
-        "--made-up", "0", *more,
-    ]  # fmt: skip
-
-
-def rows_of(path: Path) -> list[dict]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
-
-
-def log(out: Path) -> list[dict]:
-    return rows_of(out / "log.jsonl")
+from tests.ccf_core.training.command import arguments, log, rows_of
 
 
 def weights(out: Path) -> dict[str, torch.Tensor]:
