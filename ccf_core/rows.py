@@ -48,7 +48,7 @@ def read_rows(path: str | Path, *kinds: Sequence[str]) -> Iterator[dict[str, Any
 
 
 def read_folder(folder: str | Path) -> list[dict[str, Any]]:
-    """Read the plain text and Markdown files of a folder, and of those in it, as rows of text, sorted by path.
+    """Read the plain text and Markdown files of a folder and of the folders in it, as rows of text.
 
     Raises BadRows if there is none, or one that is not UTF-8.
     """

@@ -7,8 +7,6 @@ continued, at one ratio, no teacher. Tokens are random, which costs what text co
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -26,6 +24,7 @@ from ccf_core.training.data.examples import LONGEST, Mix
 from ccf_core.training.data.packing import pack
 from ccf_core.training.data.sampling import Sampler
 from ccf_core.training.model import TrainingModel
+from ccf_core.training.plan import matrix_rate, seconds_of
 
 
 def task(config: CCFConfig, vocabulary: Vocabulary, tokens: int, ratio: int) -> Batch:
@@ -55,28 +54,6 @@ def flops_of(model: TrainingModel, batch: Batch) -> float:
     return 6.0 * layers * tokens + 4.0 * model.head.numel() * len(batch.targets)
 
 
-def matrix_rate(device: torch.device, size: int) -> float:
-    """Measure the FLOP/s of a bf16 product of square matrices."""
-    a = torch.randn(size, size, device=device, dtype=torch.bfloat16)
-
-    def multiply() -> None:
-        for _ in range(10):
-            a @ a
-
-    multiply()
-    return 20 * size**3 / _seconds(multiply, device)
-
-
-def _seconds(work: Callable[[], object], device: torch.device) -> float:
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    started = time.perf_counter()
-    work()
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter() - started
-
-
 def main(argv: list[str] | None = None) -> None:
     parser = CommandParser(prog="python -m experiments.training_speed", description=__doc__)
     parser.add_argument("--base", help="folder or hub id of the base model")
@@ -101,9 +78,9 @@ def main(argv: list[str] | None = None) -> None:
             optimizer.zero_grad()
 
     run(4)
-    seconds = _seconds(lambda: run(args.steps), device) / args.steps
+    seconds = seconds_of(lambda: run(args.steps), device) / args.steps
     tokens, flops = int(batch.source_tokens), flops_of(model, batch)
-    rate = matrix_rate(device, 8192 if device.type == "cuda" else 512)
+    rate = matrix_rate(device)
     told = {
         "tokens_per_s": round(tokens / seconds),
         "step_s": round(seconds, 4),

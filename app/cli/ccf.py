@@ -6,6 +6,8 @@ import sys
 from collections.abc import Sequence
 
 from app.cli.main import command_parser, run
+from app.cli.train import with_rows
+from app.errors import WorkbenchError
 from ccf_core import __main__ as core
 
 
@@ -13,6 +15,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     argv = sys.argv[1:] if argv is None else list(argv)
     if argv and argv[0] in core.COMMANDS:
+        try:
+            argv = with_rows(argv) if argv[0] == "train" else argv
+        except (WorkbenchError, OSError) as error:
+            print(error, file=sys.stderr)
+            return 2
         return core.main(argv, prog="ccf")
     parser, commands = command_parser("ccf")
     commands.add_parser("app", help="serve the page", description="Serve the page; its settings are CCF_* variables.")

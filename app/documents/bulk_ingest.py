@@ -92,7 +92,7 @@ class Folders:
             ProcessFailed: another process failed or is gone; what was stored until then is kept.
             CCFError, ModelNotReady: the model cannot be loaded.
         """
-        files = _files(folder)
+        files = files_below(folder)
         ccf = self.memories.model.load(lambda _, message: progress(message, 0, 0))
         processes.agree(partial(self.memories.model.key_of, ccf))
         taken, seen, waiting = FolderResult(), set[str](), list[PendingFile]()
@@ -231,7 +231,7 @@ def _token_ids(share: Sequence[Sequence[Piece]]) -> list[list[tuple[int, ...]]]:
     return [[piece.document.segment(piece.index) for piece in batch] for batch in share]
 
 
-def _files(folder: Path) -> list[Path]:
+def files_below(folder: Path) -> list[Path]:
     """List the files below ``folder`` by name, without hidden ones and those in hidden folders."""
     if not folder.is_dir():
         raise NothingIngested(f"{folder} is no folder; name one that holds documents.")

@@ -55,27 +55,27 @@ MIX = {
     "window": "most tokens of a document in an ordinary batch",
     "long_window": "most tokens of a document in a long batch",
     "long_every": "one batch of so many is long; 0: none",
-    "ragged": "texts whose segments have random lengths",
+    "ragged": "share of texts whose segments have random lengths",
     "reconstructed": "most segments of an example that are reconstructed",
-    "continue_share": "texts that are continued",
+    "continue_share": "share of texts that are continued",
     "continuations": "continuations of such a text",
-    "cloze_share": "texts of which words are asked that were blanked out",
+    "cloze_share": "share of texts of which words are asked that were blanked out",
     "clozes": "blanks of such a text",
-    "fact_share": "texts into which made-up facts are put and asked for",
+    "fact_share": "share of texts into which made-up facts are put and asked for",
     "facts": "most facts of such a text",
-    "question_share": "examples from question rows",
+    "question_share": "share of examples that are from question rows",
     "questions": "most questions of one context",
-    "joined_share": "question examples that read several contexts",
+    "joined_share": "share of question examples that read several contexts",
     "joined": "most contexts of such an example",
-    "unanswerable": "questions put to documents that do not hold the answer",
-    "raw_share": "continuations and answers that read a segment or two as text",
-    "full_share": "examples that read raw text only",
-    "copy_share": "of those from texts, the ones that repeat it",
-    "distil_share": "answers that also learn from what raw text predicts",
-    "distil": "share of that prediction in a target",
-    "distil_text": "continuations that learn likewise",
+    "unanswerable": "share of questions put to documents that do not hold the answer",
+    "raw_share": "share of continuations and answers that read a segment or two as text",
+    "full_share": "share of examples that read raw text only",
+    "copy_share": "share of those, from texts, that repeat it",
+    "distil_share": "share of answers that also learn from what raw text predicts",
+    "distil": "weight of that prediction in a target",
+    "distil_text": "share of continuations that learn likewise",
     "distil_all": "longest context, in tokens, of which all questions learn so",
-    "held_share": "with --reader: raw text that the decoder in training reads too",
+    "held_share": "with --reader: share of raw text that the decoder in training reads too",
     "match": "weight of the distance of hidden states to the teacher's",
     "balance": "a token of an answer of n tokens weighs n^-balance",
     "emphasis": "weight of digits and capitalised words in reconstructions",
@@ -89,7 +89,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("data", "JSON lines, plain, .gz or .xz").add_argument
     group("--text", nargs="*", action="extend", type=Path, default=[], help='rows with "text"')
     group("--qa", nargs="*", type=Path, default=[], help='rows with "context", "question" and "answers"')
-    group("--data", type=Path, help="folder of plain text and Markdown files, each of them a text")
+    group(
+        "--data",
+        type=Path,
+        help="folder of plain text and Markdown files, each a text; with `ccf train` of any documents",
+    )
     group("--made-up", type=int, default=20_000, help="facts to put into texts and ask for (%(default)s)")
     group("--tokens", type=Path, help="NAME.npz to keep the tokenized rows in, or to read them from")
     group("--held-out", nargs="+", type=Path, default=[], help="rows of either kind to validate on, or one NAME.npz")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -52,6 +53,28 @@ def test_commands_of_both_rooms_are_run(capsys: pytest.CaptureFixture[str], monk
     monkeypatch.setattr("ccf_core.evaluation.report.info.main", lambda args: {"asked": args.argv})
     assert main(["info"]) == 0
     assert json.loads(capsys.readouterr().out) == {"asked": ["info"]}
+
+
+def test_a_folder_of_documents_of_any_kind_becomes_rows_to_train_on(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("ccf_core.training.train.main", lambda args: print(*args.text) or 0)
+    folder, out = tmp_path / "documents", tmp_path / "run"
+    folder.mkdir()
+    (folder / "a.html").write_text("<title>A</title><p>The fog hid <b>seven</b> ships.</p>")
+    (folder / "b.pdf").write_bytes(b"%PDF-1.7 broken")
+    given = ["train", "--text", "more.jsonl", f"--data={folder}", "--out", str(out)]
+    for said in ("not taken: b.pdf: ", "read before: take that file away"):
+        assert main(given) == 0
+        printed = capsys.readouterr()
+        assert printed.out.split() == ["more.jsonl", str(out / "documents.jsonl")]
+        assert said in printed.err
+    (row,) = map(json.loads, (out / "documents.jsonl").read_text().splitlines())
+    assert (row["source"], row["text"]) == ("a.html", "The fog hid seven ships.")
+    (folder / "a.html").unlink()
+    for data, says in ((folder, "None of the 1 files"), (tmp_path / "nowhere", "is no folder")):
+        assert main(["train", "--data", str(data), "--out", str(tmp_path / "other")]) == 2
+        assert says in capsys.readouterr().err
 
 
 def test_app_serves_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
