@@ -191,7 +191,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     kinds |= {f"reservoir-{size}": ("reservoir", size) for size in args.reservoir}
     commands = {
         name: [
-            sys.executable, "-m", "ccf_core", "train",
+            sys.executable, "-m", "ccf_core", "train", "--yes",
             *options(shared | files | machine | {"strategy": strategy, "reservoir": size, "out": args.out / name}),
         ]
         for name, (strategy, size) in kinds.items()

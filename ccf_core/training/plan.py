@@ -92,7 +92,7 @@ class Plan:
         return (
             f"{self.trained / 1e6:,.2f} M parameters are trained, beside {self.parameters / 1e6:,.0f} M of the base, "
             f"on {self.tokens / 1e6:,.2f} M tokens in {self.steps:,} steps: about {duration(self.seconds)} and "
-            f"{self.bytes / 2**30:,.1f} GB of memory on {self.device}, which multiplies matrices at "
+            f"{self.bytes / 2**30:,.1f} GiB of memory on {self.device}, which multiplies matrices at "
             f"{self.rate / 1e12:,.2f} TFLOP/s.{larger}"
         )
 

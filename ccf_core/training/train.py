@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
+from itertools import chain
 from pathlib import Path
 
 from accelerate import Accelerator
@@ -37,13 +38,14 @@ def _tokenized(path: Path, base: Base) -> TrainingData:
 def _data(args: argparse.Namespace, base: Base, speaks: bool) -> TrainingData:
     if args.tokens and args.tokens.exists():
         return _tokenized(args.tokens, base)
-    text = [row for path in args.text for row in read_rows(path, TEXT)]
-    text += read_folder(args.data) if args.data else []
-    questions = (row for path in args.qa for row in read_rows(path, QUESTION))
+    text = chain.from_iterable(read_rows(path, TEXT) for path in args.text)
+    folder = read_folder(args.data) if args.data else []
+    questions = chain.from_iterable(read_rows(path, QUESTION) for path in args.qa)
     end = base.tokenizer.eos_token_id
     data = tokenize_rows(
-        text, questions, base.tokenizer, end_token=end, made_up=args.made_up, report=report if speaks else None
-    )
+        chain(text, folder), questions, base.tokenizer, end_token=end, made_up=args.made_up,
+        report=report if speaks else None,
+    )  # fmt: skip
     if args.tokens and speaks:
         data.save(args.tokens)
     return data
