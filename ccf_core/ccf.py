@@ -14,20 +14,22 @@ from ccf_core.answering.answer import Answer
 from ccf_core.answering.prompt import question_prompt
 from ccf_core.answering.repeat import repeat, repeater_of
 from ccf_core.assets import DEFAULT_ADAPTER
+from ccf_core.base.default import trained_base
 from ccf_core.base.load import Base, load_base
 from ccf_core.base.spec import StackSpec
 from ccf_core.baselines.mean_pool import MeanPoolEncoder
 from ccf_core.config import CCFConfig
 from ccf_core.device import choose_device
-from ccf_core.errors import Cancelled, MemoryMismatch
+from ccf_core.errors import Cancelled, MemoryMismatch, WrongArgument
 from ccf_core.focus.focus import Focus
 from ccf_core.memory.block import Block
 from ccf_core.memory.dtypes import MemoryDtype
-from ccf_core.memory.memory import KVMemory, MemoryHeader, check_compatible
-from ccf_core.memory.segments import Segmented, equal_lengths, segment_text
+from ccf_core.memory.memory import KVMemory, MemoryHeader, check_compatible, check_memory
+from ccf_core.memory.segments import Segmented, check_text, equal_lengths, segment_text, token_ids
 from ccf_core.model.adapter import Adapter, merge_into
 from ccf_core.model.decoder import Decoder
 from ccf_core.model.encoder import Encoder
+from ccf_core.model.layers import embedding_table
 from ccf_core.model.prefix import Prefix
 from ccf_core.readers.ask import check_unasked, read, write
 from ccf_core.readers.base import Reading
@@ -50,13 +52,14 @@ class CCF:
         config = adapter.config
         if not allow_other_base:
             for name, trained, found in (
-                ("weights", config.base, base.fingerprint),
-                ("tokenizer", config.tokenizer, base.tokenizer_fingerprint),
+                ("other weights", config.base, base.fingerprint),
+                ("another tokenizer", config.tokenizer, base.tokenizer_fingerprint),
             ):
                 if trained and trained != found:
                     raise MemoryMismatch(
-                        f"The adapter was trained on a base model with other {name}: load that base, "
-                        "or allow the difference explicitly and expect worse results."
+                        f"The adapter was trained on {trained_base(config)}, and {base.id} is a "
+                        f"base with {name}: load the one it was trained on, or allow another one "
+                        "(allow_other_base=True, --allow-other-base, CCF_ALLOW_OTHER_BASE=1) and expect worse results."
                     )
         adapter.check(base.model)
         self.base = base
@@ -120,6 +123,11 @@ class CCF:
         """Bytes of one token of plain key-value cache in bf16."""
         return self.base.kv_bytes(torch.bfloat16)
 
+    @property
+    def vocabulary(self) -> int:
+        """Number of tokens that the base knows."""
+        return len(embedding_table(self.model))
+
     # Text to memory
 
     @property
@@ -128,7 +136,12 @@ class CCF:
         return 8 if self.model.device.type == "cpu" else 128
 
     def segment(self, text: str | Sequence[int]) -> Segmented:
-        """Tokenize and cut; raises NothingToCompress if there are no tokens."""
+        """Tokenize and cut.
+
+        Raises NothingToCompress if there are no tokens, WrongArgument for what is neither a text nor ids of its tokens.
+        """
+        if not isinstance(text, str):
+            text = token_ids(text, self.vocabulary, "one text, or its token ids")
         return segment_text(text, self.tokenizer, self.config.segment_length)
 
     def encode(
@@ -169,8 +182,10 @@ class CCF:
         """Compress a text, or token ids, into a memory that can be read at every ratio from ``finest`` up.
 
         A mean-pooled memory is read at ``finest`` alone. It is held as ``dtype``, or as it was computed.
-        ``progress`` is called with (tokens done, all tokens). Raises Cancelled soon after ``cancelled()`` turns true.
+        ``progress`` is called with (tokens done, all tokens). Raises Cancelled soon after ``cancelled()`` turns true,
+        and WrongArgument for what is no text, the name of a file among that.
         """
+        check_text(text)
         document = self.segment(text)
         blocks: dict[int, dict[int, Block]] = {}
         done = 0
@@ -186,7 +201,11 @@ class CCF:
     # Memory to text
 
     def check(self, memory: KVMemory) -> None:
-        """Raise MemoryMismatch unless the memory was made by this base, adapter, tokenizer and configuration."""
+        """Raise MemoryMismatch unless the memory was made by this base, adapter, tokenizer and configuration.
+
+        Raises WrongArgument for what is no memory.
+        """
+        check_memory(memory)
         check_compatible(self.header, memory.header)
 
     def reconstruct_ids(
@@ -202,7 +221,7 @@ class CCF:
         Raises Cancelled within a token after ``cancelled()`` turns true.
         """
         self.check(memory)
-        wanted = range(memory.segments) if segments is None else segments
+        wanted = range(memory.segments) if segments is None else memory.numbers(segments)
         return repeat(self.repeater, memory, wanted, batch_size, cancelled)
 
     def reconstruct(self, memory: KVMemory, segments: Sequence[int] | None = None) -> list[str]:
@@ -220,8 +239,31 @@ class CCF:
         Raises ValueError for an unknown reader, for one that lacks what it reads, and for ``focus``: what that reads
         depends on the question, so ``answer`` chooses it.
         """
+        input_ids = self._checked(memory, input_ids)
         check_unasked(reader)
         return self._reading(reader, memory, input_ids).prefix(self.decoder)
+
+    def prefill(self, memory: KVMemory, question: str | Sequence[int]) -> dict[str, object]:
+        """Make the arguments with which transformers' ``model.generate`` answers from a memory, beams and samples too.
+
+        question : a text for the chat template, or token ids that follow the memory as they are.
+
+        Returns ``input_ids`` and ``position_ids`` (1, prompt), ``attention_mask`` (1, slots + prompt), all int64, the
+        cache of the slots, by the name that the installed transformers has for it, and ``suppress_tokens``. A cache
+        grows with what is written: each generation needs arguments of its own. Raises what ``check`` raises.
+        """
+        self.check(memory)
+        if isinstance(question, str):
+            question = question_prompt(self.tokenizer, question)
+        prompt = token_ids(question, self.vocabulary, "a question, or its token ids")
+        given = self.decoder.inputs([self.decoder.prefix(memory)], [prompt])
+        return given | {"suppress_tokens": [self.config.repeat_token]}
+
+    def _checked(self, memory: object, input_ids: Sequence[int]) -> tuple[int, ...]:
+        """Check a memory, if there is one, and a text's token ids. Raises WrongArgument."""
+        if memory is not None:
+            check_memory(memory)
+        return token_ids(input_ids, self.vocabulary)
 
     def _reading(self, reader: str, memory: KVMemory | None, input_ids: Sequence[int], **asked: Any) -> Reading:
         return read(reader, self.decoder, self.tokenizer, memory, input_ids, check=self.check, **asked)
@@ -253,6 +295,9 @@ class CCF:
         ``focus.budget`` positions of the memory, held down to the finest ratio it may use, and of ``input_ids``;
         ``graded`` likewise, and without that budget as many as the memory has slots.
         """
+        input_ids = self._checked(memory, input_ids)
+        if not isinstance(question, str):
+            raise WrongArgument(f"A question is a text, not {type(question).__name__}.")
         prompt = question_prompt(self.tokenizer, question, history)
         asked = " ".join([*(said for said, _ in history), question])
         wanted = {"prompt": prompt, "text": asked, "focus": focus, "cancelled": cancelled}
@@ -283,6 +328,7 @@ class CCF:
         slots. With ``stream`` as in ``answer``; the Answer's text is as it was written, and it has no evidence.
         Raises BudgetTooSmall; ValueError without ``input_ids`` and for a reader that needs a question.
         """
+        input_ids = self._checked(memory, input_ids)
         check_unasked(reader)
         if not len(input_ids):
             raise ValueError("a text goes on from its last token: give its tokens as input_ids")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -16,7 +16,7 @@ Compressor = Literal["slots", "mean_pool"]
 REMOVED = (("mask", "prefix", "whole"), ("compressor", "pooled_slots", "slots"))
 
 #: Fields that the first adapters did not have.
-LATER = ("compressor", "targets", "repeat_rank")
+LATER = ("compressor", "targets", "repeat_rank", "base_name")
 #: Linear layers of a decoder block that carry a LoRA pair, by their Hugging Face names.
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
@@ -36,6 +36,7 @@ class CCFConfig:
     repeat_rank : rank of a LoRA that is added to the decoder's while it repeats a text; 0: there is none.
     repeat_token : the special token, unused by the base, whose learned embedding starts a reconstruction.
     base, tokenizer : fingerprints of what the adapter was trained on; empty means any.
+    base_name : what people call that base, its hub id or folder; two configurations that differ in it alone are equal.
     """
 
     segment_length: int = 256
@@ -50,6 +51,7 @@ class CCFConfig:
     targets: tuple[str, ...] = TARGETS
     repeat_rank: int = 0
     base: str = ""
+    base_name: str = field(default="", compare=False)
     tokenizer: str = ""
 
     def __post_init__(self) -> None:
@@ -87,12 +89,17 @@ class CCFConfig:
         return tuple(level for level in reversed(self.ratios) if level >= ratio)
 
     def as_dict(self) -> dict[str, object]:
-        """List all values by name, as they are saved and fingerprinted.
+        """List all values by name, as they are saved.
 
         Fields added after the first release are omitted at their default value, so old adapters keep their fingerprint.
         """
         later = {f.name: f.default for f in dataclasses.fields(self) if f.name in LATER}
         return {name: value for name, value in vars(self).items() if later.get(name) != value or name not in later}
+
+    def identity(self) -> dict[str, object]:
+        """List the values that are fingerprinted: all that are saved but names for people."""
+        compared = {f.name for f in dataclasses.fields(self) if f.compare}
+        return {name: value for name, value in self.as_dict().items() if name in compared}
 
     def save(self, path: Path) -> None:
         path.write_text(json.dumps(self.as_dict(), indent=2) + "\n", encoding="utf-8")

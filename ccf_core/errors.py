@@ -33,8 +33,12 @@ class Cancelled(CCFError):
     """The caller asked to stop; what was finished before is kept by whoever received it."""
 
 
-class NoSuchPart(CCFError):
-    """A slot, level, layer or head was named that the memory does not have."""
+class NoSuchPart(CCFError, IndexError):
+    """A segment, slot, level, layer or head was named that the memory does not have."""
+
+
+class WrongArgument(CCFError, ValueError):
+    """A function was given something else than it takes."""
 
 
 class BadRows(CCFError):

@@ -22,6 +22,7 @@ from filelock import FileLock
 
 from ccf_core.base.cache import CacheUnavailable, cache_folder
 from ccf_core.base.gguf import write_folder
+from ccf_core.config import CCFConfig
 from ccf_core.digests import sha256_of, tokenizer_sha256
 from ccf_core.errors import CCFError
 
@@ -56,6 +57,12 @@ PIN = Pin(
     weights_sha256="6f4bd9280ccfc81a646d45118db929b7ea839fdb24f8bf72bdc4edcb1c20ef4e",
     end_token="<|im_end|>",
 )
+
+
+def trained_base(config: CCFConfig) -> str:
+    """Name the base that an adapter was trained on: by its name, or where that was not kept by what is known of it."""
+    known = {"": "another base", PIN.weights_sha256: PIN.id}
+    return config.base_name or known.get(config.base) or f"a base with the fingerprint {config.base[:12]}…"
 
 
 class BaseModelError(CCFError):

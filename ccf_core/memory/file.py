@@ -20,7 +20,7 @@ from ccf_core.errors import DamagedMemory
 from ccf_core.memory.block import Block, unpacked
 from ccf_core.memory.dtypes import version_of
 from ccf_core.memory.layout import slots_of_level
-from ccf_core.memory.memory import KVMemory, MemoryHeader
+from ccf_core.memory.memory import KVMemory, MemoryHeader, check_memory
 from ccf_core.memory.quantization import groups
 from ccf_core.memory.segments import Span
 
@@ -65,6 +65,7 @@ def _check_shape(block: Block, header: MemoryHeader, tokens: int, level: int) ->
 
 def save_memory(memory: KVMemory, path: str | Path) -> None:
     """Write the memory file of docs/memory-format.md."""
+    check_memory(memory)
     tensors = {
         # Copies: the same segment may be there twice, and safetensors refuses tensors that share storage.
         f"s{index}.l{level}.{name}": tensor.cpu().clone(memory_format=torch.contiguous_format)

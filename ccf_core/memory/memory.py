@@ -6,10 +6,12 @@ block per segment and level; a coarser ratio is the same blocks without the fine
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from html import escape
 
-from ccf_core.errors import MemoryMismatch
+from ccf_core.errors import MemoryMismatch, NoSuchPart, WrongArgument
 from ccf_core.memory.block import Block
 from ccf_core.memory.dtypes import MemoryDtype
 from ccf_core.memory.grades import TEXT, grades
@@ -48,6 +50,28 @@ class KVMemory:
     blocks: tuple[Mapping[int, Block], ...]
     ratio: int
 
+    def _described(self) -> dict[str, str]:
+        """Describe the memory in a few words each, for people; its origin may be anything that a file says."""
+        origin = {name: getattr(self.header, name)[:12] for name in ("base", "adapter", "tokenizer")}
+        return {
+            "segments": f"{self.segments:,}",
+            "tokens": f"{self.tokens:,}",
+            "slots": f"{self.slots:,}",
+            "bytes": f"{self.nbytes:,}",
+            "dtype": self.dtype if self.blocks else "none",
+            "ratio": f"{self.ratio}x",
+            "readable at": " ".join(f"{ratio}x" for ratio in self.ratios),
+            **{name: repr(value)[1:-1] for name, value in origin.items()},
+        }
+
+    def __repr__(self) -> str:
+        return f"<KVMemory {', '.join(f'{name}: {value}' for name, value in self._described().items())}>"
+
+    def _repr_html_(self) -> str:
+        """Write the same as a table, which notebooks show."""
+        rows = (f"<tr><th>{name}</th><td>{escape(value)}</td></tr>" for name, value in self._described().items())
+        return f"<table><caption>KVMemory</caption>{''.join(rows)}</table>"
+
     @property
     def ratios(self) -> tuple[int, ...]:
         """List the ratios at which the memory can be read, finest first."""
@@ -70,10 +94,23 @@ class KVMemory:
         return replace(self, blocks=kept, ratio=ratio)
 
     def select(self, segments: Sequence[int]) -> KVMemory:
-        """View some segments, in the order given. Raises IndexError if there is no such segment."""
-        return replace(
-            self, spans=tuple(self.spans[i] for i in segments), blocks=tuple(self.blocks[i] for i in segments)
-        )
+        """View some segments, in the order given. Raises what ``numbers`` raises."""
+        chosen = self.numbers(segments)
+        return replace(self, spans=tuple(self.spans[i] for i in chosen), blocks=tuple(self.blocks[i] for i in chosen))
+
+    def numbers(self, segments: Sequence[int]) -> list[int]:
+        """Check numbers of segments, which count from 0, or back from -1.
+
+        Raises NoSuchPart, an IndexError, if there is no such segment, and WrongArgument for anything but numbers.
+        """
+        try:
+            wanted = [operator.index(i) for i in segments]
+        except TypeError as error:
+            raise WrongArgument("Segments are chosen by a list of whole numbers, such as [0, 1].") from error
+        for i in wanted:
+            if not -self.segments <= i < self.segments:
+                raise NoSuchPart(f"This memory has no segment {i}: it has {self.segments}, counted from 0.")
+        return wanted
 
     def mixed(self, ratios: Sequence[int]) -> KVMemory | None:
         """View each segment at a ratio of its own, without those whose ratio is ``TEXT``; None if all are.
@@ -149,6 +186,15 @@ class KVMemory:
         for index, blocks in enumerate(self.blocks):
             for level, block in blocks.items():
                 yield index, level, block
+
+
+def check_memory(given: object) -> None:
+    """Raise WrongArgument for what is no memory."""
+    if not isinstance(given, KVMemory):
+        raise WrongArgument(
+            f"A memory, as compress and load_memory give it, is wanted in the place of this {type(given).__name__}: "
+            "look at the order of the arguments."
+        )
 
 
 def check_compatible(wanted: MemoryHeader, found: MemoryHeader) -> None:

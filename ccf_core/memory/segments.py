@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import operator
+import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from ccf_core.errors import NothingToCompress
+from ccf_core.errors import NothingToCompress, WrongArgument
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 T = TypeVar("T")
+
+#: One word that names a file of text, whether it is there or not.
+FILE_NAME = re.compile(r"\S+\.(txt|md|pdf|docx?|odt|rtf|epub|html?|csv|tsv|xlsx?|pptx?|jsonl?|xml|tex|py|ipynb)", re.I)
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,31 @@ def tokenize(text: str, tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], 
         text, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True, verbose=False
     )
     return encoded["input_ids"], encoded["offset_mapping"]
+
+
+def check_text(source: object) -> None:
+    """Raise WrongArgument for the path of a file, and for a string that is one rather than a text."""
+    path = isinstance(source, os.PathLike)
+    if path or (isinstance(source, str) and (FILE_NAME.fullmatch(source) or os.path.isfile(source))):
+        raise WrongArgument(
+            f"{source} is the name of a file: give the text in it, as in open(…).read(), "
+            "or if these words are the text, its token ids."
+        )
+
+
+def token_ids(source: Sequence[int], vocabulary: int, wanted: str = "token ids") -> tuple[int, ...]:
+    """Check one row of token ids. Raises WrongArgument for anything else and for ids outside the ``vocabulary``."""
+    try:
+        if isinstance(source, bytes | bytearray | memoryview):
+            raise TypeError
+        ids = tuple(operator.index(i) for i in source)
+    except TypeError as error:
+        raise WrongArgument(f"Give {wanted} as one row of whole numbers, not {type(source).__name__}.") from error
+    if wrong := [i for i in (min(ids, default=0), max(ids, default=0)) if not 0 <= i < vocabulary]:
+        raise WrongArgument(
+            f"There is no token {wrong[0]}, for this base has {vocabulary:,}: give ids that its own tokenizer made."
+        )
+    return ids
 
 
 def segment_text(source: str | Sequence[int], tokenizer: PreTrainedTokenizerBase, length: int) -> Segmented:

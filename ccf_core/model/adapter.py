@@ -85,7 +85,7 @@ class Adapter:
     @property
     def fingerprint(self) -> str:
         """Digest (SHA-256) configuration, names, shapes and values."""
-        digest = hashlib.sha256(json.dumps(self.config.as_dict(), sort_keys=True).encode())
+        digest = hashlib.sha256(json.dumps(self.config.identity(), sort_keys=True).encode())
         for name, tensor in sorted(self.tensors.items()):
             digest.update(f"{name}{tuple(tensor.shape)}".encode())
             digest.update(tensor.contiguous().numpy().tobytes())

@@ -11,12 +11,12 @@ from typing import cast
 
 import torch
 from torch import Tensor
-from transformers import Cache, DynamicCache, PreTrainedModel, StoppingCriteria
+from transformers import Cache, PreTrainedModel, StoppingCriteria
 
 from ccf_core.config import CCFConfig
 from ccf_core.errors import MemoryMismatch
 from ccf_core.memory.memory import KVMemory
-from ccf_core.model.greedy import cache_argument, greedy, preallocated_cache, supports_model
+from ccf_core.model.greedy import PrefixLayer, cache_argument, greedy, preallocated_cache, supports_model
 from ccf_core.model.layers import StackSpec, Weights, joined_layers, rotary_table, rotate
 from ccf_core.model.prefix import Prefix, decoder_positions, padded, slot_tensors
 
@@ -115,7 +115,9 @@ class Decoder:
     def _cache(self, prefixes: Sequence[Prefix | None], capacity: int | None = None) -> Cache:
         """Put what the prefixes hold into a cache that grows, or has capacity for so many positions in all."""
         layers = self.model.config.num_hidden_layers
-        cache = DynamicCache() if capacity is None else preallocated_cache(layers, capacity)
+        cache = (
+            Cache(layer_class_to_replicate=PrefixLayer) if capacity is None else preallocated_cache(layers, capacity)
+        )
         template = next((p for p in prefixes if p), None)
         for index in range(layers if template else 0):
             assert template is not None
@@ -193,10 +195,6 @@ class Decoder:
                     break
             return [before_end(row, ends) for row in torch.stack(written, dim=1).tolist()]
         given = self.inputs(prefixes, prompts)
-        copies = max(int(kwargs.get(name) or 1) for name in ("num_beams", "num_return_sequences"))  # type: ignore[call-overload]
-        if copies > 1 and (cache := given.get(cache_argument(self.model))):
-            # ``generate`` repeats every row of its inputs but not of a cache.
-            cast(Cache, cache).batch_repeat_interleave(copies)
         criteria = [*cast(Iterable, kwargs.pop("stopping_criteria", ())), StopWhen(stopped)]
         out = self.model.generate(  # type: ignore[operator]
             **given,

@@ -194,6 +194,21 @@ def cache_argument(model: PreTrainedModel) -> str:
     return "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
 
 
+class PrefixLayer(DynamicLayer):
+    """A growing layer of cache that is filled before ``model.generate`` is called.
+
+    For beams and ``num_return_sequences`` that repeats every row of its inputs, but not of a cache: the layer repeats
+    its own at the first update with more of them.
+    """
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *args: object, **kwargs: object
+    ) -> tuple[Tensor, Tensor]:
+        if self.keys is not None and 0 < len(self.keys) < len(key_states):
+            self.batch_repeat_interleave(len(key_states) // len(self.keys))
+        return super().update(key_states, value_states, *args, **kwargs)
+
+
 class PreallocatedLayer(DynamicLayer):
     """A layer of cache that allocates ``capacity`` positions at its first update and never copies what it holds.
 

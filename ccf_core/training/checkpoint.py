@@ -66,7 +66,7 @@ def standing(folder: Path, config: CCFConfig) -> Cursor | None:
             f"with --start {folder / 'portable'} --allow-other-base."
         )
     for name, value in vars(own).items():
-        if getattr(config, name) != value:
+        if name != "base_name" and getattr(config, name) != value:
             raise TrainingError(
                 f"The run in {folder} has {name} {value}, not {getattr(config, name)}: give what it began with, or "
                 "another --out for a new run."

@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import NamedTuple
 
+from ccf_core.base.default import trained_base
 from ccf_core.base.load import Base
 from ccf_core.config import CCFConfig
 from ccf_core.errors import AdapterError, TrainingError
@@ -55,7 +56,7 @@ def beginning(
     Raises TrainingError for settings that do not go together, or not with the run in ``folder``; OtherBase and
     AdapterError for an adapter that does not fit.
     """
-    config = dataclasses.replace(config, base=base.fingerprint, tokenizer=base.tokenizer_fingerprint)
+    config = dataclasses.replace(config, base=base.fingerprint, base_name=base.id, tokenizer=base.tokenizer_fingerprint)
     _check_settings(run, config, reader)
     for given in filter(None, (start, reader)):
         _check_base(given, base, allow_other_base)
@@ -86,6 +87,6 @@ def _check_base(adapter: Adapter, base: Base, allow_other_base: bool) -> None:
     trained = (adapter.config.base or base.fingerprint, adapter.config.tokenizer or base.tokenizer_fingerprint)
     if trained != (base.fingerprint, base.tokenizer_fingerprint) and not allow_other_base:
         raise OtherBase(
-            f"The adapter was trained on another base model than {base.id}: give that one as --base, or allow the "
-            "difference with --allow-other-base."
+            f"The adapter was trained on another base model than {base.id}, on {trained_base(adapter.config)}: give that "
+            "one as --base, or allow the difference with --allow-other-base."
         )

@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,9 +16,12 @@ import torch
 
 from ccf_core import CCF, AdapterError, Cancelled, KVMemory, MemoryMismatch, NothingToCompress
 from ccf_core.answering.prompt import question_prompt
+from ccf_core.base.default import PIN
+from ccf_core.errors import NoSuchPart, WrongArgument
 from ccf_core.memory.block import block_to_bytes, unpacked
 from ccf_core.memory.file import load_memory, save_memory
 from ccf_core.model.encoder import Encoder
+from ccf_core.model.greedy import cache_argument
 
 ROOT = Path(__file__).parents[2]
 TEXT = "The harbour master counted seven ships in 1984. Zoë saw the evening fog hide them all again. " * 4
@@ -71,6 +75,53 @@ def test_a_memory_made_small_where_it_is_made_is_the_one_made_small_afterwards(c
     save_memory(small, tmp_path / "small")
     assert same(load_memory(tmp_path / "small"), small)
     assert all(same_block(block_to_bytes(block), block) for _, _, block in small.parts())
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda ccf, m: ccf.compress(None), "one text, or its token ids as one row of whole numbers, not NoneType"),
+        (lambda ccf, m: ccf.compress(b"fog"), "not bytes"),
+        (lambda ccf, m: ccf.compress(["fog", "rain"]), "not list"),
+        (lambda ccf, m: ccf.compress([[5, 6]]), "not list"),
+        (lambda ccf, m: ccf.compress([5.0]), "not list"),
+        (lambda ccf, m: ccf.compress(Path("fog")), "fog is the name of a file: give the text in it"),
+        (lambda ccf, m: ccf.compress("a/report.pdf"), "a/report.pdf is the name of a file"),
+        (lambda ccf, m: ccf.compress(__file__), "is the name of a file"),
+        (lambda ccf, m: ccf.compress([5, 320]), "no token 320, for this base has 320"),
+        (lambda ccf, m: ccf.compress([5, -1]), "no token -1"),
+        (lambda ccf, m: ccf.segment(None), "not NoneType"),
+        (lambda ccf, m: ccf.compress(8, "fog"), "not int"),
+        (lambda ccf, m: ccf.answer(m, "Who?"), "look at the order of the arguments"),
+        (lambda ccf, m: ccf.answer(None, m), "A question is a text, not NoneType"),
+        (lambda ccf, m: ccf.answer("Who?", m, reader="full", input_ids=[999]), "no token 999"),
+        (lambda ccf, m: ccf.prefix_for(m, "memory"), "in the place of this str: look at the order"),
+        (lambda ccf, m: ccf.continue_text([5, 6], m), "in the place of this list"),
+        (lambda ccf, m: ccf.prefill("Who?", m), "in the place of this str"),
+        (lambda ccf, m: ccf.prefill(m, None), "a question, or its token ids"),
+        (lambda ccf, m: ccf.reconstruct([0], m), "in the place of this list"),
+        (lambda ccf, m: ccf.reconstruct(m, 0), r"a list of whole numbers, such as \[0, 1\]"),
+        (lambda ccf, m: m.select("01"), "a list of whole numbers"),
+        (lambda ccf, m: save_memory("m.safetensors", m), "in the place of this str"),
+    ],
+)
+def test_a_wrong_argument_is_told_in_a_sentence(ccf, memory, call, says):
+    with pytest.raises(WrongArgument, match=says) as told:
+        call(ccf, memory)
+    assert "\n" not in str(told.value) and len(str(told.value)) < 300
+
+
+def test_a_segment_that_there_is_not_is_told_in_a_sentence(ccf, memory):
+    for call in (memory.select, lambda segments: ccf.reconstruct(memory, segments)):
+        for wrong in (memory.segments, -memory.segments - 1):
+            with pytest.raises(NoSuchPart, match=f"no segment {wrong}: it has {memory.segments}, counted from 0"):
+                call([0, wrong])
+    assert memory.select([-1]).spans == memory.spans[-1:]
+
+
+@pytest.mark.parametrize("text", ["example.com", "Please read report.pdf", "e.g. 3.14", "fog\n" + __file__])
+def test_a_text_that_only_mentions_a_file_is_a_text(ccf, text):
+    assert ccf.compress(text).tokens == ccf.segment(text).spans[-1].end
 
 
 def test_progress_reaches_the_end_and_never_goes_back(ccf):
@@ -214,12 +265,26 @@ def test_a_memory_of_another_configuration_is_refused_even_by_the_same_adapter(c
         ccf.prefix_for("memory", other)
 
 
-@pytest.mark.parametrize("trained_on", [{"base": "weights llama 9"}, {"tokenizer": "tokenizer 9"}])
-def test_an_adapter_of_another_base_is_refused_unless_allowed(make_base, make_adapter, trained_on):
+@pytest.mark.parametrize(
+    ("trained_on", "says"),
+    [
+        (
+            {"base": "weights llama 9", "base_name": "org/llama-9"},
+            "trained on org/llama-9, and tiny is .* other weights",
+        ),
+        (
+            {"tokenizer": "tokenizer 9", "base_name": "org/llama"},
+            "trained on org/llama, and tiny is .* another tokenizer",
+        ),
+        ({"base": PIN.weights_sha256}, f"trained on {PIN.id}, and tiny is"),
+        ({"base": "0123456789abcdef"}, "trained on a base with the fingerprint 0123456789ab…, and tiny is"),
+    ],
+)
+def test_an_adapter_of_another_base_is_refused_unless_allowed(make_base, make_adapter, trained_on, says):
     base = make_base()
     adapter = make_adapter(base.model, **trained_on)
     before = [p.clone() for p in base.model.parameters()]
-    with pytest.raises(MemoryMismatch, match="allow the difference explicitly"):
+    with pytest.raises(MemoryMismatch, match=says + r".*\(allow_other_base=True, .*CCF_ALLOW_OTHER_BASE=1\)"):
         CCF(base, adapter)
     assert all(torch.equal(p, q) for p, q in zip(base.model.parameters(), before, strict=True))
     assert CCF(base, adapter, allow_other_base=True).compress("fog").segments == 1
@@ -234,6 +299,44 @@ def test_an_adapter_trained_on_this_base_is_taken(make_base, make_adapter):
 def test_an_adapter_of_another_size_is_refused(make_base, make_adapter, tiny_model):
     with pytest.raises(AdapterError, match="another size"):
         CCF(make_base(), make_adapter(tiny_model(intermediate_size=64)), allow_other_base=True)
+
+
+@pytest.mark.filterwarnings("ignore:.past_key_values. is deprecated")
+@pytest.mark.parametrize("older", [False, True])
+def test_a_prefilled_cache_serves_the_beams_and_samples_of_transformers(ccf, memory, older):
+    """Every beam has the score that reading it word for word after the memory gives it."""
+    prompt = question_prompt(ccf.tokenizer, "Who?")
+    prefix, some = ccf.decoder.prefix(memory.at(8)), {"max_new_tokens": 6, "min_new_tokens": 6}
+
+    def written(question, **how):
+        given = ccf.prefill(memory.at(8), question)
+        assert given["input_ids"].tolist() == [prompt]
+        if older:
+            given["past_key_values"] = given.pop(cache_argument(ccf.model))
+        out = ccf.model.generate(**given, **some, **how, return_dict_in_generate=True, output_scores=True)
+        return out, [row[len(prompt) :] for row in out.sequences.tolist()]
+
+    beams, rows = written("Who?", num_beams=4, num_return_sequences=3, length_penalty=0.0)
+    assert len({tuple(row) for row in rows}) == 3
+    for row, score in zip(rows, beams.sequences_scores, strict=True):
+        assert ccf.decoder.score(prefix, prompt, row).sum() == pytest.approx(float(score), abs=1e-4)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        _, samples = written(prompt, do_sample=True, temperature=2.0, num_return_sequences=3)
+    assert len({tuple(row) for row in samples}) == 3
+    assert written("Who?", do_sample=False)[1] == ccf.decoder.generate(
+        [prefix], [prompt], max_new_tokens=6, exactly=True
+    )
+
+
+def test_the_lines_of_the_readme_run(ccf, monkeypatch, tmp_path, capsys):
+    (lines,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "report.txt").write_text(TEXT, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(CCF, "from_pretrained", lambda adapter: ccf)
+    exec(lines, {})
+    assert "ccf.prefill(" in lines
+    assert capsys.readouterr().out.strip()
 
 
 def test_readers_hold_what_they_say(ccf, memory):

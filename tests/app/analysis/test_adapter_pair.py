@@ -114,7 +114,7 @@ def test_what_stops_a_comparison_is_a_sentence(workbench, sha256, add) -> None:
     for adapter, error, sentence in (
         ("missing", UnknownAdapter, "There is no adapter “missing”: choose .* or put its folder into “adapters”"),
         (Path("/etc"), UnknownAdapter, "There is no adapter “etc”"),
-        ("foreign", MemoryMismatch, "trained on a base model with other weights: load that base"),
+        ("foreign", MemoryMismatch, "tiny-llama.* is a base with other weights: load the one it was trained on"),
         ("damaged", AdapterError, "damaged: copy the folder again"),
         ("coarse", NotAnswerable, "coarse compresses 8, 16, 32, 64 times, not 4"),
         ("short", NotAnswerable, "short reads segments of 16 tokens, and this one has 32"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from math import ceil
 
 import pytest
@@ -73,6 +74,24 @@ def test_selecting_keeps_the_order_asked_for_and_shares_storage(memory):
         }
     with pytest.raises(IndexError):
         memory.select([4])
+
+
+def test_a_memory_is_shown_in_one_line_and_as_a_table(memory):
+    for some in (memory, memory.at(8).quantize(), memory.select([])):
+        (line,) = repr(some).splitlines()
+        assert len(line) < 300
+        shown = [f"segments: {some.segments}", f"tokens: {some.tokens}", f"slots: {some.slots}", f"{some.ratio}x"]
+        assert all(fact in line for fact in shown)
+        assert some._repr_html_().count("<tr>") == line.count(": ")
+
+
+def test_what_a_memory_file_says_of_itself_is_escaped(memory):
+    says = {"base": "<script>x</script>", "adapter": "a\nb", "tokenizer": "\"'&\x1b[31m"}
+    foreign = dataclasses.replace(memory, header=dataclasses.replace(memory.header, **says))
+    assert len(repr(foreign).splitlines()) == 1 and repr(foreign).isprintable()
+    page = foreign._repr_html_()
+    assert "&lt;script&gt;" in page and "<script" not in page
+    assert not set("<>\"'") & set(re.sub(r"</?(?:table|caption|tr|th|td)>", "", page))
 
 
 def test_joining_puts_documents_one_after_another_without_copies(memory, ccf, text_ids):

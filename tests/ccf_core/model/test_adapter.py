@@ -77,6 +77,19 @@ def test_float32_shards_keep_every_bit(adapter, tmp_path):
     assert loaded.fingerprint == adapter.fingerprint
 
 
+def test_the_name_of_its_base_is_kept_and_changes_nothing(adapter, tmp_path):
+    trained = dataclasses.replace(adapter.config, base="0" * 64)
+    named = dataclasses.replace(adapter, config=dataclasses.replace(trained, base_name="org/llama"))
+    named.save(tmp_path, "float32")
+    kept = json.loads((tmp_path / "ccf.json").read_text())
+    assert list(kept)[list(kept).index("base") + 1] == "base_name"
+    loaded = Adapter.load(tmp_path)
+    assert loaded.config.base_name == kept["base_name"] == "org/llama"
+    assert "base_name" not in trained.as_dict()
+    assert loaded.config == trained
+    assert loaded.fingerprint == dataclasses.replace(adapter, config=trained).fingerprint != adapter.fingerprint
+
+
 def test_bfloat16_shards_keep_bfloat16(adapter, tmp_path):
     adapter.save(tmp_path, "bfloat16")
     for name, tensor in Adapter.load(tmp_path).tensors.items():
