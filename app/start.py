@@ -2,19 +2,16 @@
 
 import os
 
-# Before anything imports gradio or torch: no look-ups of outside hosts, and no spinning while threads wait, which
-# slows decoding down tenfold beside another busy process.
+# Before anything imports gradio: no look-ups of outside hosts.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 # Gradio sums its last 10,000 events up in a table after every single one, for a page of figures that nobody opens.
 os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(10**9))
 os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "1")
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-# oneDNN compiles a kernel for every shape and keeps 1,024: hundreds of megabytes, with texts of all lengths.
-os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "256")
 
 import logging
 import sys
+
+import ccf_core  # noqa: F401  (before torch, for which it sets threads)
 
 if os.environ.get("SPACES_ZERO_GPU"):
     import spaces  # noqa: F401  (before torch, which it changes)

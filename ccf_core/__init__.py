@@ -1,9 +1,17 @@
 """CCF: nested context compression into key-value memory. The public face is ``CCF``.
 
-Torch is imported with the first name that needs it, so that help and errors do not wait for it.
+Torch is imported with the first name that needs it, so that help and errors do not wait for it. Import this package
+before torch, which reads the settings of its threads only as it is loaded.
 """
 
+import os
 from typing import TYPE_CHECKING, Any
+
+# No spinning while threads wait, which slows decoding down tenfold beside another busy process.
+if os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE").upper() == "PASSIVE":
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+# oneDNN compiles a kernel for every shape and keeps 1,024: hundreds of megabytes, with texts of all lengths.
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "256")
 
 from ccf_core.analysis.cut import Cut
 from ccf_core.answering.answer import Answer, Evidence, Timings

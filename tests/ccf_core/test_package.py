@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +24,27 @@ def test_every_name_is_there_and_unknown_ones_are_not() -> None:
 def test_errors_and_config_do_not_wait_for_torch() -> None:
     code = "import sys; from ccf_core import CCFConfig, CCFError; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
+
+
+@pytest.mark.parametrize("door", ["ccf_core", "ccf_core.__main__", "app.cli.ccf"])
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "1000"}),
+        ({"GOMP_SPINCOUNT": "7"}, {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "7"}),
+        ({"OMP_WAIT_POLICY": "active"}, {"OMP_WAIT_POLICY": "active"}),
+    ],
+    ids=["unset", "spins", "active"],
+)
+def test_threads_are_set_before_torch_and_as_the_user_wants_them(
+    door: str, given: dict[str, str], expected: dict[str, str]
+) -> None:
+    code = f"import {door}, json, os, sys; print(json.dumps([dict(os.environ), 'torch' in sys.modules]))"
+    others = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=others | given, check=True)
+    environment, torch_is_there = json.loads(done.stdout)
+    assert {name: value for name, value in environment.items() if name.startswith(("OMP_", "GOMP_"))} == expected
+    assert not torch_is_there
 
 
 def test_assets_are_found_beside_the_package_and_inside_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
