@@ -13,6 +13,7 @@ from app.errors import BadSetting
 from app.limits import Caps, Demo, KVBudget
 from ccf_core.assets import DEFAULT_ADAPTER
 from ccf_core.base.cache import CacheUnavailable, cache_folder
+from ccf_core.cli import yes
 from ccf_core.memory.dtypes import MEMORY_DTYPES, MemoryDtype
 
 MB = 1_000_000
@@ -99,7 +100,7 @@ class Settings:
         An empty variable counts as unset.
         """
         given = {name: value for name, value in environ.items() if value.strip()}
-        demo, lent = _demo(given), _yes(given.get("SPACES_ZERO_GPU", "0"))
+        demo, lent = _demo(given), yes(given.get("SPACES_ZERO_GPU", "0"))
         cap, tokens = (DEMO_MEMORY_CAP_MB, DEMO_MAX_TOKENS) if demo else (cls.memory_cap_bytes // MB, cls.max_tokens)
         return cls(
             data_dir=_folder(given["CCF_DATA"]) if "CCF_DATA" in given else default_data_dir(),
@@ -110,7 +111,7 @@ class Settings:
             dtype=given.get("CCF_DTYPE", "bfloat16" if lent else None),
             memory_cap_bytes=_number(given, "CCF_MEMORY_CAP_MB", cap) * MB,
             max_tokens=_number(given, "CCF_MAX_TOKENS", tokens),
-            allow_other_base=_yes(given.get("CCF_ALLOW_OTHER_BASE", "0")),
+            allow_other_base=yes(given.get("CCF_ALLOW_OTHER_BASE", "0")),
             kv_budget=KVBudget.parse(given["CCF_KV_BUDGET"]) if "CCF_KV_BUDGET" in given else None,
             memory_dtype=_memory_dtype(given.get("CCF_MEMORY_DTYPE", cls.memory_dtype)),
             lent=lent,
@@ -122,7 +123,7 @@ class Settings:
 
 
 def _demo(given: Mapping[str, str]) -> Demo | None:
-    if not _yes(given.get("CCF_DEMO", "1" if "SPACE_ID" in given else "0")):
+    if not yes(given.get("CCF_DEMO", "1" if "SPACE_ID" in given else "0")):
         return None
     caps = Caps(
         _number(given, "CCF_VISITOR_DOCUMENTS", Caps.documents),
@@ -143,10 +144,6 @@ def _login(value: str) -> tuple[tuple[str, str], ...]:
     if not all(name and password for name, _, password in pairs):
         raise BadSetting("CCF_LOGIN must be name:password, and several of them separated by commas.")
     return tuple((name, password) for name, _, password in pairs)
-
-
-def _yes(value: str) -> bool:
-    return value.strip() not in ("0", "false", "no")
 
 
 def _folder(value: str) -> Path:

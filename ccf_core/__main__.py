@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ccf_core.assets import DEFAULT_ADAPTER
-from ccf_core.cli import CommandParser
+from ccf_core.cli import CommandParser, yes
 from ccf_core.errors import CCFError
 
 #: Command -> (module with ``add_arguments`` and ``main``, help). Imported only when called.
@@ -67,6 +67,10 @@ def _common(parser: argparse.ArgumentParser) -> None:
     default = os.environ.get("CCF_ADAPTER") or str(DEFAULT_ADAPTER)
     parser.add_argument("--adapter", default=default, help=f"adapter folder ({default})")
     parser.add_argument("--base", default=os.environ.get("CCF_BASE") or None, help="folder or hub id of the base")
+    allowed = yes(os.environ.get("CCF_ALLOW_OTHER_BASE") or "0")
+    parser.add_argument(
+        "--allow-other-base", action="store_true", default=allowed, help="use an adapter of another base all the same"
+    )
     parser.add_argument("--device", help="cuda, mps or cpu")
     parser.add_argument("--dtype", help="bfloat16 or float32")
     parser.add_argument("--out", type=Path, help="also write the JSON to this file")

@@ -30,6 +30,11 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"
 
 
+def yes(value: str) -> bool:
+    """Tell whether a variable of the environment says yes: anything but 0, false and no."""
+    return value.strip() not in ("0", "false", "no")
+
+
 def report(message: str) -> None:
     """Print a line to stderr, where progress goes; stdout is for results."""
     print(message, file=sys.stderr, flush=True)

@@ -68,7 +68,7 @@ def _run(args: argparse.Namespace, meter: Meter) -> Result | str | None:
     from ccf_core import CCFError
     from store import StoreError
 
-    options = ("data_dir", "adapter", "base", "device", "dtype", "kv_budget", "memory_dtype")
+    options = ("data_dir", "adapter", "base", "allow_other_base", "device", "dtype", "kv_budget", "memory_dtype")
     given = {name: getattr(args, name, None) for name in options}
     try:
         settings = dataclasses.replace(
@@ -99,6 +99,10 @@ def command_parser(prog: str) -> tuple[CommandParser, argparse._SubParsersAction
     common.add_argument("--data-dir", type=_path, metavar="DIR", help="folder of the database (CCF_DATA)")
     common.add_argument("--adapter", type=_path, metavar="DIR", help="adapter folder (CCF_ADAPTER)")
     common.add_argument("--base", help="folder or hub id of the base model (CCF_BASE)")
+    common.add_argument(
+        "--allow-other-base", action="store_true", default=None,
+        help="use an adapter of another base all the same (CCF_ALLOW_OTHER_BASE=1)",
+    )  # fmt: skip
     common.add_argument("--device", help="cpu, cuda or mps (CCF_DEVICE)")
     common.add_argument("--dtype", help="bfloat16, float16 or float32 (CCF_DTYPE)")
     common.add_argument("--memory-dtype", choices=MEMORY_DTYPES, help="how memories are stored (CCF_MEMORY_DTYPE)")

@@ -79,7 +79,10 @@ def main(args: argparse.Namespace) -> dict:
         raise EvaluationError(f"There is no folder for {args.markdown.name}: make it first.")
     rows = choose(load_rows(data, task.FIELDS), args.half, args.sources)
     needed = any(READERS[reader].decoder_of == "yardstick" for reader in args.reader or offered)
-    subject = Subject.load(args.adapter, args.base, args.device, args.dtype, args.yardstick if needed else None)
+    yardstick = args.yardstick if needed else None
+    subject = Subject.load(
+        args.adapter, args.base, args.device, args.dtype, yardstick, allow_other_base=args.allow_other_base
+    )
     if needed and args.yardstick != YARDSTICK and not subject.yardstick:
         raise EvaluationError(
             f"{args.yardstick.name} was trained on another base: name a yardstick reader of this one."

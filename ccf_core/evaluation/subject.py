@@ -41,6 +41,8 @@ class Subject:
         device: str | torch.device | None = None,
         dtype: str | torch.dtype | None = None,
         yardstick: str | Path | None = None,
+        *,
+        allow_other_base: bool = False,
     ) -> Subject:
         """Load the adapter, and the ``yardstick``, an adapter folder too, if it was trained on the same base."""
         trained = Adapter.load(adapter)
@@ -49,7 +51,7 @@ class Subject:
         measure = None
         if yardstick and (reads := Adapter.load(yardstick)).config.base == loaded.fingerprint:
             measure = CCF(loaded.copy(), reads)
-        return cls(CCF(loaded, trained), plain, measure)
+        return cls(CCF(loaded, trained, allow_other_base=allow_other_base), plain, measure)
 
     def has(self, reader: str) -> bool:
         """Tell whether the decoder that a reader reads with is there."""

@@ -15,6 +15,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from ccf_core.base.default import trained_base
 from ccf_core.config import CCFConfig
 from ccf_core.errors import AdapterError, TrainingError
 from ccf_core.model.adapter import Adapter
@@ -62,8 +63,8 @@ def standing(folder: Path, config: CCFConfig) -> Cursor | None:
     cursor = _cursor(folder / "state.json")
     if (own.base, own.tokenizer) != (config.base, config.tokenizer):
         raise TrainingError(
-            f"The run in {folder} trains on another base model: give that --base, or begin a new run in another --out "
-            f"with --start {folder / 'portable'} --allow-other-base."
+            f"The run in {folder} trains on another base model, {trained_base(own)}: give that --base, or begin a new "
+            f"run in another --out with --start {folder / 'portable'} --allow-other-base."
         )
     for name, value in vars(own).items():
         if name != "base_name" and getattr(config, name) != value:

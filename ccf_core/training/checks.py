@@ -87,6 +87,6 @@ def _check_base(adapter: Adapter, base: Base, allow_other_base: bool) -> None:
     trained = (adapter.config.base or base.fingerprint, adapter.config.tokenizer or base.tokenizer_fingerprint)
     if trained != (base.fingerprint, base.tokenizer_fingerprint) and not allow_other_base:
         raise OtherBase(
-            f"The adapter was trained on another base model than {base.id}, on {trained_base(adapter.config)}: give that "
-            "one as --base, or allow the difference with --allow-other-base."
+            f"The adapter was trained on another base model than {base.id}, on {trained_base(adapter.config)}: give "
+            "that one as --base, or allow the difference with --allow-other-base."
         )

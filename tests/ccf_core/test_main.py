@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -106,6 +107,23 @@ def test_info_says_what_would_be_used(capsys: pytest.CaptureFixture[str], folder
     assert len(result["adapter"]) == len(result["base"]["fingerprint"]) == 64
 
 
+def test_an_adapter_of_another_base_is_used_where_that_is_allowed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, folders: list[str]
+) -> None:
+    adapter = ccf_core.Adapter.load(folders[3])
+    foreign = dataclasses.replace(adapter.config, base="0" * 64, base_name="org/another")
+    dataclasses.replace(adapter, config=foreign).save(tmp_path)
+    argv = ["info", *folders, "--adapter", str(tmp_path)]
+    assert main(argv) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert all(word in line for word in ("org/another", Path(folders[1]).name, "--allow-other-base"))
+    assert main([*argv, "--allow-other-base"]) == 0
+    monkeypatch.setenv("CCF_ALLOW_OTHER_BASE", "0")
+    assert main(argv) == 2
+    monkeypatch.setenv("CCF_ALLOW_OTHER_BASE", "1")
+    assert main(argv) == 0
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
@@ -189,6 +207,7 @@ def test_train_makes_an_adapter_and_goes_on_from_it(
     assert main([*run, *first, "--compressor", "mean_pool", "--out", str(tmp_path / "second")]) == 0
     second = ccf_core.Adapter.load(tmp_path / "second" / "adapter")
     assert (second.config.encoder_rank, second.config.compressor) == (4, "mean_pool")
+    assert second.config.base_name == Path(folders[1]).name
     capsys.readouterr()
     assert main([*run, *first, "--encoder-rank", "5", "--out", str(tmp_path / "third")]) == 2
     assert "leave it out" in capsys.readouterr().err

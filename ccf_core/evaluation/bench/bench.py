@@ -90,7 +90,9 @@ def main(args: argparse.Namespace) -> dict:
 
 def _load_ccf(args: argparse.Namespace) -> CCF:
     if not args.untrained:
-        return CCF.from_pretrained(args.adapter, args.base, args.device, args.dtype)
+        return CCF.from_pretrained(
+            args.adapter, args.base, args.device, args.dtype, allow_other_base=args.allow_other_base
+        )
     base = load_base(args.base, device=args.device, dtype=args.dtype)
     return CCF(base, Adapter.zero(base.model, CCFConfig()))
 

@@ -13,7 +13,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> dict:
-    return {
-        "version": __version__,
-        **Subject.load(args.adapter, args.base, args.device, args.dtype).described(),
-    }
+    subject = Subject.load(args.adapter, args.base, args.device, args.dtype, allow_other_base=args.allow_other_base)
+    return {"version": __version__, **subject.described()}

@@ -6,12 +6,13 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+import ccf_core
 from app.cli.main import main
 from app.parsers import LeftOut, ReadDocument
 from app.settings import Settings
@@ -42,8 +43,8 @@ def options(settings: Settings) -> list[str]:
 def run(options: list[str], capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """``run(command, …)``: (exit code, stdout, stderr)."""
 
-    def call(*argv: object) -> tuple[int, str, str]:
-        code = main([*map(str, argv), *options])
+    def call(*argv: object, last: Sequence[object] = ()) -> tuple[int, str, str]:
+        code = main([*map(str, argv), *options, *map(str, last)])
         return code, *capsys.readouterr()
 
     return call
@@ -57,6 +58,16 @@ def as_json(run) -> Callable[..., dict]:
         return json.loads(out)
 
     return call
+
+
+def test_an_adapter_of_another_base_is_used_where_that_is_allowed(run, file, settings: Settings, tmp_path) -> None:
+    adapter = ccf_core.Adapter.load(settings.adapter)
+    replace(adapter, config=replace(adapter.config, base="0" * 64)).save(tmp_path / "foreign")
+    # The last of an option given twice counts.
+    foreign = ["--adapter", tmp_path / "foreign"]
+    code, _, told = run("compress", file, last=foreign)
+    assert code == 2 and "--allow-other-base" in told.splitlines()[-1]
+    assert run("compress", file, last=[*foreign, "--allow-other-base"])[0] == 0
 
 
 def test_memories_are_stored_in_the_dtype_that_is_asked_for(as_json, file, tmp_path) -> None:

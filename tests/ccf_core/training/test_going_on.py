@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -71,7 +72,8 @@ def test_an_adapter_of_another_base_is_gone_on_with_only_if_asked_for_and_record
     out = tmp_path / "new"
     given = arguments(folders[1], texts, out, "--steps", "4", option, str(stopped / "portable"))
     assert main(given) == 2
-    assert "was trained on another base model than" in capsys.readouterr().err
+    theirs, own = (Path(folder).name for folder in folders[:2])
+    assert f"was trained on another base model than {own}, on {theirs}: give" in capsys.readouterr().err
     assert not list(out.glob("*"))
     for _ in range(2):  # a second time it has nothing left to do, and keeps the record
         assert main([*given, "--allow-other-base"]) == 0
@@ -93,6 +95,12 @@ def test_a_reader_of_another_base_teaches_only_if_asked_for(folders, texts, stop
         train(base, data, reader.config, run, tmp_path / "new", reader=reader)
     trained = train(base, data, reader.config, run, tmp_path / "new", reader=reader, allow_other_base=True)
     assert trained.config.base == base.fingerprint
+
+
+def test_a_base_may_move_between_two_parts_of_a_run(folders, texts, stopped, tmp_path):
+    moved = shutil.copytree(folders[0], tmp_path / "moved")
+    assert main(arguments(str(moved), texts, stopped, "--steps", "4")) == 0
+    assert Adapter.load(stopped / "adapter").config.base_name == "moved"
 
 
 @pytest.mark.parametrize("name", ["state.json", "weights.safetensors", "portable/ccf.json"])
