@@ -58,7 +58,7 @@ class CCF:
                 if trained and trained != found:
                     raise MemoryMismatch(
                         f"The adapter was trained on {trained_base(config)}, and {base.id} is a "
-                        f"base with {name}: load the one it was trained on, or allow another one "
+                        f"base with {name}: load the one it was trained on, or allow another of its size "
                         "(allow_other_base=True, --allow-other-base, CCF_ALLOW_OTHER_BASE=1) and expect worse results."
                     )
         adapter.check(base.model)

@@ -21,6 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from ccf_core.base.default import trained_base
 from ccf_core.config import CCFConfig
 from ccf_core.errors import AdapterError
 from ccf_core.model.layers import embedding_table, layer_weights
@@ -189,7 +190,10 @@ class Adapter:
             for side in self.config.ranks:
                 a, b = (self.tensors[f"{side}.{target}.{part}"] for part in "ab")
                 if (len(a), b.shape[1], a.shape[2]) != (model.config.num_hidden_layers, *shape):
-                    raise AdapterError("The adapter was trained for a base model of another size: choose that base.")
+                    raise AdapterError(
+                        f"The adapter was trained on {trained_base(self.config)}, which is of another size than "
+                        "this base: choose that one."
+                    )
         vocabulary, hidden = embedding_table(model).shape
         wanted = {LEVELS: (len(self.config.ratios), hidden), REPEAT: (hidden,)}
         fits = all(tuple(self.tensors[name].shape) == shape for name, shape in wanted.items())
