@@ -33,7 +33,7 @@ class Settings:
     """Settings of one workbench; the environment variable of each stands in parentheses.
 
     data_dir : folder of the database (``CCF_DATA``).
-    adapter : folder of the trained adapter (``CCF_ADAPTER``).
+    adapter : of the trained adapter the folder, or owner/name@revision on the model hub (``CCF_ADAPTER``).
     base : folder or hub id of the base model, None for the default one (``CCF_BASE``).
     device, dtype : where and in which dtype the model runs, None to choose (``CCF_DEVICE``, ``CCF_DTYPE``).
     memory_cap_bytes : of all memories together; the least recently used go first (``CCF_MEMORY_CAP_MB``, MB).

@@ -22,6 +22,7 @@ from ccf_core.errors import (
     Cancelled,
     CCFError,
     DamagedMemory,
+    HubError,
     MemoryMismatch,
     NothingToCompress,
 )
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from ccf_core.analysis.ablation import ablate, answer_from, reconstruct_from
     from ccf_core.analysis.inspection import TextAttention, slot_map, text_attention
     from ccf_core.ccf import CCF
+    from ccf_core.evaluation.report.push import push_to_hub
     from ccf_core.focus.focus import Focus
     from ccf_core.memory.block import Block, block_to_bytes
     from ccf_core.memory.file import block_from_bytes, load_memory, save_memory
@@ -44,6 +46,7 @@ _HOMES = {
     "ccf_core.analysis.ablation": ("ablate", "answer_from", "reconstruct_from"),
     "ccf_core.analysis.inspection": ("TextAttention", "slot_map", "text_attention"),
     "ccf_core.ccf": ("CCF",),
+    "ccf_core.evaluation.report.push": ("push_to_hub",),
     "ccf_core.focus.focus": ("Focus",),
     "ccf_core.memory.block": ("Block", "block_to_bytes"),
     "ccf_core.memory.file": ("block_from_bytes", "load_memory", "save_memory"),
@@ -66,6 +69,7 @@ __all__ = [
     "DamagedMemory",
     "Evidence",
     "Focus",
+    "HubError",
     "KVMemory",
     "MemoryHeader",
     "MemoryMismatch",
@@ -78,6 +82,7 @@ __all__ = [
     "block_from_bytes",
     "block_to_bytes",
     "load_memory",
+    "push_to_hub",
     "reconstruct_from",
     "save_memory",
     "slot_map",

@@ -1,4 +1,4 @@
-"""``python -m ccf_core train | evaluate | report | bench | info``: one JSON object on stdout, logs on stderr."""
+"""``python -m ccf_core train | evaluate | report | bench | info | push``: one JSON object on stdout, logs on stderr."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ COMMANDS = {
     "report": ("ccf_core.evaluation.report.page", "results of evaluate as a page with figures"),
     "bench": ("ccf_core.evaluation.bench.bench", "time compression, answering and decoding on this machine"),
     "info": ("ccf_core.evaluation.report.info", "what would be used: base, adapter, device, dtype"),
+    "push": ("ccf_core.evaluation.report.push", "publish an adapter on the model hub"),
 }
 
 
@@ -34,10 +35,10 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m ccf_core") ->
         # Only the command that is called is imported: training and evaluation each bring much with them.
         if name in argv[:1]:
             importlib.import_module(module).add_arguments(subparser)
-            if name not in ("train", "report"):
+            if name not in ("train", "report", "push"):
                 _common(subparser)
     args = parser.parse_args(argv)
-    args.argv = argv
+    args.argv, args.out = argv, getattr(args, "out", None)
     run = importlib.import_module(COMMANDS[args.command][0]).main
     try:
         if args.command == "train":
@@ -65,7 +66,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m ccf_core") ->
 
 def _common(parser: argparse.ArgumentParser) -> None:
     default = os.environ.get("CCF_ADAPTER") or str(DEFAULT_ADAPTER)
-    parser.add_argument("--adapter", default=default, help=f"adapter folder ({default})")
+    parser.add_argument("--adapter", default=default, help=f"folder or hub id of the adapter ({default})")
     parser.add_argument("--base", default=os.environ.get("CCF_BASE") or None, help="folder or hub id of the base")
     allowed = yes(os.environ.get("CCF_ALLOW_OTHER_BASE") or "0")
     parser.add_argument(

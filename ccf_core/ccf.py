@@ -80,12 +80,18 @@ class CCF:
         device: str | torch.device | None = None,
         dtype: str | torch.dtype | None = None,
         *,
+        revision: str | None = None,
+        token: str | None = None,
         progress: Callable[[float, str], None] | None = None,
         allow_other_base: bool = False,
     ) -> CCF:
-        """Load an adapter folder on a base (a folder, a hub id, or the default one); see ``load_base``."""
-        trained = Adapter.load(adapter)
-        loaded = load_base(base, device=device, dtype=dtype, progress=progress)
+        """Load an adapter on a base, each a folder or a name on the model hub; see ``Adapter.load`` and ``load_base``.
+
+        Without a base it is the one on the hub that the adapter names, otherwise the default one.
+        ``revision`` and ``token`` are for the adapter.
+        """
+        trained = Adapter.load(adapter, revision, token)
+        loaded = load_base(base or trained.base_on_hub, device=device, dtype=dtype, progress=progress)
         return cls(loaded, trained, allow_other_base=allow_other_base)
 
     @cached_property

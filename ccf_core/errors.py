@@ -17,6 +17,30 @@ class AdapterError(CCFError):
     """An adapter folder is missing, incomplete or does not fit the base model."""
 
 
+class HubError(CCFError):
+    """What the model hub has, or what it was to be given, could not be taken."""
+
+
+class NoSuchRepository(HubError):
+    """The model hub has no repository of that name, or not that revision of it, or hides it."""
+
+
+class AccessDenied(HubError):
+    """A repository of the model hub is gated, or the token may not do what was asked."""
+
+
+class HubUnreachable(HubError):
+    """The model hub does not answer, or not as it should."""
+
+
+class NotAnAdapter(HubError):
+    """A repository of the model hub holds no adapter."""
+
+
+class PickledWeights(HubError):
+    """A repository of the model hub holds weights in a form that could run code as they are read."""
+
+
 class OutOfMemory(CCFError):
     """There is less free memory than the work needs."""
 

@@ -38,7 +38,7 @@ SERVICES = (*DOCUMENTS, "app.answers", "app.analysis", "app.workbench")
 
 #: From the bottom up: a layer imports those before it.
 CORE_LAYERS = (
-    ("assets", "cli", "config", "device", "digests", "errors", "metrics", "registry", "rows", "version"),
+    ("assets", "cli", "config", "device", "digests", "errors", "hub", "metrics", "registry", "rows", "version"),
     ("base", "memory"),
     ("model",),
     ("answering",),

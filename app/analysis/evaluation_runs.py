@@ -69,7 +69,7 @@ class EvaluationRuns:
         short = ("--lengths", *LENGTHS[task]) if task in LENGTHS else ()
         command = [
             *(sys.executable, "-m", "ccf_core", "evaluate", task, "--half", "B", "--limit", str(limit), *short),
-            *("--ratio", *map(str, ratios), "--reader", *readers, "--adapter", str(self.model.adapter.resolve())),
+            *("--ratio", *map(str, ratios), "--reader", *readers, "--adapter", str(self.model.folder.resolve())),
             *optional,
         ]
         yield "Starting"

@@ -97,7 +97,7 @@ def command_parser(prog: str) -> tuple[CommandParser, argparse._SubParsersAction
     common = CommandParser(add_help=False)
     common.add_argument("--json", action="store_true", help="print one JSON object")
     common.add_argument("--data-dir", type=_path, metavar="DIR", help="folder of the database (CCF_DATA)")
-    common.add_argument("--adapter", type=_path, metavar="DIR", help="adapter folder (CCF_ADAPTER)")
+    common.add_argument("--adapter", type=_path, metavar="NAME", help="folder or hub id of the adapter (CCF_ADAPTER)")
     common.add_argument("--base", help="folder or hub id of the base model (CCF_BASE)")
     common.add_argument(
         "--allow-other-base", action="store_true", default=None,

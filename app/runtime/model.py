@@ -42,7 +42,7 @@ class Model:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        #: Folder of the adapter in use.
+        #: Folder, or name on the model hub, of the adapter in use.
         self.adapter = settings.adapter
         self._state = ModelState("absent", 0.0, "The model is not loaded yet.")
         #: None until it is loaded.
@@ -58,6 +58,11 @@ class Model:
     def state(self) -> ModelState:
         """How far loading is, and how many are ahead; never waits."""
         return dataclasses.replace(self._state, ahead=self.ahead())
+
+    @property
+    def folder(self) -> Path:
+        """Where the files of the adapter in use lie, once it is loaded, if it is one of the model hub."""
+        return (self.ccf and self.ccf.adapter.folder) or self.adapter
 
     @property
     def ratios(self) -> tuple[int, ...]:
@@ -179,18 +184,19 @@ class Model:
     def info(self) -> dict[str, Any]:
         """Describe the model: ``version``, ``base`` (id), ``adapter`` (fingerprint), dtypes, ``device`` and ``card``.
 
-        The card is the adapter's, a JSON object, {} if it has none; what the model alone knows is None until it is
-        loaded.
+        ``origin`` is owner/name@commit of an adapter of the model hub, otherwise "". The card is the adapter's, a JSON
+        object, {} if it has none; what the model alone knows is None until it is loaded.
         """
         ccf = self.ccf
         return {
             "version": ccf_core.__version__,
             "base": ccf and ccf.base.id,
             "adapter": ccf and ccf.adapter_fingerprint,
+            "origin": ccf and ccf.adapter.origin,
             "device": ccf and self._device(ccf),
             "dtype": ccf and str(ccf.model.dtype).removeprefix("torch."),
             "memory_dtype": self.settings.memory_dtype,
-            "card": _card(self.adapter),
+            "card": _card(self.folder),
         }
 
     def _load(self, progress: LoadProgress | None) -> None:
@@ -231,7 +237,7 @@ class Model:
         ccf = ccf_core.CCF.from_pretrained(
             adapter, s.base, s.device, s.dtype, progress=progress, allow_other_base=s.allow_other_base
         )
-        if _card(adapter).get("fingerprint", ccf.adapter_fingerprint) != ccf.adapter_fingerprint:
+        if _card(ccf.adapter.folder or adapter).get("fingerprint", ccf.adapter_fingerprint) != ccf.adapter_fingerprint:
             raise AdapterError(f"The adapter in {adapter} is not the one that its {CARD} names: copy the folder again.")
         return ccf
 

@@ -17,8 +17,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from huggingface_hub import hf_hub_download, snapshot_download
-from huggingface_hub.errors import HFValidationError, RemoteEntryNotFoundError, RepositoryNotFoundError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
@@ -34,6 +32,8 @@ from ccf_core.base.default import (
 from ccf_core.base.spec import StackSpec
 from ccf_core.device import DeviceUnavailable, choose_device, choose_dtype
 from ccf_core.digests import remembered_sha256, tokenizer_sha256
+from ccf_core.errors import HubError, NoSuchRepository
+from ccf_core.hub import fetch
 
 __all__ = [
     "SUPPORTED",
@@ -54,7 +54,8 @@ __all__ = [
 #: ``model_type`` of the decoders whose layers ``ccf_core`` knows how to run.
 SUPPORTED = ("llama", "mistral", "qwen2", "qwen3")
 
-HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+#: A model on the hub, and behind an @ a branch, a tag or a commit.
+HUB_ID = re.compile(r"([\w.-]+(?:/[\w.-]+)?)(?:@(\w[\w./-]*))?")
 HUB_FILES = ["*.json", "*.safetensors", "*.jinja"]
 ROUND_TRIP = (
     "In 1984, about 12,345 people paid $6.78 each.",
@@ -101,7 +102,7 @@ def load_base(
     dtype: str | torch.dtype | None = None,
     progress: Progress | None = None,
 ) -> Base:
-    """Load a folder, a hub id or, without a name, the default base.
+    """Load a folder, a hub id (``owner/name@revision`` too) or, without a name, the default base.
 
     ``progress(fraction, message)`` is called with fractions from 0 to 1. Raises a ``BaseModelError``.
     """
@@ -152,22 +153,22 @@ def _is_folder(base: str | Path) -> bool:
     return Path(base).expanduser().is_dir()
 
 
-def _from_hub(repo: str, progress: Progress) -> Path:
+def _from_hub(name: str, progress: Progress) -> Path:
+    match = HUB_ID.fullmatch(name)
+    assert match
+    repo, revision = match.groups()
     try:
         progress(0.0, f"Looking for {repo} on the model hub")
-        _check_family(Path(hf_hub_download(repo, "config.json")))
+        config = fetch(repo, ["config.json"], revision) / "config.json"
+        if not config.is_file():
+            raise BaseNotFound(f"{repo} on the model hub holds no config.json: give the id of a model.")
+        _check_family(config)
         progress(0.05, f"Downloading {repo} from the model hub")
-        return Path(snapshot_download(repo, allow_patterns=HUB_FILES))
-    except (RepositoryNotFoundError, RemoteEntryNotFoundError, HFValidationError) as error:
-        raise BaseNotFound(f"The model hub has no model {repo}, or it is private: check the id.") from error
-    except BaseModelError:
-        raise
-    # The hub client raises its own, its HTTP library's and the system's errors when there is no connection.
-    except Exception as error:
-        raise BaseDownloadFailed(
-            f"{repo} is no folder here and could not be fetched from the model hub ({type(error).__name__}): "
-            f"check the connection, or give a folder filled by `hf download {repo} --local-dir FOLDER`."
-        ) from error
+        return fetch(repo, HUB_FILES, revision)
+    except NoSuchRepository as error:
+        raise BaseNotFound(str(error)) from error
+    except HubError as error:
+        raise BaseDownloadFailed(str(error)) from error
 
 
 def _check_family(config: Path) -> None:

@@ -46,7 +46,7 @@ class Subject:
     ) -> Subject:
         """Load the adapter, and the ``yardstick``, an adapter folder too, if it was trained on the same base."""
         trained = Adapter.load(adapter)
-        loaded = load_base(base, device=device, dtype=dtype)
+        loaded = load_base(base or trained.base_on_hub, device=device, dtype=dtype)
         plain = Decoder(loaded.copy().model, trained.config)
         measure = None
         if yardstick and (reads := Adapter.load(yardstick)).config.base == loaded.fingerprint:
@@ -89,9 +89,14 @@ class Subject:
 
 
 def described(ccf: CCF) -> dict[str, object]:
-    """Describe the adapter, base, dtype and device: keys that every result of ``ccf_core`` carries."""
+    """Describe the adapter, base, dtype and device: keys that every result of ``ccf_core`` carries.
+
+    ``origin`` is there for an adapter of the model hub: ``owner/name@commit``.
+    """
+    origin = {"origin": ccf.adapter.origin} if ccf.adapter.origin else {}
     return {
         "adapter": ccf.adapter_fingerprint,
+        **origin,
         "base": {"id": ccf.base.id, "fingerprint": ccf.base.fingerprint},
         "dtype": str(ccf.model.dtype).removeprefix("torch."),
         "device": device_name(ccf.model.device),

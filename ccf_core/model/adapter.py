@@ -11,7 +11,7 @@ import copy
 import dataclasses
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, cast
 
@@ -24,6 +24,7 @@ from transformers import PreTrainedModel
 from ccf_core.base.default import trained_base
 from ccf_core.config import CCFConfig
 from ccf_core.errors import AdapterError
+from ccf_core.hub import adapter_folder, hub_name
 from ccf_core.model.layers import embedding_table, layer_weights
 
 LEVELS = "level_embeddings"
@@ -34,10 +35,16 @@ SHARD_BYTES = 8_500_000
 @dataclass(frozen=True)
 class Adapter:
     """``tensors`` in float32 on the CPU, named as in the module's docstring, with
-    ``level_embeddings`` (levels, hidden), finest level first, and ``repeat_embedding`` (hidden,)."""
+    ``level_embeddings`` (levels, hidden), finest level first, and ``repeat_embedding`` (hidden,).
+
+    folder, origin : where it was read, None if it was not, and ``owner/name@commit`` if that was the model hub, or "".
+    """
 
     config: CCFConfig
     tensors: dict[str, Tensor]
+    # Not copied by dataclasses.replace: what is made of an adapter is not what was read.
+    folder: Path | None = field(default=None, init=False)
+    origin: str = field(default="", init=False)
 
     def delta(self, side: str, target: str) -> Tensor:
         """Compute what LoRA adds to a weight of every layer: scale · B·A, (layers, out, in) float32."""
@@ -91,6 +98,12 @@ class Adapter:
             digest.update(f"{name}{tuple(tensor.shape)}".encode())
             digest.update(tensor.contiguous().numpy().tobytes())
         return digest.hexdigest()
+
+    @property
+    def base_on_hub(self) -> str | None:
+        """Name the base that the adapter was trained on; None unless that is a name on the model hub."""
+        name = getattr(self.config, "base_name", "")
+        return name if hub_name(name) else None
 
     @classmethod
     def zero(cls, model: PreTrainedModel, config: CCFConfig, seed: int = 0) -> Adapter:
@@ -149,9 +162,14 @@ class Adapter:
         return groups
 
     @classmethod
-    def load(cls, folder: str | Path) -> Adapter:
-        """Read a folder that ``save`` wrote. Raises AdapterError if it holds no complete adapter."""
-        folder = Path(folder)
+    def load(cls, adapter: str | Path, revision: str | None = None, token: str | None = None) -> Adapter:
+        """Read a folder that ``save`` wrote, or ``owner/name`` or ``owner/name@revision`` of the model hub.
+
+        revision : a branch, a tag or a commit; ``token`` is the one that ``hf auth login`` kept if None.
+
+        Raises AdapterError if there is no complete adapter, and HubError.
+        """
+        folder, origin = adapter_folder(adapter, revision, token)
         shards = sorted(folder.glob("adapter-*.safetensors"))
         if not shards or not (folder / "ccf.json").exists():
             raise AdapterError(
@@ -181,7 +199,10 @@ class Adapter:
         }
         if wanted - tensors.keys():
             raise AdapterError(f"{folder} lacks {sorted(wanted - tensors.keys())[0]}: copy the folder again.")
-        return cls(config, tensors)
+        read = cls(config, tensors)
+        object.__setattr__(read, "folder", folder)
+        object.__setattr__(read, "origin", origin)
+        return read
 
     def check(self, model: PreTrainedModel) -> None:
         """Raise AdapterError unless every pair fits the model's weights."""

@@ -33,8 +33,9 @@ def foot(info: dict[str, Any]) -> str:
     if not info["base"]:
         return '<footer class="wb-foot"><p>The model is being loaded.</p></footer>'
     scores = "".join(f"<p>{escape(line)}</p>" for line in sentences_for(info["adapter"]))
+    origin = f" ({escape(info['origin'])})" if info["origin"] else ""
     return (
-        f'<footer class="wb-foot"><p>Base {escape(Path(info["base"]).name)} · adapter {info["adapter"][:12]} · '
+        f'<footer class="wb-foot"><p>Base {escape(Path(info["base"]).name)} · adapter {info["adapter"][:12]}{origin} · '
         f"{escape(info['device'])} · {escape(info['dtype'])} · memories in {info['memory_dtype']}"
         f"</p>{scores}"
         "<p>This is a small model: it misreads, misremembers and invents. What it gets wrong here, it gets "

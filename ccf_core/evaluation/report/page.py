@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> dict:
     """Write the page and its figures; return the names of the files. EvaluationError for a file that is no result."""
-    results = {file.stem: _read(file) for file in args.files}
+    results = {file.stem: read_result(file) for file in args.files}
     if len(results) < len(args.files):
         raise EvaluationError("Two of the files have one name: rename one of them.")
     folder: Path = args.out.parent
@@ -44,7 +44,8 @@ def main(args: argparse.Namespace) -> dict:
     return {"written": [args.out.name, *(path for paths in figures.values() for path in paths)]}
 
 
-def _read(file: Path) -> Result:
+def read_result(file: Path) -> Result:
+    """Read JSON that evaluate wrote. Raises EvaluationError for a file that holds no result."""
     try:
         result = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -75,6 +75,7 @@ def test_info_before_and_after_loading(workbench: Workbench) -> None:
         "version": ccf_core.__version__,
         "base": None,
         "adapter": None,
+        "origin": None,
         "device": None,
         "dtype": None,
         "memory_dtype": "int8",
