@@ -1,12 +1,10 @@
 """Write whole numbers the ways that lists are numbered: 3, c, iii, III, 三."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
-_ROMAN = (
-    *((1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "xc"), (50, "l"), (40, "xl")),
-    *((10, "x"), (9, "ix"), (5, "v"), (4, "iv"), (1, "i")),
-)
-_LATIN = "abcdefghijklmnopqrstuvwxyz"
+from app.parsers.numerals import LATIN, repeated, roman
+
 _RUSSIAN = "абвгдежзиклмнопрстуфхцчшщыэюя"
 _HEBREW = "אבגדהוזחטיכלמנסעפצקרשת"
 _ARABIC = "أبتثجحخدذرزسشصضطظعغفقكلمنهوي"
@@ -33,27 +31,14 @@ def padded(number: int, width: int) -> str:
     return str(number).zfill(min(width, 9))
 
 
-def _roman(number: int) -> str:
-    letters = ""
-    for worth, sign in _ROMAN:
-        letters += sign * (number // worth)
-        number %= worth
-    return letters
-
-
 def _ordinal(number: int) -> str:
     ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
     return f"{number}{ending}"
 
 
 def _letters(alphabet: str) -> Callable[[int], str]:
-    """Make a style of letters; beyond the last, Word repeats them (y, z, aa, bb), up to thirty times."""
-
-    def spell(number: int) -> str:
-        times, letter = divmod(number - 1, len(alphabet))
-        return alphabet[letter] * (times + 1) if times < 30 else str(number)
-
-    return spell
+    """Make a style of letters."""
+    return partial(repeated, alphabet=alphabet)
 
 
 def _signs(signs: Sequence[str]) -> Callable[[int], str]:
@@ -95,10 +80,10 @@ def _chinese(number: int) -> str:
 
 
 _STYLES: dict[str, Callable[[int], str]] = {
-    "lowerLetter": _letters(_LATIN),
-    "upperLetter": _letters(_LATIN.upper()),
-    "lowerRoman": _roman,
-    "upperRoman": lambda number: _roman(number).upper(),
+    "lowerLetter": _letters(LATIN),
+    "upperLetter": _letters(LATIN.upper()),
+    "lowerRoman": roman,
+    "upperRoman": lambda number: roman(number).upper(),
     "ordinal": _ordinal,
     "decimalZero": lambda number: padded(number, 2),
     "numberInDash": lambda number: f"- {number} -",

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from lxml import etree
 
 from app.parsers.containers import local_name
+from app.parsers.numerals import written
 
 
 @dataclass(frozen=True)
@@ -51,24 +52,6 @@ class Numbers:
             written(counts[n - 1], levels[n].form) for n in range(first, level + 1) if n in levels and levels[n].form
         )
         return of_level.prefix + ".".join(shown) + of_level.suffix
-
-
-def written(number: int, form: str) -> str:
-    """Write a number as 1, a, A, i or I, or as far as the form goes."""
-    if form in ("a", "A") and number > 0:
-        letters = chr(ord(form) + (number - 1) % 26) * min((number - 1) // 26 + 1, 9)
-        return letters
-    if form in ("i", "I") and 0 < number < 4_000:
-        roman = ""
-        for value, letters in zip(
-            (1000, 900, 500, 400, 100, 90, 50, 40, 10, 9, 5, 4, 1),
-            ["m", "cm", "d", "cd", "c", "xc", "l", "xl", "x", "ix", "v", "iv", "i"],
-            strict=True,
-        ):
-            roman += letters * (number // value)
-            number %= value
-        return roman.upper() if form == "I" else roman
-    return str(number)
 
 
 def attribute(element: etree._Element, name: str) -> str:
