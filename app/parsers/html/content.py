@@ -13,6 +13,7 @@ from bs4.element import PreformattedString
 from resiliparse.extract.html2text import extract_plain_text
 
 from app.parsers.html.tree import children, is_deeper, is_hidden
+from app.parsers.writing import UNSPACED
 
 _LONGEST = 2_000_000
 """Characters of a page's text; beyond them the page is read whole."""
@@ -26,8 +27,7 @@ _SHARE_OF_LINKS = 0.3
 _FOREIGN = 0.3
 _WORDS = 4
 # Scripts without blanks between words count by letters.
-_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+")
+_WORD = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+")
 _SURROUNDINGS = {"nav", "footer", "aside"}
 _ROLES = {"navigation", "complementary", "banner", "contentinfo", "search", "menu", "menubar", "dialog"}
 _NAMED_AROUND = re.compile(

@@ -10,11 +10,12 @@ from markdown_it.token import Token
 
 from app.parsers.html.reader import visible_text
 from app.parsers.markdown.html import elements_of, is_comment
+from app.parsers.writing import UNSPACED, WIDE
 
-# In scripts without blanks between words, emphasis stands between letters.
-_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3000-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\uffef"
-_BEFORE = re.compile(rf"[\s(\[{{\"'“‘«„—–>:;,|{_UNSPACED}-]?")
-_AFTER = re.compile(rf"\Z|[\s)\]}}\"'”’»,;:!?…—–<|{_UNSPACED}-]|\.(?!\w)")
+# In scripts without blanks between words, and in Korean, emphasis stands between letters.
+_BETWEEN = f"{UNSPACED}{WIDE}\uac00-\ud7a3"
+_BEFORE = re.compile(rf"[\s(\[{{\"'“‘«„—–>:;,|{_BETWEEN}-]?")
+_AFTER = re.compile(rf"\Z|[\s)\]}}\"'”’»,;:!?…—–<|{_BETWEEN}-]|\.(?!\w)")
 _EMPHASIS = {"em", "strong", "s"}
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _PATH = re.compile(r"(?:\b[A-Za-z]:|(?<!\S)\\)\\\S*\Z")

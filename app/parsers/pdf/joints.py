@@ -3,11 +3,11 @@
 import re
 from collections import Counter
 
+from app.parsers.writing import EAST_ASIAN, WIDE
+
 WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 #: Han, kana and their punctuation; Korean puts spaces between words.
-UNSPACED = re.compile(
-    "[\u2e80-\u2fdf\u3000-\u30ff\u3100-\u312f\u31a0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff01-\uffee]"
-)
+UNSPACED = re.compile(f"[{EAST_ASIAN}{WIDE}]")
 _DIVIDED = re.compile(r"([^\W\d_]{2,})[-\u2010]\Z")
 _HANGING = re.compile(r"(?:and|or|to|und|oder|bzw|bis|et|ou|y|e|o|en|of|och|eller|og)\b")
 _GLUED_AFTER = re.compile(r"\S[-\u2010\u2013\u2014/]\Z")
