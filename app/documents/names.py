@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from app.parsers.kinds import base_name
 from app.parsers.normalise import one_line
 
 LENGTH = 80
@@ -14,7 +15,7 @@ _SUFFIX = re.compile(r"\.\w{1,10}$")
 
 def file_name(path: str) -> str:
     """Cut a file's name to one line without control or bidirectional characters; a long one keeps its suffix."""
-    name = re.split(r"[\\/]", path[-1000:])[-1]
+    name = base_name(path[-1000:])
     suffix = _SUFFIX.search(name)
     stem, ending = (name[: suffix.start()], suffix[0]) if suffix else (name, "")
     line = one_line(stem)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import PurePath
 
@@ -81,6 +80,11 @@ READABLE = f"choose a {WORDS} file"
 """What to do about a file that is of none."""
 
 
+def base_name(path: str) -> str:
+    """Cut the folders off a path, whichever system it is of."""
+    return path.replace("\\", "/").rpartition("/")[2]
+
+
 def suffix(filename: str) -> str:
     """Return the file name's last suffix in lower case, with its dot, or ""."""
-    return PurePath(re.split(r"[\\/]", filename)[-1]).suffix.lower()
+    return PurePath(base_name(filename)).suffix.lower()

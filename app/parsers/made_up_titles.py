@@ -2,6 +2,8 @@
 
 import re
 
+from app.parsers.kinds import base_name
+
 _NO_NAME = """
     untitled unnamed unknown anonymous unspecified nameless none null undefined no not available new empty blank
     unbenannt unbenanntes unbekannt ohne kein neue neues neuer sans sin sem senza bez nouveau nuevo novo nuovo naamloos
@@ -42,7 +44,7 @@ def without_program(line: str) -> str:
 
 def without_suffix(line: str) -> str:
     """Return what is left of a title that is a file's name, "" if it is none."""
-    name = re.split(r"[\\/]", _FILE_SUFFIX.sub("", line))[-1]
+    name = base_name(_FILE_SUFFIX.sub("", line))
     return name if _FILE_SUFFIX.search(line) and not is_made_up(name) else ""
 
 

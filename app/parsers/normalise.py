@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+from app.parsers.kinds import base_name
 from app.parsers.made_up_titles import is_made_up, without_program, without_suffix
 
 TITLE_LENGTH = 120
@@ -36,8 +37,7 @@ def title(candidates: tuple[str, ...], filename: str) -> str:
 
     At most 120 characters on one line, without control, bidirectional or other invisible ones; not escaped.
     """
-    stem = re.split(r"[\\/]", filename)[-1]
-    stem = re.sub(r"(?<=.)\.\w{1,10}$", "", stem)
+    stem = re.sub(r"(?<=.)\.\w{1,10}$", "", base_name(filename))
     lines = [without_program(_shortened(candidate)) for candidate in candidates]
     # The name of the file that a document was made of is better than none.
     for line in (*lines, *map(without_suffix, lines), _shortened(stem.replace("_", " "))):
