@@ -17,6 +17,14 @@ class AdapterError(CCFError):
     """An adapter folder is missing, incomplete or does not fit the base model."""
 
 
+class OutOfMemory(CCFError):
+    """There is less free memory than the work needs."""
+
+
+class BudgetTooSmall(CCFError):
+    """A budget of cache does not hold a memory, even at its coarsest ratio, and the text that is to follow it."""
+
+
 class HubError(CCFError):
     """What the model hub has, or what it was to be given, could not be taken."""
 
@@ -39,14 +47,6 @@ class NotAnAdapter(HubError):
 
 class PickledWeights(HubError):
     """A repository of the model hub holds weights in a form that could run code as they are read."""
-
-
-class OutOfMemory(CCFError):
-    """There is less free memory than the work needs."""
-
-
-class BudgetTooSmall(CCFError):
-    """A budget of cache does not hold a memory, even at its coarsest ratio, and the text that is to follow it."""
 
 
 class NothingToCompress(CCFError):

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["tests.tiny_models"]
+pytest_plugins = ["tests.tiny_models", "tests.hub_stand_in"]
 
 # Before torch is imported: as many threads as there are cores, over all workers, and none that spins while it waits.
 WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))

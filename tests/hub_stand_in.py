@@ -9,6 +9,7 @@ import base64
 import hashlib
 import json
 import re
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+import pytest
 
 Files = dict[str, bytes]
 
@@ -191,3 +194,36 @@ def running_hub() -> Iterator[Hub]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def reach(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do what HF_ENDPOINT does, which huggingface_hub reads once."""
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", url)
+    template = f"{url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
+    """A hub for one test, with an empty cache of its own; no connection may leave this machine."""
+    look_up = socket.getaddrinfo
+
+    def only_here(host: Any, *rest: Any, **options: Any) -> Any:
+        assert host in ("127.0.0.1", b"127.0.0.1"), host
+        return look_up(host, *rest, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", only_here)
+    for name in ("HF_TOKEN", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with running_hub() as hub:
+        reach(hub.url, monkeypatch)
+        for name, value in (
+            ("HF_HUB_CACHE", str(tmp_path / "hub")),
+            ("HF_TOKEN_PATH", str(tmp_path / "token")),
+            ("HF_HUB_OFFLINE", False),
+            ("HF_HUB_DISABLE_TELEMETRY", True),
+            # Its protocol is not HTTP alone.
+            ("HF_HUB_DISABLE_XET", True),
+        ):
+            monkeypatch.setattr(f"huggingface_hub.constants.{name}", value)
+        yield hub

@@ -6,8 +6,7 @@ import dataclasses
 import json
 import pickle
 import shutil
-import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,43 +17,10 @@ from ccf_core import CCF, Adapter, AdapterError, HubError, MemoryMismatch, push_
 from ccf_core.base.load import BaseDownloadFailed, BaseNotFound, load_base
 from ccf_core.config import CCFConfig
 from ccf_core.errors import AccessDenied, HubUnreachable, NoSuchRepository, NotAnAdapter, PickledWeights
-from tests.hub_stand_in import Hub, running_hub
+from tests.hub_stand_in import Hub, reach
 
 ADAPTER, BASE = "someone/adapter", "someone/base"
 TEXT = "The harbour master counted seven ships in the morning."
-
-
-def reach(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Do what HF_ENDPOINT does, which huggingface_hub reads once."""
-    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", url)
-    template = f"{url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
-    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
-    """A hub for one test, with an empty cache of its own; no connection may leave this machine."""
-    look_up = socket.getaddrinfo
-
-    def only_here(host: Any, *rest: Any, **options: Any) -> Any:
-        assert host in ("127.0.0.1", b"127.0.0.1"), host
-        return look_up(host, *rest, **options)
-
-    monkeypatch.setattr(socket, "getaddrinfo", only_here)
-    for name in ("HF_TOKEN", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    with running_hub() as hub:
-        reach(hub.url, monkeypatch)
-        for name, value in (
-            ("HF_HUB_CACHE", str(tmp_path / "hub")),
-            ("HF_TOKEN_PATH", str(tmp_path / "token")),
-            ("HF_HUB_OFFLINE", False),
-            ("HF_HUB_DISABLE_TELEMETRY", True),
-            # Its protocol is not HTTP alone.
-            ("HF_HUB_DISABLE_XET", True),
-        ):
-            monkeypatch.setattr(f"huggingface_hub.constants.{name}", value)
-        yield hub
 
 
 @pytest.fixture(scope="module")

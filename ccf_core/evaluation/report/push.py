@@ -6,9 +6,9 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from ccf_core.errors import HubError
+from ccf_core.errors import AdapterError, HubError
 from ccf_core.evaluation.report.card import adapter_card
-from ccf_core.hub import ADAPTER_FILES, README, hub_name, publish
+from ccf_core.hub import ADAPTER_FILES, CONFIG, README, hub_name, publish
 from ccf_core.model.adapter import Adapter
 
 
@@ -47,7 +47,8 @@ def push_to_hub(
     if hub_name(repo) != (repo, None):
         raise HubError(f"{repo} is no name on the model hub: give owner/name.")
     adapter = Adapter.load(folder)
-    assert adapter.folder
+    if adapter.folder is None:
+        raise AdapterError(f"{folder} is no folder of an adapter: give one that holds {CONFIG}.")
     files: dict[str, Path | bytes] = {
         path.name: path for pattern in ADAPTER_FILES for path in sorted(adapter.folder.glob(pattern))
     }

@@ -12,9 +12,11 @@ import ccf_core
 from app.errors import BadSetting, ModelNotReady
 from app.settings import DEFAULT_ADAPTER, Settings, default_data_dir
 from app.types import ModelState
+from app.ui.html.page import foot
 from app.workbench import Workbench
 from ccf_core import CCF, AdapterError, MemoryMismatch
 from store import StoreUnavailable
+from tests.hub_stand_in import Hub
 
 
 def test_loading_is_told_and_done_once(workbench: Workbench, monkeypatch) -> None:
@@ -86,6 +88,17 @@ def test_info_before_and_after_loading(workbench: Workbench) -> None:
     assert (after["device"], after["dtype"]) == ("cpu", "float32")
     assert len(after["adapter"]) == 64
     assert after["base"]
+
+
+def test_an_adapter_of_the_model_hub_is_named_with_its_commit(hub: Hub, settings: Settings) -> None:
+    commit = hub.add("someone/adapter", settings.adapter)
+    with Workbench(replace(settings, adapter=Path(f"someone/adapter@{commit}"))) as workbench:
+        model = workbench.model
+        model.load()
+        assert model.info()["origin"] == f"someone/adapter@{commit}"
+        assert (model.folder / "ccf.json").is_file()
+        assert [folder.name for folder in model.adapters()] == [f"adapter@{commit}"]
+        assert f"someone/adapter@{commit}" in foot(model.info())
 
 
 def test_ratios_are_the_adapters(workbench: Workbench, settings: Settings, tmp_path) -> None:
