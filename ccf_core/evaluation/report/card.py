@@ -41,7 +41,7 @@ def adapter_card(
     of_base = known.get("base", {})
     base = getattr(config, "base_name", "") or of_base.get("id", "")
     measured = [read_result(Path(file)) for file in results]
-    if any(result["adapter"] != fingerprint for result in measured):
+    if any(result.get("adapter") != fingerprint for result in measured):
         raise AdapterError("A results file is of another adapter: measure this one, or leave the file out.")
     ranks = ", ".join(f"{rank} ({side})" for side, rank in config.ranks.items())
     facts = {
