@@ -164,7 +164,7 @@ def _from_hub(name: str, progress: Progress) -> Path:
             raise BaseNotFound(f"{repo} on the model hub holds no config.json: give the id of a model.")
         _check_family(config)
         progress(0.05, f"Downloading {repo} from the model hub")
-        return fetch(repo, HUB_FILES, revision)
+        return fetch(repo, HUB_FILES, config.parent.name)
     except NoSuchRepository as error:
         raise BaseNotFound(str(error)) from error
     except HubError as error:

@@ -37,7 +37,8 @@ class Adapter:
     """``tensors`` in float32 on the CPU, named as in the module's docstring, with
     ``level_embeddings`` (levels, hidden), finest level first, and ``repeat_embedding`` (hidden,).
 
-    folder, origin : where it was read, None if it was not, and ``owner/name@commit`` if that was the model hub, or "".
+    folder, origin : where an adapter was read, None for one that was not; ``owner/name@commit`` of one of the model
+        hub, otherwise "".
     """
 
     config: CCFConfig
