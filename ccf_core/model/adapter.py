@@ -103,8 +103,7 @@ class Adapter:
     @property
     def base_on_hub(self) -> str | None:
         """Name the base that the adapter was trained on; None unless that is a name on the model hub."""
-        name = getattr(self.config, "base_name", "")
-        return name if hub_name(name) else None
+        return self.config.base_name if hub_name(self.config.base_name) else None
 
     @classmethod
     def zero(cls, model: PreTrainedModel, config: CCFConfig, seed: int = 0) -> Adapter:

@@ -17,6 +17,7 @@ from ccf_core import CCF, Adapter, AdapterError, HubError, MemoryMismatch, push_
 from ccf_core.base.load import BaseDownloadFailed, BaseNotFound, load_base
 from ccf_core.config import CCFConfig
 from ccf_core.errors import AccessDenied, HubUnreachable, NoSuchRepository, NotAnAdapter, PickledWeights
+from ccf_core.evaluation.report.card import adapter_card
 from tests.hub_stand_in import Hub, reach
 
 ADAPTER, BASE = "someone/adapter", "someone/base"
@@ -86,15 +87,16 @@ def test_nothing_but_an_adapters_own_files_is_downloaded(hub: Hub, made: tuple[P
     assert hub.downloaded(ADAPTER) == files.keys()
 
 
-def test_the_base_that_an_adapter_names_is_fetched(
-    hub: Hub, made: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_the_base_that_an_adapter_names_is_fetched(hub: Hub, made: tuple[Path, Path], tmp_path: Path) -> None:
     base, folder = made
-    monkeypatch.setattr(Adapter, "base_on_hub", BASE)
-    hub.add(ADAPTER, folder)
+    adapter = Adapter.load(folder)
+    named = dataclasses.replace(adapter, config=dataclasses.replace(adapter.config, base_name=BASE))
+    named.save(tmp_path / "named")
+    hub.add(ADAPTER, tmp_path / "named")
     hub.add(BASE, base)
     ccf = load(ADAPTER)
     assert ccf.base.id == BASE
+    assert f"base_model: {BASE}" in adapter_card(ccf.adapter, ADAPTER)
     assert ccf.base.fingerprint == Adapter.load(folder).config.base
 
 

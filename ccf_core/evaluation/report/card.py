@@ -39,7 +39,7 @@ def adapter_card(
     config, fingerprint = adapter.config, adapter.fingerprint
     licence = licence or known.get("licence", "")
     of_base = known.get("base", {})
-    base = getattr(config, "base_name", "") or of_base.get("id", "")
+    base = config.base_name or of_base.get("id", "")
     measured = [read_result(Path(file)) for file in results]
     if any(result.get("adapter") != fingerprint for result in measured):
         raise AdapterError("A results file is of another adapter: measure this one, or leave the file out.")
