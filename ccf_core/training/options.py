@@ -15,8 +15,8 @@ from ccf_core.training.data.examples import Kind, Mix
 #: Options for a look whether all works, for a first adapter, and for as many tokens as the shipped one was trained on.
 PRESETS: dict[str, dict[str, Any]] = {
     "smoke": {
-        "steps": 10, "tokens_per_batch": 2048, "warmup": 2, "log_every": 1, "validation_batches": 1, "made_up": 1000,
-        "mix_window": 512, "mix_long_every": 0,
+        "steps": 5, "tokens_per_batch": 1024, "warmup": 1, "log_every": 1, "validation_batches": 1, "made_up": 1000,
+        "mix_window": 256, "mix_long_every": 0,
     },
     "short": {"steps": 1000},
     "full": {"steps": 12_000},

@@ -73,7 +73,7 @@ def test_a_plan_counts_what_learns_and_what_it_reads(base_folder, texts, config,
 def test_a_dry_run_tells_and_writes_nothing(base_folder, texts, tmp_path, capsys):
     given = arguments(base_folder, texts, tmp_path / "run", "--dry-run", "--preset", "smoke")
     assert main(given) == 0
-    assert "in 10 steps" in capsys.readouterr().err
+    assert "in 5 steps" in capsys.readouterr().err
     assert main([*given, "--steps", "7", "--strategy", "reservoir"]) == 0
     assert "in 7 steps" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
