@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ccf_core.base.default import trained_base
 from ccf_core.base.load import Base
-from ccf_core.config import CCFConfig
+from ccf_core.config import TARGETS, CCFConfig
 from ccf_core.errors import AdapterError, TrainingError
 from ccf_core.model.adapter import Adapter
 from ccf_core.training import checkpoint
@@ -73,6 +73,8 @@ def beginning(
 def _check_settings(run: TrainingConfig, config: CCFConfig, reader: Adapter | None) -> None:
     if run.mix.reader and reader is None:
         raise TrainingError("A mix with a reader needs the reader's adapter: give one as --reader.")
+    if unknown := set(config.targets) - set(TARGETS):
+        raise TrainingError(f"No linear layer is called {min(unknown)}: choose --targets from {', '.join(TARGETS)}.")
     if run.strategy != "packed" and (run.mix.reader or config.repeat_rank):
         raise PackedOnly(
             "--reader and --repeat-rank work with --strategy packed alone: choose that, or leave them out."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import shutil
@@ -23,8 +24,10 @@ def describe(folder: Path, run: TrainingConfig, config: CCFConfig, start: Adapte
     """
     path = folder / "run.json"
     began = None
-    if resumed and path.exists():
-        began = json.loads(path.read_text(encoding="utf-8")).get("start")
+    if resumed:
+        # Damaged, it tells nothing of a beginning, and is written anew.
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            began = json.loads(path.read_text(encoding="utf-8")).get("start")
     elif start:
         began = {"adapter": start.fingerprint, "base": start.config.base, "tokenizer": start.config.tokenizer}
     told = {"run": dataclasses.asdict(run), "ccf": config.as_dict()} | ({"start": began} if began else {})

@@ -30,7 +30,8 @@ __all__ = ["add_arguments", "main"]
 def _tokenized(path: Path, base: Base) -> TrainingData:
     """Load tokenized rows. Raises TrainingError if another tokenizer made them."""
     data = TrainingData.load(path)
-    if len(data.vocabulary.digit) != len(base.tokenizer):
+    known = data.tokenizer or base.tokenizer_fingerprint
+    if known != base.tokenizer_fingerprint or len(data.vocabulary.digit) != len(base.tokenizer):
         raise TrainingError(f"The tokens in {path.name} are of another base's tokenizer: give another file.")
     return data
 
@@ -47,18 +48,21 @@ def _data(args: argparse.Namespace, base: Base, speaks: bool) -> TrainingData:
         report=report if speaks else None,
     )  # fmt: skip
     if args.tokens and speaks:
-        data.save(args.tokens)
+        dataclasses.replace(data, tokenizer=base.tokenizer_fingerprint).save(args.tokens)
     return data
 
 
-def _held_out(paths: list[Path], base: Base) -> TrainingData | None:
+def _held_out(paths: list[Path], base: Base, speaks: bool) -> TrainingData | None:
     if not paths:
         return None
     if paths[0].suffix == ".npz":
         return _tokenized(paths[0], base)
     rows = [row for path in paths for row in read_rows(path, TEXT, QUESTION)]
     texts, questions = ([row for row in rows if key in row] for key in ("text", "question"))
-    return tokenize_rows(texts, questions, base.tokenizer, end_token=base.tokenizer.eos_token_id)
+    return tokenize_rows(
+        texts, questions, base.tokenizer, end_token=base.tokenizer.eos_token_id,
+        report=(lambda said: report(f"--held-out: {said}")) if speaks else None,
+    )  # fmt: skip
 
 
 def _check_files(args: argparse.Namespace) -> None:
@@ -118,7 +122,7 @@ def _main(args: argparse.Namespace) -> int:
     }  # fmt: skip
     steps = run.steps - beginning(base, config, run, args.out, **given).first
     speaks, alone = accelerator.is_main_process, accelerator.num_processes == 1
-    data, held_out = _data(args, base, speaks), _held_out(args.held_out, base)
+    data, held_out = _data(args, base, speaks), _held_out(args.held_out, base, speaks)
     if speaks and steps > 0:
         plan = Plan.of(base, data, config, run, steps=steps, processes=accelerator.num_processes)
         if not _agreed(plan, alone and sys.stdin.isatty() and not (args.yes or args.dry_run)):

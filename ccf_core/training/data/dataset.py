@@ -56,7 +56,8 @@ class TrainingData:
     each token of the vocabulary; made-up facts, each a statement and a question about it.
 
     ``question_of[c]`` … ``question_of[c + 1]`` are the questions of context c. ``context_weights`` (contexts,)
-    float64: how often each is drawn, relative to the others; empty where all are drawn alike.
+    float64: how often each is drawn, relative to the others; empty where all are drawn alike. ``tokenizer``: its
+    fingerprint, empty where it is not known.
     """
 
     texts: Ragged
@@ -69,9 +70,10 @@ class TrainingData:
     fact_prompts: Ragged = field(default_factory=Ragged.none)
     fact_answers: Ragged = field(default_factory=Ragged.none)
     context_weights: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    tokenizer: str = ""
 
     def save(self, path: str | Path) -> None:
-        arrays: dict[str, Any] = {"question_of": self.question_of, "context_weights": self.context_weights}
+        arrays: dict[str, Any] = {name: getattr(self, name) for name in ("question_of", "context_weights", "tokenizer")}
         for name in _RAGGED:
             ragged = getattr(self, name)
             arrays |= {f"{name}.ids": ragged.ids, f"{name}.offsets": ragged.offsets}
@@ -83,16 +85,15 @@ class TrainingData:
         """Read what ``save`` wrote. Raises TrainingError for any other file."""
         try:
             with np.load(path, allow_pickle=False) as file:
-                ragged = {
+                ragged: dict[str, Any] = {
                     name: Ragged(file[f"{name}.ids"], file[f"{name}.offsets"])
                     for name in _RAGGED
                     if f"{name}.ids" in file  # written before there were facts, it has none
                 }
                 looks = {f.name: file[f"vocabulary.{f.name}"] for f in fields(Vocabulary)}
-                weights = file["context_weights"] if "context_weights" in file else np.zeros(0)
-                return cls(
-                    **ragged, question_of=file["question_of"], vocabulary=Vocabulary(**looks), context_weights=weights
-                )
+                later: dict[str, Any] = {n: file[n] for n in ("context_weights", "tokenizer") if n in file}
+                later["tokenizer"] = str(later.get("tokenizer", ""))
+                return cls(**ragged, question_of=file["question_of"], vocabulary=Vocabulary(**looks), **later)
         # Without a context manager's method it is a plain array, in a file of another kind.
         except (OSError, ValueError, KeyError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
             raise TrainingError(
@@ -159,8 +160,9 @@ def tokenize_rows(
     asked_of = [question_prompt(tokenizer, question) for _, question, _ in told]
     facts_told = [[*ids, end_token] for ids in plain([answer for _, _, answer in told])]
     every = (text_ids, contexts, prompts, answers, statements, asked_of, facts_told)
+    ragged: dict[str, Any] = {name: Ragged.of(items, smallest) for name, items in zip(_RAGGED, every, strict=True)}
     return TrainingData(
-        **{name: Ragged.of(items, smallest) for name, items in zip(_RAGGED, every, strict=True)},
+        **ragged,
         question_of=np.asarray(question_of),
         vocabulary=Vocabulary.of(tokenizer, end_token),
         context_weights=np.asarray(weights if weighted else ()),

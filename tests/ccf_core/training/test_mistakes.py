@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -91,11 +92,15 @@ def test_a_run_without_rows_is_told_so(base_folder, tmp_path, capsys):
 def test_tokens_of_another_tokenizer_are_refused(base_folder, texts, tmp_path, capsys):
     tokens = tmp_path / "tokens.npz"
     assert main(arguments(base_folder, texts, tmp_path / "out", "--steps", "1", "--tokens", str(tokens))) == 0
-    tokenizer = load_base(base_folder, device="cpu").tokenizer
+    kept, tokenizer = TrainingData.load(tokens), load_base(base_folder, device="cpu").tokenizer
     tokenizer.add_tokens(["<new>"])
-    tokenize_rows(rows_of(texts), [], tokenizer, end_token=2).save(tokens)
-    assert main(arguments(base_folder, texts, tmp_path / "out", "--steps", "1", "--tokens", str(tokens))) == 2
-    assert "The tokens in tokens.npz are of another base's tokenizer" in capsys.readouterr().err
+    for other in (
+        dataclasses.replace(kept, tokenizer="0" * 64),
+        tokenize_rows(rows_of(texts), [], tokenizer, end_token=2),
+    ):
+        other.save(tokens)
+        assert main(arguments(base_folder, texts, tmp_path / "out", "--steps", "1", "--tokens", str(tokens))) == 2
+        assert "The tokens in tokens.npz are of another base's tokenizer" in capsys.readouterr().err
 
 
 def test_answers_of_every_form_are_taught_whole_and_what_is_left_out_is_counted(base_folder, tmp_path, capsys):
@@ -104,11 +109,13 @@ def test_answers_of_every_form_are_taught_whole_and_what_is_left_out_is_counted(
     left_out = [ASKED | {"answers": []}, ASKED | {"answers": " "}, {**ASKED, "context": "", "answers": "1812"}]
     long = [ASKED | {"context": "fog " * 9000, "answers": "1812"}]
     tokens = tmp_path / "tokens.npz"
-    given = ["--qa", written(tmp_path / "qa.jsonl", *rows, *left_out, *long), "--tokens", str(tokens), "--steps", "1"]
+    asked = written(tmp_path / "qa.jsonl", *rows, *left_out, *long)
+    given = ["--qa", asked, "--held-out", asked, "--tokens", str(tokens), "--steps", "1", "--validation-batches", "1"]
     assert main(arguments(base_folder, written(tmp_path / "t.jsonl", {"text": ""}), tmp_path / "out", *given)) == 0
     said = capsys.readouterr().err
     for sentence in (
         "Left out: empty texts (1).",
+        "--held-out: Left out: questions without an answer (2).",
         "Left out: questions without an answer (2).",
         "Left out: questions about contexts without tokens (1).",
         "Left out: questions about contexts of more than 8,192 tokens (1).",
@@ -133,6 +140,8 @@ def test_what_cannot_be_trained_is_refused_before_the_first_step(base_folder, tm
     config = CCFConfig(segment_length=32, encoder_rank=2, decoder_rank=2)
     with pytest.raises(error, match=says):
         train(base, data, config, TrainingConfig(steps=1, workers=0, mix=Mix(**mix), **run), tmp_path)
+    with pytest.raises(TrainingError, match="No linear layer is called x_proj: choose --targets from q_proj"):
+        train(base, data, CCFConfig(targets=("q_proj", "x_proj")), TrainingConfig(), tmp_path)
 
 
 def test_the_adapter_to_start_from_has_the_shape_that_is_trained(base_folder, texts, tmp_path):
