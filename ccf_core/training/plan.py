@@ -6,6 +6,7 @@ measured at, and by the share of that rate which training has been measured to r
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -49,7 +50,8 @@ class Size:
 class Plan:
     """``trained`` of ``parameters`` learn from ``tokens`` tokens of text in ``steps`` steps; ``bytes`` of memory at the
     peak of a process and ``seconds`` are estimates. ``rate``: measured FLOP/s of matrix products on ``device``.
-    ``left_out``: share of examples, of the ordinary or long batch with more of them, that are larger than a batch."""
+    ``left_out``: share of examples, of the ordinary or long batch with more of them, that are larger than a batch.
+    ``room``: bytes that a GPU has in all, infinity elsewhere."""
 
     steps: int
     trained: int
@@ -60,6 +62,7 @@ class Plan:
     rate: float
     device: str
     left_out: float
+    room: float
 
     @classmethod
     def of(
@@ -83,18 +86,25 @@ class Plan:
             rate=rate,
             device=device_name(place),
             left_out=max(1 - size.fitting for size in sizes),
+            room=torch.cuda.mem_get_info(place)[1] if place.type == "cuda" else math.inf,
         )
 
     def __str__(self) -> str:
-        larger = (
-            f" {self.left_out:.0%} of examples are larger than a batch and left out." if self.left_out > 0.1 else ""
-        )
+        more = ""
+        if self.left_out > 0.1:
+            more += f" {self.left_out:.0%} of examples are larger than a batch and left out."
+        if self.bytes > self.room:
+            more += " That is more memory than the device has: give a smaller --tokens-per-batch."
         return (
-            f"{self.trained / 1e6:,.2f} M parameters are trained, beside {self.parameters / 1e6:,.0f} M of the base, "
-            f"on {self.tokens / 1e6:,.2f} M tokens in {self.steps:,} steps: about {duration(self.seconds)} and "
+            f"{_millions(self.trained)} parameters are trained, beside {_millions(self.parameters)} of the base, on "
+            f"{_millions(self.tokens)} tokens in {self.steps:,} steps: about {duration(self.seconds)} and "
             f"{self.bytes / 2**30:,.1f} GiB of memory on {self.device}, which multiplies matrices at "
-            f"{self.rate / 1e12:,.2f} TFLOP/s.{larger}"
+            f"{self.rate / 1e12:,.2f} TFLOP/s.{more}"
         )
+
+
+def _millions(count: int) -> str:
+    return f"{count / 1e6:,.1f} M" if count >= 1e6 else f"{count:,}"
 
 
 def trained_parameters(base: Base, config: CCFConfig, run: TrainingConfig) -> int:

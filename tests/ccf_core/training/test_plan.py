@@ -67,7 +67,9 @@ def test_a_plan_counts_what_learns_and_what_it_reads(base_folder, texts, config,
     assert one.parameters == sum(p.numel() for p in base.model.parameters())
     assert (one.tokens, two.tokens) == (30 * 2 * 512, 2 * 30 * 2 * 512)
     assert min(one.seconds, one.bytes, one.rate) > 0
-    assert "in 30 steps" in str(one)
+    assert "in 30 steps" in str(one) and "larger than a batch" not in str(one)
+    tight = dataclasses.replace(one, left_out=0.3, room=one.bytes - 1)
+    assert "30% of examples are larger than a batch" in str(tight) and "a smaller --tokens-per-batch" in str(tight)
 
 
 def test_a_dry_run_tells_and_writes_nothing(base_folder, texts, tmp_path, capsys):
