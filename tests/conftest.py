@@ -1,4 +1,5 @@
-"""What every room's tests share: the tiers, who may be skipped, and in ``tests.tiny_models`` the models.
+"""What every room's tests share: the tiers, and who may be skipped. The models are in ``tests.tiny_models`` and
+``tests.families``.
 
 Tests marked ``model`` and ``browser`` are skipped, and listed as such, where the model cannot be fetched or
 there is no Chromium. ``CCF_REQUIRE_MODEL=1`` and ``CCF_REQUIRE_BROWSER=1`` turn those skips into failures.
@@ -20,7 +21,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["tests.tiny_models", "tests.hub_stand_in"]
+pytest_plugins = ["tests.tiny_models", "tests.families", "tests.hub_stand_in"]
 
 # Before torch is imported: as many threads as there are cores, over all workers, and none that spins while it waits.
 WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
