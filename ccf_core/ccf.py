@@ -17,6 +17,7 @@ from ccf_core.assets import DEFAULT_ADAPTER
 from ccf_core.base.default import trained_base
 from ccf_core.base.load import Base, load_base
 from ccf_core.base.spec import StackSpec
+from ccf_core.base.tokenizer import check_repeat_token, with_template
 from ccf_core.baselines.mean_pool import MeanPoolEncoder
 from ccf_core.config import CCFConfig
 from ccf_core.device import choose_device
@@ -47,7 +48,7 @@ class CCF:
         """Take ``base`` over: its model becomes the adapted decoder.
 
         Raises MemoryMismatch if the adapter was trained on other weights or another tokenizer, unless
-        ``allow_other_base``; AdapterError if it does not fit at all.
+        ``allow_other_base``; AdapterError if it does not fit at all, or its repeat token is one that texts hold.
         """
         config = adapter.config
         if not allow_other_base:
@@ -62,10 +63,11 @@ class CCF:
                         "(allow_other_base=True, --allow-other-base, CCF_ALLOW_OTHER_BASE=1) and expect worse results."
                     )
         adapter.check(base.model)
+        self.tokenizer = with_template(base.tokenizer, config.chat_template)
+        check_repeat_token(self.tokenizer, config.repeat_token)
         self.base = base
         self.adapter = adapter
         self.config: CCFConfig = config
-        self.tokenizer = base.tokenizer
         self.encoder = (Encoder if config.nested else MeanPoolEncoder)(base.model, adapter)
         merge_into(base.model, adapter)
         self.decoder = Decoder(base.model, config)

@@ -16,7 +16,7 @@ Compressor = Literal["slots", "mean_pool"]
 REMOVED = (("mask", "prefix", "whole"), ("compressor", "pooled_slots", "slots"))
 
 #: Fields that the first adapters did not have.
-LATER = ("compressor", "targets", "repeat_rank", "base_name")
+LATER = ("compressor", "targets", "repeat_rank", "chat_template", "base_name")
 #: Linear layers of a decoder block that carry a LoRA pair, by their Hugging Face names.
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
@@ -34,7 +34,9 @@ class CCFConfig:
     targets : linear layers with a LoRA pair.
     encoder_rank, decoder_rank : LoRA ranks; ``lora_scale`` multiplies B·A.
     repeat_rank : rank of a LoRA that is added to the decoder's while it repeats a text; 0: there is none.
-    repeat_token : the special token, unused by the base, whose learned embedding starts a reconstruction.
+    repeat_token : the token, which no text holds, whose learned embedding starts a reconstruction; may lie behind the
+        base's embeddings. 3 is a special one of the default base; ``Base.new_config`` chooses for any base.
+    chat_template : Jinja template in which questions are put; empty: the base's own.
     base, tokenizer : fingerprints of what the adapter was trained on; empty means any.
     base_name : what people call that base, its hub id or folder; two configurations that differ in it alone are equal.
     """
@@ -50,6 +52,7 @@ class CCFConfig:
     compressor: Compressor = "slots"
     targets: tuple[str, ...] = TARGETS
     repeat_rank: int = 0
+    chat_template: str = ""
     base: str = ""
     base_name: str = field(default="", compare=False)
     tokenizer: str = ""

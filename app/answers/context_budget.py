@@ -22,13 +22,13 @@ def affordable(ccf: CCF, ratio: int, texts: Sequence[Segmented], budget: KVBudge
     """Choose the ratio at which the documents are read, the one asked for or the finest above it that fits, and a note.
 
     What has to fit is every slot: into the budget, into the window less the eighth that question and answer have,
-    and into the attention span of a base that slides. The note is empty if the ratio is the one asked for and fits.
+    and so into the attention span of a base that slides. The note is empty if the ratio is the one asked for and fits.
     If none fits, it is the coarsest there is.
     """
     most = usable(ccf.decoder.window)
     limits = [(most, f"the model's window holds {most:,}")]
-    if sliding := getattr(ccf.model.config, "sliding_window", None):
-        limits.append((sliding - 1, f"the model attends to {sliding - 1:,} at a time"))
+    if sliding := ccf.decoder.sliding:
+        limits.append((usable(sliding), f"the model attends to {sliding:,} at a time"))
     if budget:
         allowed = budget.positions(ccf.decoder.kv_bytes)
         limits.append((allowed, f"the KV budget is {budget}" + (f", {allowed:,} positions" if budget.in_bytes else "")))

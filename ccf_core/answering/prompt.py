@@ -15,15 +15,16 @@ ABSTENTION = "Not in the document."
 def question_prompt(
     tokenizer: PreTrainedTokenizerBase, question: str, history: Sequence[tuple[str, str]] = ()
 ) -> list[int]:
-    """Write the base's chat template with the question as the user's turn, after (question, answer) turns before it.
+    """Write the chat template with the question as the user's turn, after (question, answer) turns before it.
 
     Special tokens spelt out in a turn stay plain text: a question cannot close its own turn.
     """
+    # Whoever has a tokenizer has transformers, which others need not wait for.
+    from ccf_core.base.tokenizer import write_chat
+
     marker = "\x00"
     said = [*(text for turn in history for text in turn), question]
-    turns = [{"role": ("user", "assistant")[i % 2], "content": marker} for i in range(len(said))]
-    template = cast(str, tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False))
-    first, *rest = template.split(marker)
+    first, *rest = write_chat(tokenizer, [marker] * len(said)).split(marker)
     ids = list(tokenizer(first, add_special_tokens=False)["input_ids"])
     for text, after in zip(said, rest, strict=True):
         ids += tokenizer(text.strip(), add_special_tokens=False, split_special_tokens=True)["input_ids"]

@@ -73,6 +73,10 @@ class BaseDownloadFailed(BaseModelError):
     """The base model could not be downloaded; the message says how to fetch it by hand."""
 
 
+class UnsupportedBase(BaseModelError):
+    """The model is not a decoder that can be used here, or its weights or tokenizer are in a form that cannot."""
+
+
 class BaseDamaged(BaseModelError):
     """Files of a base model are missing, or are not what they were when they were made."""
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
 from ccf_core.base.cache import cache_folder
@@ -27,9 +27,12 @@ from ccf_core.base.default import (
     BaseDownloadFailed,
     BaseModelError,
     Progress,
+    UnsupportedBase,
     default_base,
 )
 from ccf_core.base.spec import StackSpec
+from ccf_core.base.tokenizer import PLAIN_TEMPLATE, last_token, load_tokenizer, spare_token
+from ccf_core.config import CCFConfig
 from ccf_core.device import DeviceUnavailable, choose_device, choose_dtype
 from ccf_core.digests import remembered_sha256, tokenizer_sha256
 from ccf_core.errors import HubError, NoSuchRepository
@@ -57,18 +60,10 @@ SUPPORTED = ("llama", "mistral", "qwen2", "qwen3")
 #: A model on the hub, and behind an @ a branch, a tag or a commit.
 HUB_ID = re.compile(r"([\w.-]+(?:/[\w.-]+)?)(?:@(\w[\w./-]*))?")
 HUB_FILES = ["*.json", "*.safetensors", "*.jinja"]
-ROUND_TRIP = (
-    "In 1984, about 12,345 people paid $6.78 each.",
-    "Zoë's café:\n\n1. naïve\n2. 東京 🙂\n\tdef f(x): return x ** 2  # two  spaces",
-)
 
 
 class BaseNotFound(BaseModelError):
     """There is no base model under the given folder or hub id."""
-
-
-class UnsupportedBase(BaseModelError):
-    """The model is not a decoder that can be used here, or its weights are in a form that cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +84,20 @@ class Base:
     def kv_bytes(self, dtype: torch.dtype) -> int:
         """Count the bytes of one position of its key-value cache held as ``dtype``; see ``StackSpec.kv_bytes``."""
         return StackSpec.of(self.model).kv_bytes(dtype)
+
+    def new_config(self, **options: Any) -> CCFConfig:
+        """Configure a new adapter for this base, with ``options`` of CCFConfig.
+
+        Its repeat token is one that no text holds, and a base without a chat template has ``PLAIN_TEMPLATE`` kept with
+        the adapter.
+        """
+        own: dict[str, Any] = {
+            "repeat_token": spare_token(self.tokenizer),
+            "chat_template": "" if self.tokenizer.chat_template else PLAIN_TEMPLATE,
+            "base": self.fingerprint,
+            "tokenizer": self.tokenizer_fingerprint,
+        }
+        return CCFConfig(**own | options)
 
     def copy(self) -> Base:
         """Copy the model too, which then stays as it is when a ``CCF`` takes this one over."""
@@ -112,8 +121,14 @@ def load_base(
     folder = resolve_base(base, report)
     manifest = _manifest(folder)
     report(0.97, "Loading the base model")
-    tokenizer = _load_tokenizer(folder, manifest.get("end_token"))
+    tokenizer = load_tokenizer(folder, manifest.get("end_token"))
     model = _load_model(folder, kind)
+    tokens, rows = last_token(tokenizer) + 1, model.config.vocab_size
+    if tokens > rows:
+        raise UnsupportedBase(
+            f"The tokenizer in {folder} has {tokens:,} tokens, and the model embeddings for {rows:,}: put the model's "
+            f"own tokenizer there, or save the model after resize_token_embeddings({tokens})."
+        )
     model.requires_grad_(False).eval().to(place)
     report(1.0, "Base model ready")
     return Base(
@@ -243,27 +258,6 @@ def _load_model(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
         except Exception as error:
             raise BaseDamaged(f"The weights in {folder} cannot be loaded ({error}): fetch the model again.") from error
     return cast(PreTrainedModel, model)
-
-
-def _load_tokenizer(folder: Path, end_token: str | None) -> PreTrainedTokenizerBase:
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    # tokenizers raises plain Exceptions.
-    except Exception as error:
-        raise BaseDamaged(f"The tokenizer in {folder} cannot be loaded ({error}): fetch the model again.") from error
-    if tokenizer.eos_token_id is None or tokenizer.eos_token != (end_token or tokenizer.eos_token):
-        raise BaseDamaged(
-            f"The tokenizer in {folder} ends with {tokenizer.eos_token}, not with {end_token or 'a token'}: "
-            "install a newer transformers, or fetch the model again."
-        )
-    for text in ROUND_TRIP:
-        ids = tokenizer.encode(text, add_special_tokens=False)
-        if tokenizer.decode(ids, clean_up_tokenization_spaces=False) != text:
-            raise BaseDamaged(
-                f"The tokenizer in {folder} does not give text back unchanged: "
-                "install a newer transformers, or fetch the model again."
-            )
-    return cast(PreTrainedTokenizerBase, tokenizer)
 
 
 @contextlib.contextmanager

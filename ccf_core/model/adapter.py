@@ -18,7 +18,7 @@ from typing import Literal, cast
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from ccf_core.base.default import trained_base
@@ -52,14 +52,13 @@ class Adapter:
         return self.config.lora_scale * (self.tensors[f"{side}.{target}.b"] @ self.tensors[f"{side}.{target}.a"])
 
     def with_decoder(self, other: Adapter) -> Adapter:
-        """Join this encoder with the decoder, what repeats and the repeat token of ``other``.
+        """Join this encoder with the decoder, what repeats, the repeat token and the chat template of ``other``.
 
         Raises AdapterError if the two are of different shapes or bases.
         """
         theirs = dataclasses.replace(other.config, encoder_rank=self.config.encoder_rank)
-        mine = dataclasses.replace(
-            self.config, decoder_rank=other.config.decoder_rank, repeat_rank=other.config.repeat_rank
-        )
+        names = ("decoder_rank", "repeat_rank", "repeat_token", "chat_template")
+        mine = dataclasses.replace(self.config, **{name: getattr(other.config, name) for name in names})
         if theirs != mine:
             raise AdapterError("The two adapters differ in more than their ranks: train one for the other's settings.")
         own = {name: t for name, t in self.tensors.items() if side_of(name) == "encoder"}
@@ -107,7 +106,10 @@ class Adapter:
 
     @classmethod
     def zero(cls, model: PreTrainedModel, config: CCFConfig, seed: int = 0) -> Adapter:
-        """Make an untrained adapter: A random, B zero, both sides being the base. The repeat token keeps its row."""
+        """Make an untrained adapter: A random, B zero, both sides being the base.
+
+        The repeat token begins as the mean of all embeddings: its own, if it has one, may never have been trained.
+        """
         generator = torch.Generator().manual_seed(seed)
         weights = layer_weights(model)
         tensors = {}
@@ -119,7 +121,7 @@ class Adapter:
                 tensors[f"{side}.{target}.b"] = torch.zeros(len(weights), out, rank)
         embedding = embedding_table(model)
         tensors[LEVELS] = torch.zeros(len(config.ratios), embedding.shape[1])
-        tensors[REPEAT] = embedding[config.repeat_token].detach().float().cpu().clone()
+        tensors[REPEAT] = embedding.detach().mean(0, dtype=torch.float32).cpu()
         return cls(config, tensors)
 
     def save(self, folder: str | Path, dtype: Literal["int8", "bfloat16", "float32"] = "int8") -> None:
@@ -215,10 +217,10 @@ class Adapter:
                         f"The adapter was trained on {trained_base(self.config)}, which is of another size than "
                         "this base: choose that one."
                     )
-        vocabulary, hidden = embedding_table(model).shape
+        hidden = embedding_table(model).shape[1]
         wanted = {LEVELS: (len(self.config.ratios), hidden), REPEAT: (hidden,)}
         fits = all(tuple(self.tensors[name].shape) == shape for name, shape in wanted.items())
-        if not fits or self.config.repeat_token >= vocabulary:
+        if not fits:
             raise AdapterError("The adapter's embeddings fit neither its levels nor this base: copy its folder again.")
 
 
@@ -247,21 +249,32 @@ def repeating_copy(model: PreTrainedModel, adapter: Adapter) -> PreTrainedModel:
     return twin
 
 
+class RepeatEmbedding(nn.Embedding):
+    """The base's embeddings, and beside them that of the repeat token, whose id may lie behind the table.
+
+    It is no row of the table, which an output head may share.
+    """
+
+    def __init__(self, base: nn.Embedding, token: int, vector: Tensor) -> None:
+        super().__init__(base.num_embeddings, base.embedding_dim, _weight=base.weight)
+        self.weight = base.weight
+        self.token = token
+        # It goes where the module goes, and is not saved with it.
+        self.register_buffer("repeat", vector.to(base.weight), persistent=False)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Embed ids (...) as (..., hidden)."""
+        repeats = ids == self.token
+        embedded = super().forward(ids.masked_fill(repeats, 0))
+        return torch.where(repeats[..., None], self.get_buffer("repeat"), embedded)
+
+
 @torch.no_grad()
 def merge_into(model: PreTrainedModel, adapter: Adapter) -> None:
-    """Turn ``model`` into the adapted decoder, in place: W + scale · B·A, and the repeat token's embedding.
-
-    A hook puts the embedding into what the table gives, not into the table, which an output head may share.
-    """
+    """Turn ``model`` into the adapted decoder, in place: W + scale · B·A, and the repeat token's embedding."""
     _add(model, adapter, "decoder")
-    embeddings = model.get_input_embeddings()
-    # It goes where the module goes, and is not saved with it.
-    embeddings.register_buffer("repeat", adapter.tensors[REPEAT].to(embedding_table(model)), persistent=False)
-
-    def with_repeat(module: torch.nn.Module, args: tuple[Tensor, ...], embedded: Tensor) -> Tensor:
-        return torch.where((args[0] == adapter.config.repeat_token)[..., None], module.get_buffer("repeat"), embedded)
-
-    embeddings.register_forward_hook(with_repeat)
+    table = cast(nn.Embedding, model.get_input_embeddings())
+    model.set_input_embeddings(RepeatEmbedding(table, adapter.config.repeat_token, adapter.tensors[REPEAT]))
 
 
 @torch.no_grad()

@@ -31,6 +31,8 @@ class Decoder:
         self.model = model
         self.config = config
         self.window = int(model.config.max_position_embeddings)
+        #: Positions that the base attends to at a time, if it has a sliding window.
+        self.sliding: int | None = getattr(model.config, "sliding_window", None)
 
     @property
     def kv_bytes(self) -> int:
@@ -53,14 +55,13 @@ class Decoder:
 
         Raises MemoryMismatch if the base attends to fewer positions than there are slots (a sliding window).
         """
-        sliding = getattr(self.model.config, "sliding_window", None)
-        if sliding and memory.slots >= sliding:
+        if self.sliding and memory.slots >= self.sliding:
             raise MemoryMismatch(
-                f"This base sees {sliding} positions at a time: choose a coarser ratio or fewer segments."
+                f"This base sees {self.sliding} positions at a time: choose a coarser ratio or fewer segments."
             )
         positions, placed = decoder_positions(memory, self.config, self.window, following)
         k, v = self._placed(memory, positions)
-        return Prefix(tuple(k.unsqueeze(1)), tuple(v.unsqueeze(1)), placed.question)
+        return Prefix(tuple(k.unsqueeze(1)), tuple(v.unsqueeze(1)), placed.question, memory.slots)
 
     @torch.inference_mode()
     def prefix_per_segment(self, memory: KVMemory) -> list[Prefix]:
@@ -69,7 +70,7 @@ class Decoder:
         k, v = self._placed(memory, [position for positions, _ in each for position in positions])
         sizes = [len(positions) for positions, _ in each]
         return [
-            Prefix(tuple(own_k.unsqueeze(1)), tuple(own_v.unsqueeze(1)), placed.question)
+            Prefix(tuple(own_k.unsqueeze(1)), tuple(own_v.unsqueeze(1)), placed.question, own_k.shape[2])
             for own_k, own_v, (_, placed) in zip(k.split(sizes, dim=2), v.split(sizes, dim=2), each, strict=True)
         ]
 
@@ -87,13 +88,15 @@ class Decoder:
 
         Shorter prefixes and prompts are padded on the left and masked. A prefix of ``None`` is an empty one.
         new : tokens after the prompt for which the cache has capacity; unless told it grows, and is left out if empty.
+        Raises MemoryMismatch if a sliding window of the base would hide slots from them.
         """
         device = self.model.device
         rows = len(prompts)
         longest = max(len(p) for p in prompts)
         slots = max(p.length if p else 0 for p in prefixes)
+        self._check_in_sight(prefixes, longest + (new or 0))
         # Filled where that is cheap, and moved once.
-        input_ids = torch.full((rows, longest), self.config.repeat_token)
+        input_ids = torch.zeros((rows, longest), dtype=torch.long)
         position_ids = torch.zeros((rows, longest), dtype=torch.long)
         mask = torch.zeros((rows, slots + longest), dtype=torch.long)
         for row, (prefix, prompt) in enumerate(zip(prefixes, prompts, strict=True)):
@@ -111,6 +114,15 @@ class Decoder:
         if slots or new is not None:
             given[cache_argument(self.model)] = self._cache(prefixes, None if new is None else slots + longest + new)
         return given
+
+    def _check_in_sight(self, prefixes: Sequence[Prefix | None], following: int) -> None:
+        """Raise MemoryMismatch if the last of the positions after a memory would not see all of its slots."""
+        most = max((prefix.length for prefix in prefixes if prefix and prefix.slots), default=0)
+        if self.sliding and most and most + following > self.sliding:
+            raise MemoryMismatch(
+                f"This base sees {self.sliding:,} positions at a time, and memory, question and answer take "
+                f"{most + following:,}: choose a coarser ratio, fewer segments or a shorter answer."
+            )
 
     def _cache(self, prefixes: Sequence[Prefix | None], capacity: int | None = None) -> Cache:
         """Put what the prefixes hold into a cache that grows, or has capacity for so many positions in all."""
@@ -142,7 +154,7 @@ class Decoder:
         keys, values = (
             tuple(cast(Tensor, getattr(layer, name)) for layer in cache.layers) for name in ("keys", "values")
         )
-        return Prefix(keys, values, begin + len(input_ids))
+        return Prefix(keys, values, begin + len(input_ids), after.slots if after else 0)
 
     @torch.inference_mode()
     def steps(
@@ -165,7 +177,9 @@ class Decoder:
     def _ends_and_barred(self, eos: Iterable[int], exactly: bool) -> tuple[list[int], list[int]]:
         """List the tokens at which a row ends and the tokens that never come; ``exactly`` bars the ends, too."""
         ends = list(eos) or end_tokens(self.model)
-        return ends, [self.config.repeat_token, *(ends if exactly else ())]
+        barred = (self.config.repeat_token, *(ends if exactly else ()))
+        # The repeat token may lie behind the vocabulary.
+        return ends, [token for token in barred if token < self.model.config.vocab_size]
 
     @torch.inference_mode()
     def generate(
@@ -195,13 +209,14 @@ class Decoder:
                     break
             return [before_end(row, ends) for row in torch.stack(written, dim=1).tolist()]
         given = self.inputs(prefixes, prompts)
+        self._check_in_sight(prefixes, given["input_ids"].shape[1] + max_new_tokens)  # type: ignore[attr-defined]
         criteria = [*cast(Iterable, kwargs.pop("stopping_criteria", ())), StopWhen(stopped)]
         out = self.model.generate(  # type: ignore[operator]
             **given,
             max_new_tokens=max_new_tokens,
             eos_token_id=ends or None,
-            pad_token_id=ends[0] if ends else self.config.repeat_token,
-            suppress_tokens=barred,
+            pad_token_id=ends[0] if ends else 0,
+            suppress_tokens=barred or None,
             stopping_criteria=criteria,
             **({"do_sample": False} | kwargs),
         )

@@ -22,11 +22,13 @@ class Prefix:
 
     keys, values : one tensor a layer, (1, kv_heads, slots, head_dim), keys rotated to their positions.
     next_position : rotary position of the first token after it.
+    slots : positions that hold a memory's slots, all of which are to be seen by what comes after.
     """
 
     keys: tuple[Tensor, ...]
     values: tuple[Tensor, ...]
     next_position: int
+    slots: int = 0
 
     @property
     def length(self) -> int:

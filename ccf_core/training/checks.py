@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from ccf_core.base.default import trained_base
 from ccf_core.base.load import Base
+from ccf_core.base.tokenizer import check_repeat_token, with_template
 from ccf_core.config import TARGETS, CCFConfig
 from ccf_core.errors import AdapterError, TrainingError
 from ccf_core.model.adapter import Adapter
@@ -54,10 +55,11 @@ def beginning(
     """Find where a run begins, with the arguments of ``ccf_core.training.loop.train``.
 
     Raises TrainingError for settings that do not go together, or not with the run in ``folder``; OtherBase and
-    AdapterError for an adapter that does not fit.
+    AdapterError for an adapter that does not fit, or whose repeat token texts hold.
     """
     config = dataclasses.replace(config, base=base.fingerprint, base_name=base.id, tokenizer=base.tokenizer_fingerprint)
     _check_settings(run, config, reader)
+    check_repeat_token(with_template(base.tokenizer, config.chat_template), config.repeat_token)
     for given in filter(None, (start, reader)):
         _check_base(given, base, allow_other_base)
     for name in SHAPING:

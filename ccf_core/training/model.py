@@ -137,9 +137,9 @@ class TrainingModel(nn.Module):
         if len(k):
             cos, sin = rotary_table(self.base, stream.memory_positions, k.dtype)
             k = self._rotate(k, cos[:, None], sin[:, None])
-        repeat = (stream.ids == self.config.repeat_token)[:, None]
-        hidden = F.embedding(stream.ids, self.embedding)
-        hidden = torch.where(repeat, self.trainable[REPEAT].to(hidden.dtype), hidden)
+        repeat = stream.ids == self.config.repeat_token
+        hidden = F.embedding(stream.ids.masked_fill(repeat, 0), self.embedding)
+        hidden = torch.where(repeat[:, None], self.trainable[REPEAT].to(hidden.dtype), hidden)
         cos, sin = rotary_table(self.base, stream.positions, hidden.dtype)
         matched = []
         both = zip(layers or self.merged("decoder"), k.unbind(1), v.unbind(1), strict=True)

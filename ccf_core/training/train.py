@@ -11,8 +11,8 @@ from pathlib import Path
 from accelerate import Accelerator
 
 from ccf_core.base.load import Base, load_base
+from ccf_core.base.tokenizer import with_template
 from ccf_core.cli import report
-from ccf_core.config import CCFConfig
 from ccf_core.device import choose_device
 from ccf_core.errors import TrainingError
 from ccf_core.model.adapter import Adapter
@@ -109,12 +109,12 @@ def _main(args: argparse.Namespace) -> int:
     changes = changes_of(args)
     try:
         if args.decoder:
-            shape = CCFConfig(**changes, base=base.fingerprint, tokenizer=base.tokenizer_fingerprint)
-            start = start or Adapter.zero(base.model, shape, args.seed)
+            start = start or Adapter.zero(base.model, base.new_config(**changes), args.seed)
             start = start.with_decoder(Adapter.load(args.decoder))
-        config = dataclasses.replace(start.config if start else CCFConfig(), **changes)
+        config = dataclasses.replace(start.config if start else base.new_config(), **changes)
     except ValueError as error:
         raise TrainingError(f"Such an adapter cannot be: {error}.") from error
+    base = dataclasses.replace(base, tokenizer=with_template(base.tokenizer, config.chat_template))
     if start and config.repeat_rank and not start.config.repeat_rank:
         start = start.with_repeat(config.repeat_rank, base.model, args.seed)
     given = {

@@ -20,7 +20,6 @@ from ccf_core.answering.prompt import question_prompt
 from ccf_core.base.load import load_base
 from ccf_core.ccf import CCF
 from ccf_core.cli import positive, report
-from ccf_core.config import CCFConfig
 from ccf_core.evaluation.bench.roofline import Counts, matrix_products, matrix_vector_products
 from ccf_core.evaluation.bench.table import Figure, figure, markdown
 from ccf_core.evaluation.bench.timing import TurnTimes, Work, clock_of, peak, per_token, time_in_turns, timed
@@ -94,7 +93,7 @@ def _load_ccf(args: argparse.Namespace) -> CCF:
             args.adapter, args.base, args.device, args.dtype, allow_other_base=args.allow_other_base
         )
     base = load_base(args.base, device=args.device, dtype=args.dtype)
-    return CCF(base, Adapter.zero(base.model, CCFConfig()))
+    return CCF(base, Adapter.zero(base.model, base.new_config()))
 
 
 class Bench:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from app.answers.context_budget import affordable
 from app.cli.main import main
 from app.errors import BadSetting
 from app.limits import KVBudget
 from app.settings import Settings
 from app.types import AnswerView
 from app.workbench import Workbench
+from ccf_core import CCF
 
 QUESTION = "What did the harbour master count?"
 #: Of the tiny model in float32: 2 layers, keys and values, 2 heads of 8 numbers.
@@ -107,3 +110,15 @@ def test_a_document_of_many_windows_is_answered_within_the_window(ask, prose) ->
     assert "closer together" in answer.notes[-1]
     for reader in ("truncated", "memory"):
         assert ask(prose(4000), 4, "300", reader).kv_bytes <= 300 * POSITION
+
+
+def test_question_and_answer_have_an_eighth_of_a_sliding_window(
+    tiny_folder: Callable[..., Path], tiny_adapter: Callable[[Path], Path]
+) -> None:
+    folder = tiny_folder("mistral", sliding_window=64)
+    ccf = CCF.from_pretrained(tiny_adapter(folder), folder, "cpu", "float32")
+    whole, long = ccf.segment([5] * 224), ccf.segment([5] * 225)
+    assert affordable(ccf, 4, [whole], None) == (4, "")
+    ratio, note = affordable(ccf, 4, [long], None)
+    assert ratio == 8
+    assert "57 positions; the model attends to 64 at a time" in note

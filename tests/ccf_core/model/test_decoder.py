@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 from transformers import TextIteratorStreamer
 
 from ccf_core import KVMemory, MemoryMismatch
+from ccf_core.model.decoder import Decoder
 from ccf_core.model.greedy import cache_argument
 from ccf_core.model.prefix import slot_segments
 
@@ -122,10 +125,10 @@ def test_end_tokens_end_an_answer_and_are_cut_off(ccf, memory):
     assert len(barred) == 12 and end not in barred
 
 
-def test_the_repeat_token_is_never_produced(ccf, make_ccf, memory):
+def test_the_repeat_token_is_never_produced(ccf, memory):
     [free] = ccf.decoder.generate([ccf.decoder.prefix(memory)], [PROMPT], max_new_tokens=1)
-    barred = make_ccf(repeat_token=free[0])
-    [ids] = barred.decoder.generate([barred.decoder.prefix(memory)], [PROMPT], max_new_tokens=20, exactly=True)
+    barred = Decoder(ccf.model, dataclasses.replace(ccf.config, repeat_token=free[0]))
+    [ids] = barred.generate([barred.prefix(memory)], [PROMPT], max_new_tokens=20, exactly=True)
     assert free[0] not in ids
 
 
@@ -227,3 +230,22 @@ def test_a_memory_wider_than_a_sliding_window_is_refused(make_ccf, text_ids):
     assert narrow.decoder.prefix(memory.at(8)).length == memory.at(8).slots
     with pytest.raises(MemoryMismatch, match="16 positions"):
         narrow.decoder.prefix(memory)
+
+
+def test_a_memory_is_refused_that_its_answer_would_lose_sight_of(make_ccf, text_ids, plain_logits):
+    narrow = make_ccf("mistral", model={"sliding_window": 16})
+    text = text_ids(64)
+    memory = narrow.compress(text).at(8)
+    prefix = narrow.decoder.prefix(memory)
+    room = 16 - memory.slots - len(PROMPT)
+    assert room > 1
+    [written] = narrow.decoder.generate([prefix], [PROMPT], max_new_tokens=room, exactly=True)
+    assert written[-1] == int(plain_logits(narrow.model, memory, PROMPT + written[:-1])[-1].argmax())
+    graded = narrow.decoder.read_text(text[:1], after=prefix)
+    for lost, new in ((prefix, room + 1), (graded, room)):
+        with pytest.raises(MemoryMismatch, match=r"16 positions .* take 17: choose a coarser ratio"):
+            narrow.decoder.generate([lost, None], [PROMPT, [5]], max_new_tokens=new)
+    with pytest.raises(MemoryMismatch, match="coarser ratio"):
+        narrow.answer("Who counted the ships?", memory)
+    # Text alone is read as the base reads it.
+    assert narrow.decoder.generate([narrow.decoder.read_text(text)], [PROMPT], max_new_tokens=3, exactly=True)
