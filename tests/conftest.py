@@ -64,6 +64,7 @@ SLOW = (
     "ccf_core/evaluation/readers",
     "ccf_core/evaluation/tasks",
     "ccf_core/evaluation/test_scoring.py",
+    "ccf_core/test_architectures.py",
     "ccf_core/training/test_going_on.py",
     "ccf_core/training/test_mistakes.py",
     "ccf_core/training/test_plan.py",
