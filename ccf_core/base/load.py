@@ -31,7 +31,7 @@ from ccf_core.base.default import (
     default_base,
 )
 from ccf_core.base.spec import StackSpec
-from ccf_core.base.tokenizer import PLAIN_TEMPLATE, last_token, load_tokenizer, spare_token
+from ccf_core.base.tokenizer import PLAIN_TEMPLATE, end_tokens, last_token, load_tokenizer, spare_token
 from ccf_core.config import CCFConfig
 from ccf_core.device import DeviceUnavailable, choose_device, choose_dtype
 from ccf_core.digests import remembered_sha256, tokenizer_sha256
@@ -129,6 +129,10 @@ def load_base(
             f"The tokenizer in {folder} has {tokens:,} tokens, and the model embeddings for {rows:,}: put the model's "
             f"own tokenizer there, or save the model after resize_token_embeddings({tokens})."
         )
+    ends = end_tokens(model)
+    if tokenizer.eos_token_id not in ends:
+        # It closes the answers that adapters are taught.
+        model.generation_config.eos_token_id = [*ends, tokenizer.eos_token_id]
     model.requires_grad_(False).eval().to(place)
     report(1.0, "Base model ready")
     return Base(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from ccf_core.base.default import BaseDamaged, UnsupportedBase
 from ccf_core.errors import AdapterError
@@ -55,6 +55,15 @@ def load_tokenizer(folder: Path, end_token: str | None) -> PreTrainedTokenizerBa
                 "install a newer transformers, or fetch the model again."
             )
     return cast(PreTrainedTokenizerBase, tokenizer)
+
+
+def end_tokens(model: PreTrainedModel) -> list[int]:
+    """List the tokens at which the model's generations end."""
+    configured = model.generation_config.eos_token_id
+    configured = model.config.eos_token_id if configured is None else configured
+    if configured is None:
+        return []
+    return list(configured) if isinstance(configured, list | tuple) else [configured]
 
 
 def with_template(tokenizer: PreTrainedTokenizerBase, template: str) -> PreTrainedTokenizerBase:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from transformers import Cache, PreTrainedModel, StoppingCriteria
 
+from ccf_core.base.tokenizer import end_tokens
 from ccf_core.config import CCFConfig
 from ccf_core.errors import MemoryMismatch
 from ccf_core.memory.memory import KVMemory
@@ -239,15 +240,6 @@ class StopWhen(StoppingCriteria):
 
     def __call__(self, input_ids: Tensor, scores: Tensor, **kwargs: object) -> Tensor:
         return torch.full((input_ids.shape[0],), self.stopped(), dtype=torch.bool, device=input_ids.device)
-
-
-def end_tokens(model: PreTrainedModel) -> list[int]:
-    """List the tokens at which the model's generations end."""
-    configured = model.generation_config.eos_token_id
-    configured = model.config.eos_token_id if configured is None else configured
-    if configured is None:
-        return []
-    return list(configured) if isinstance(configured, list | tuple) else [configured]
 
 
 def before_end(ids: list[int], ends: Sequence[int]) -> list[int]:

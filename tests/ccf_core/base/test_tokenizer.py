@@ -14,7 +14,7 @@ from ccf_core.__main__ import main
 from ccf_core.answering.prompt import question_prompt
 from ccf_core.assets import DEFAULT_ADAPTER
 from ccf_core.base.load import Base, UnsupportedBase, load_base
-from ccf_core.base.tokenizer import PLAIN_TEMPLATE, check_repeat_token
+from ccf_core.base.tokenizer import PLAIN_TEMPLATE, check_repeat_token, end_tokens
 from ccf_core.memory.segments import tokenize
 from tests.families import FAMILIES
 
@@ -163,6 +163,13 @@ def test_a_model_that_thinks_is_told_to_answer(load):
     tokenizer = load("qwen3").tokenizer
     asked = tokenizer.decode(question_prompt(tokenizer, QUESTION))
     assert asked == f"<|im_start|>user\n{QUESTION}<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"
+
+
+@pytest.mark.parametrize("configured", [None, 7, [7, 8]])
+def test_an_answer_ends_at_the_end_token_of_the_tokenizer_too(family_folder: FolderMaker, configured):
+    base = load_base(family_folder("qwen2", eos_token_id=configured), device="cpu", dtype="float32")
+    own = [] if configured is None else [configured] if isinstance(configured, int) else configured
+    assert end_tokens(base.model) == [*own, base.tokenizer.eos_token_id]
 
 
 # Refusals
