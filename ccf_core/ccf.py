@@ -263,7 +263,8 @@ class CCF:
         self.check(memory)
         if isinstance(question, str):
             question = question_prompt(self.tokenizer, question)
-        prompt = token_ids(question, self.vocabulary, "a question, or its token ids")
+        known = max(self.vocabulary, self.config.repeat_token + 1)
+        prompt = token_ids(question, known, "a question, or its token ids")
         given = self.decoder.inputs([self.decoder.prefix(memory)], [prompt])
         return given | {"suppress_tokens": [self.config.repeat_token]}
 

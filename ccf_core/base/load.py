@@ -95,6 +95,7 @@ class Base:
             "repeat_token": spare_token(self.tokenizer),
             "chat_template": "" if self.tokenizer.chat_template else PLAIN_TEMPLATE,
             "base": self.fingerprint,
+            "base_name": self.id,
             "tokenizer": self.tokenizer_fingerprint,
         }
         return CCFConfig(**own | options)

@@ -67,7 +67,8 @@ def standing(folder: Path, config: CCFConfig) -> Cursor | None:
             f"run in another --out with --start {folder / 'portable'} --allow-other-base."
         )
     for name, value in vars(own).items():
-        if name != "base_name" and getattr(config, name) != value:
+        # What is learned of the repeat token is its vector, whatever the id.
+        if name not in ("base_name", "repeat_token") and getattr(config, name) != value:
             raise TrainingError(
                 f"The run in {folder} has {name} {value}, not {getattr(config, name)}: give what it began with, or "
                 "another --out for a new run."

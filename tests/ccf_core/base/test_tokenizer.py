@@ -83,8 +83,9 @@ def test_what_repeats_does_so_whatever_the_id(load):
         assert (ccf.config.repeat_token < base.model.config.vocab_size) != behind
         memory, ids = ccf.compress(TEXT), ccf.segment(TEXT).input_ids[:8]
         prefix, prompt = ccf.decoder.prefix(memory), [ccf.config.repeat_token]
-        beams = ccf.decoder.generate([prefix], [prompt], max_new_tokens=6, num_beams=2)
-        found.append((ccf.reconstruct_ids(memory), beams, ccf.decoder.score(prefix, prompt, ids).tolist()))
+        beams = ccf.model.generate(**ccf.prefill(memory, prompt), max_new_tokens=6, num_beams=2, pad_token_id=0)
+        scores = ccf.decoder.score(prefix, prompt, ids)
+        found.append((ccf.reconstruct_ids(memory), beams[:, 1:].tolist(), scores.tolist()))
     assert found[0] == found[1]
 
 

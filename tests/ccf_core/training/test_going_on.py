@@ -45,6 +45,13 @@ def bytes_of(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
+def test_a_run_goes_on_whatever_the_id_of_its_repeat_token(folders, texts, stopped):
+    config = stopped / "portable" / "ccf.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"repeat_token": 320}))
+    assert main(arguments(folders[0], texts, stopped, "--steps", "4")) == 0
+    assert Adapter.load(stopped / "adapter").config.repeat_token == 3
+
+
 @pytest.mark.parametrize(
     ("more", "says"),
     [
