@@ -71,6 +71,19 @@ class Adapter:
         fresh = Adapter.zero(model, config, seed).tensors
         return Adapter(config, self.tensors | {name: t for name, t in fresh.items() if side_of(name) == "repeat"})
 
+    def with_ratios(self, ratios: tuple[int, ...]) -> Adapter:
+        """Add coarser levels, whose embeddings begin as that of the coarsest one there is.
+
+        Raises AdapterError unless ``ratios`` are the adapter's own and then coarser ones.
+        """
+        own, embeddings = self.config.ratios, self.tensors[LEVELS]
+        if ratios[: len(own)] != own:
+            told = " ".join(map(str, own))
+            raise AdapterError(f"The adapter to start from has the ratios {told}: give these, then coarser ones.")
+        added = embeddings[-1:].expand(len(ratios) - len(own), -1)
+        config = dataclasses.replace(self.config, ratios=ratios)
+        return Adapter(config, self.tensors | {LEVELS: torch.cat([embeddings, added])})
+
     def reading(self) -> Adapter:
         """Leave out the LoRA for repeating: what is left answers and continues."""
         config = dataclasses.replace(self.config, repeat_rank=0)

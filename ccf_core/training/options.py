@@ -42,6 +42,7 @@ RUN = {
 }
 ADAPTER = {
     "segment_length": "tokens of text a segment",
+    "ratios": "tokens of text a slot of each level, finest first; coarser ones can be added to an adapter",
     "slot_window": "tokens whose embeddings are averaged into a slot's input",
     "compressor": "what a slot is: an appended token, or the mean of a block of text",
     "targets": "linear layers that get a LoRA",

@@ -117,6 +117,7 @@ def _main(args: argparse.Namespace) -> int:
     base = dataclasses.replace(base, tokenizer=with_template(base.tokenizer, config.chat_template))
     if start and config.repeat_rank and not start.config.repeat_rank:
         start = start.with_repeat(config.repeat_rank, base.model, args.seed)
+    start = start.with_ratios(config.ratios) if start else None
     given = {
         "start": start, "reader": reader, "cursor": cursor, "allow_other_base": args.allow_other_base,
     }  # fmt: skip

@@ -221,6 +221,17 @@ def test_levels_that_do_not_match_the_configuration_are_refused(adapter, model):
         fewer.check(model)
 
 
+def test_a_coarser_level_begins_as_the_coarsest(adapter, model):
+    ratios = adapter.config.ratios
+    wider = adapter.with_ratios((*ratios, 2 * ratios[-1]))
+    wider.check(model)
+    assert wider.config.ratios == (*ratios, 2 * ratios[-1])
+    assert torch.equal(wider.tensors[LEVELS][:-1], adapter.tensors[LEVELS])
+    assert torch.equal(wider.tensors[LEVELS][-1], adapter.tensors[LEVELS][-1])
+    with pytest.raises(AdapterError, match="give these, then coarser ones"):
+        adapter.with_ratios(ratios[1:])
+
+
 @pytest.fixture
 def repeating(adapter, model):
     own = adapter.with_repeat(3, model, seed=1)

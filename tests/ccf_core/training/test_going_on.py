@@ -150,3 +150,12 @@ def test_a_deadline_that_ends_a_run_is_told_and_so_is_the_saved_adapter(folders,
     said = capsys.readouterr().err
     assert "Stopped after step 1 of 4, for --deadline." in said
     assert f"adapter {Adapter.load(out / 'adapter').fingerprint[:12]} in {out / 'adapter'}" in said
+
+
+def test_a_run_adds_a_coarser_level_to_the_adapter_it_starts_from(folders, texts, stopped, tmp_path, capsys):
+    begin = ["--start", str(stopped / "portable"), "--steps", "1", "--ratios", "4", "8", "16", "32", "64"]
+    out = tmp_path / "wider"
+    assert main(arguments(folders[0], texts, out, *begin)) == 2
+    assert "--mix-ratios must be a share for each of the ratios 4, 8, 16, 32, 64" in capsys.readouterr().err
+    assert main(arguments(folders[0], texts, out, *begin, "--mix-ratios", *[".2"] * 5)) == 0
+    assert Adapter.load(out / "adapter").config.ratios == (4, 8, 16, 32, 64)
