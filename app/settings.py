@@ -11,7 +11,7 @@ from platformdirs import user_data_path
 
 from app.errors import BadSetting
 from app.limits import Caps, Demo, KVBudget
-from ccf_core.assets import DEFAULT_ADAPTER
+from ccf_core.assets import DEFAULT_ADAPTER, NO_ADAPTER
 from ccf_core.base.cache import CacheUnavailable, cache_folder
 from ccf_core.cli import yes
 from ccf_core.memory.dtypes import MEMORY_DTYPES, MemoryDtype
@@ -33,7 +33,9 @@ class Settings:
     """Settings of one workbench; the environment variable of each stands in parentheses.
 
     data_dir : folder of the database (``CCF_DATA``).
-    adapter : of the trained adapter the folder, or owner/name@revision on the model hub (``CCF_ADAPTER``).
+    adapter : of the trained adapter the folder, or owner/name@revision on the model hub, or none, see
+        ``ccf_core.assets.ranking_of`` (``CCF_ADAPTER``, empty for none). Unless it is named there is none for bases
+        that the one that comes with the code was not trained on.
     base : folder or hub id of the base model, None for the default one (``CCF_BASE``).
     device, dtype : where and in which dtype the model runs, None to choose (``CCF_DEVICE``, ``CCF_DTYPE``).
     memory_cap_bytes : of all memories together; the least recently used go first (``CCF_MEMORY_CAP_MB``, MB).
@@ -97,14 +99,14 @@ class Settings:
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Settings:
         """Read the settings. Raises BadSetting for a number that is none and an unknown dtype of memories.
 
-        An empty variable counts as unset.
+        An empty variable counts as unset, but for that of the adapter: then there is none.
         """
         given = {name: value for name, value in environ.items() if value.strip()}
         demo, lent = _demo(given), yes(given.get("SPACES_ZERO_GPU", "0"))
         cap, tokens = (DEMO_MEMORY_CAP_MB, DEMO_MAX_TOKENS) if demo else (cls.memory_cap_bytes // MB, cls.max_tokens)
         return cls(
             data_dir=_folder(given["CCF_DATA"]) if "CCF_DATA" in given else default_data_dir(),
-            adapter=_folder(given["CCF_ADAPTER"]) if "CCF_ADAPTER" in given else cls.adapter,
+            adapter=_folder(environ["CCF_ADAPTER"].strip() or NO_ADAPTER) if "CCF_ADAPTER" in environ else cls.adapter,
             base=given.get("CCF_BASE"),
             # The platform pretends that there is a GPU; this process must not believe it.
             device="cpu" if lent else given.get("CCF_DEVICE"),

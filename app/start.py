@@ -10,6 +10,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "1")
 
 import logging
 import sys
+from collections.abc import Callable
 
 import ccf_core  # noqa: F401  (before torch, for which it sets threads)
 
@@ -31,8 +32,11 @@ from store import StoreError
 SWITCH_S = 0.0005
 
 
-def main() -> int:
-    """Serve the page until it is interrupted; return the exit code."""
+def main(settings: Callable[[], Settings] = Settings.from_env) -> int:
+    """Serve the page until it is interrupted; return the exit code.
+
+    settings : reads them; its BadSetting is told.
+    """
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for package in ("app", "ccf_core", "store"):  # others tell of every request
         logging.getLogger(package).setLevel(logging.INFO)
@@ -41,7 +45,7 @@ def main() -> int:
     # At every event Gradio looks for it, in vain, along the whole path.
     sys.modules.setdefault("matplotlib", None)  # type: ignore[arg-type]
     try:
-        workbench = open_workbench(Settings.from_env())
+        workbench = open_workbench(settings())
     except (BadSetting, StoreError, OSError) as error:
         print(error, file=sys.stderr)
         return 2

@@ -18,6 +18,7 @@ from ccf_core.answering.answer import Answer, Evidence, Timings
 from ccf_core.config import CCFConfig
 from ccf_core.errors import (
     AdapterError,
+    AdapterNeeded,
     BudgetTooSmall,
     Cancelled,
     CCFError,
@@ -59,6 +60,7 @@ __all__ = [
     "READERS",
     "Adapter",
     "AdapterError",
+    "AdapterNeeded",
     "Answer",
     "Block",
     "BudgetTooSmall",

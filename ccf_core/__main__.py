@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ccf_core.assets import DEFAULT_ADAPTER
+from ccf_core.assets import DEFAULT_ADAPTER, NO_ADAPTER
 from ccf_core.cli import CommandParser, yes
 from ccf_core.errors import CCFError
 
@@ -65,8 +65,10 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m ccf_core") ->
 
 
 def _common(parser: argparse.ArgumentParser) -> None:
-    default = os.environ.get("CCF_ADAPTER") or str(DEFAULT_ADAPTER)
-    parser.add_argument("--adapter", default=default, help=f"folder or hub id of the adapter ({default})")
+    # An empty variable says that there is none; without one it is ours, if it is of the base.
+    default = os.environ.get("CCF_ADAPTER", "").strip() or (NO_ADAPTER if "CCF_ADAPTER" in os.environ else None)
+    shown = default or f"{DEFAULT_ADAPTER}, none for another base"
+    parser.add_argument("--adapter", default=default, help=f"folder or hub id of the adapter, or none ({shown})")
     parser.add_argument("--base", default=os.environ.get("CCF_BASE") or None, help="folder or hub id of the base")
     allowed = yes(os.environ.get("CCF_ALLOW_OTHER_BASE") or "0")
     parser.add_argument(

@@ -18,10 +18,12 @@ from ccf_core.base.default import trained_base
 from ccf_core.base.load import Base, load_base
 from ccf_core.base.spec import StackSpec
 from ccf_core.base.tokenizer import check_repeat_token, with_template
+from ccf_core.baselines import RANKINGS
 from ccf_core.baselines.mean_pool import MeanPoolEncoder
+from ccf_core.baselines.memories import PrunedEncoder
 from ccf_core.config import CCFConfig
 from ccf_core.device import choose_device
-from ccf_core.errors import Cancelled, MemoryMismatch, WrongArgument
+from ccf_core.errors import AdapterError, AdapterNeeded, Cancelled, MemoryMismatch, WrongArgument
 from ccf_core.focus.focus import Focus
 from ccf_core.memory.block import Block
 from ccf_core.memory.dtypes import MemoryDtype
@@ -62,22 +64,34 @@ class CCF:
                         f"base with {name}: load the one it was trained on, or allow another of its size "
                         "(allow_other_base=True, --allow-other-base, CCF_ALLOW_OTHER_BASE=1) and expect worse results."
                     )
+        adapter = adapter.on(base)
+        config = adapter.config
         adapter.check(base.model)
         self.tokenizer = with_template(base.tokenizer, config.chat_template)
-        check_repeat_token(self.tokenizer, config.repeat_token)
         self.base = base
         self.adapter = adapter
         self.config: CCFConfig = config
-        self.encoder = (Encoder if config.nested else MeanPoolEncoder)(base.model, adapter)
+        if config.trained:
+            check_repeat_token(self.tokenizer, config.repeat_token)
+            self._encoder = (Encoder if config.nested else MeanPoolEncoder)(base.model, adapter)
+        elif config.ranking not in RANKINGS:
+            raise AdapterError(f"There is no ranking {config.ranking!r}: choose {', '.join(RANKINGS)}.")
         merge_into(base.model, adapter)
         self.decoder = Decoder(base.model, config)
         self.model = base.model
         self.adapter_fingerprint = adapter.fingerprint
 
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder of slots. Raises AdapterNeeded where there is no adapter: then ``encode`` reads with the base."""
+        if not self.config.trained:
+            raise AdapterNeeded("What slots look at")
+        return self._encoder
+
     @classmethod
     def from_pretrained(
         cls,
-        adapter: str | Path = DEFAULT_ADAPTER,
+        adapter: str | Path | None = None,
         base: str | Path | None = None,
         device: str | torch.device | None = None,
         dtype: str | torch.dtype | None = None,
@@ -89,22 +103,34 @@ class CCF:
     ) -> CCF:
         """Load an adapter on a base, each a folder or a name on the model hub; see ``Adapter.load`` and ``load_base``.
 
+        adapter : "none" for any base as it is, whose memories are then parts of its own cache; "none:RANKING" to name
+        the way in which they are chosen, one of ``ccf_core.baselines.RANKINGS``. Unless it is named it is the one that
+        comes with the code, and none for bases that this was not trained on.
+
         Without a base it is the one on the hub that the adapter names, otherwise the default one.
         ``revision`` and ``token`` are for the adapter.
         """
-        trained = Adapter.load(adapter, revision, token)
+        trained = Adapter.load(adapter or DEFAULT_ADAPTER, revision, token)
         loaded = load_base(base or trained.base_on_hub, device=device, dtype=dtype, progress=progress)
+        if adapter is None and not allow_other_base:
+            trained = trained.or_none(loaded)
         return cls(loaded, trained, allow_other_base=allow_other_base)
 
     @cached_property
     def repeater(self) -> Decoder:
-        """The decoder that writes segments again: ``decoder`` itself, or with the adapter's LoRA for repeating."""
+        """The decoder that writes segments again: ``decoder`` itself, or with the adapter's LoRA for repeating.
+
+        Raises AdapterNeeded where there is no adapter, who alone taught it.
+        """
+        if not self.config.trained:
+            raise AdapterNeeded("Writing a text again from its memory")
         return repeater_of(self.decoder, self.adapter)
 
     def to(self, device: str | torch.device) -> CCF:
         """Move to a device and return itself; memories stay on the CPU. Raises DeviceUnavailable."""
         torch.nn.Module.to(self.model, choose_device(device))
-        self.encoder.follow()
+        if self.config.trained:
+            self._encoder.follow()
         # The old decoder holds joined layers of the device before.
         self.decoder = Decoder(self.model, self.config)
         self.__dict__.pop("repeater", None)
@@ -119,7 +145,7 @@ class CCF:
             adapter=self.adapter_fingerprint,
             tokenizer=self.base.tokenizer_fingerprint,
             segment_length=self.config.segment_length,
-            mask=self.config.mask if self.config.nested else self.config.compressor,
+            mask=self.config.mask if self.config.compressor == "slots" else self.config.compressor,
             ratios=self.config.ratios,
             layers=spec.layers,
             kv_heads=spec.kv_heads,
@@ -159,9 +185,16 @@ class CCF:
         finest: int | None = None,
         dtype: MemoryDtype | None = None,
     ) -> Iterator[tuple[int, dict[int, Block]]]:
-        """Yield (segment, its blocks by level) as they are encoded, the grain at which work can stop and resume."""
+        """Yield (segment, its blocks by level) as they are encoded, the grain at which work can stop and resume.
+
+        Without an adapter segments are read after one another: those before the ones that are wanted are read, too.
+        """
         finest = finest or self.config.finest
         wanted = range(len(document.spans)) if segments is None else segments
+        if not self.config.trained:
+            pruned = PrunedEncoder(self.decoder, RANKINGS[self.config.ranking](self.tokenizer))
+            yield from pruned.encode_document(document, self.header, wanted, finest, dtype)
+            return
         batches = list(equal_lengths(((i, len(document.spans[i])) for i in wanted), self.batch_size))
         tokens = ([document.segment(i) for i in indices] for indices in batches)
         for indices, encoded in zip(batches, self.encoder.encode_each(tokens, finest, dtype), strict=True):

@@ -11,12 +11,16 @@ from typing import Any, Literal, get_args
 from ccf_core.errors import AdapterError
 
 Mask = Literal["whole"]
-Compressor = Literal["slots", "mean_pool"]
+Compressor = Literal["slots", "mean_pool", "pruned"]
+#: Compressors that are learned; the other is the base itself.
+TRAINED = ("slots", "mean_pool")
 #: What adapters could once be trained with: (option, value, what took its place).
 REMOVED = (("mask", "prefix", "whole"), ("compressor", "pooled_slots", "slots"))
 
 #: Fields that the first adapters did not have.
-LATER = ("compressor", "targets", "repeat_rank", "chat_template", "base_name")
+LATER = ("compressor", "targets", "repeat_rank", "chat_template", "ranking", "base_name")
+#: Levels of a memory without an adapter: at 1 it holds every token.
+PRUNED_RATIOS = (1, 2, 4, 8, 16, 32)
 #: Linear layers of a decoder block that carry a LoRA pair, by their Hugging Face names.
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
@@ -30,13 +34,15 @@ class CCFConfig:
     mask : what a slot sees of its segment's text, which is all of it.
     slot_window : tokens whose embeddings are averaged into a slot's input; ``None`` is the level's own ratio.
     compressor : what a slot is: an appended token (``slots``), or the mean of a block of text (``mean_pool``, see
-        ``ccf_core.baselines.mean_pool``).
+        ``ccf_core.baselines.mean_pool``), or a token of it that the base itself read (``pruned``, see
+        ``ccf_core.baselines.memories``).
     targets : linear layers with a LoRA pair.
     encoder_rank, decoder_rank : LoRA ranks; ``lora_scale`` multiplies B·A.
     repeat_rank : rank of a LoRA that is added to the decoder's while it repeats a text; 0: there is none.
     repeat_token : the token, which no text holds, whose learned embedding starts a reconstruction; may lie behind the
         base's embeddings. 3 is a special one of the default base; ``Base.new_config`` chooses for any base.
     chat_template : Jinja template in which questions are put; empty: the base's own.
+    ranking : of ``pruned``, which tokens are kept: a name of ``ccf_core.baselines.RANKINGS``.
     base, tokenizer : fingerprints of what the adapter was trained on; empty means any.
     base_name : what people call that base, its hub id or folder; two configurations that differ in it alone are equal.
     """
@@ -53,6 +59,7 @@ class CCFConfig:
     targets: tuple[str, ...] = TARGETS
     repeat_rank: int = 0
     chat_template: str = ""
+    ranking: str = ""
     base: str = ""
     base_name: str = field(default="", compare=False)
     tokenizer: str = ""
@@ -66,6 +73,20 @@ class CCFConfig:
             raise ValueError("segment_length must be positive and ratios not empty")
         if any(coarse % fine or coarse <= fine for fine, coarse in zip(self.ratios, self.ratios[1:], strict=False)):
             raise ValueError(f"each ratio must divide the next, larger one: {self.ratios}")
+        if bool(self.ranking) == self.trained:
+            raise ValueError("a ranking of tokens belongs to the compressor 'pruned', which has one")
+
+    @classmethod
+    def pruned(cls, ranking: str) -> CCFConfig:
+        """Make the configuration of memories that a base makes without an adapter."""
+        return cls(
+            ratios=PRUNED_RATIOS, encoder_rank=0, decoder_rank=0, targets=(), compressor="pruned", ranking=ranking
+        )
+
+    @property
+    def trained(self) -> bool:
+        """Whether there is an adapter; without one a base reads and writes as it came."""
+        return self.compressor in TRAINED
 
     @property
     def ranks(self) -> dict[str, int]:

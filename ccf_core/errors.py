@@ -17,6 +17,16 @@ class AdapterError(CCFError):
     """An adapter folder is missing, incomplete or does not fit the base model."""
 
 
+class AdapterNeeded(CCFError):
+    """What was asked for is learned by training: a base alone cannot do it."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what} needs a trained adapter, and this base is used without one: name an adapter of this base, or "
+            "train one with `ccf train`."
+        )
+
+
 class OutOfMemory(CCFError):
     """There is less free memory than the work needs."""
 

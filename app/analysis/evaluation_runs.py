@@ -19,6 +19,7 @@ from app.errors import CannotEvaluate, NotInDemo
 from app.runtime.model import Model
 from app.types import CancelCheck, never
 from ccf_core import Cancelled
+from ccf_core.assets import ranking_of
 from ccf_core.evaluation.tasks import TASKS, readers_of
 from store import Store
 
@@ -62,14 +63,16 @@ class EvaluationRuns:
             raise CannotEvaluate(f"There is no evaluation {task!r}: choose from {', '.join(TASKS)}.")
         if limit < 1 or not ratios or not readers:
             raise CannotEvaluate("Choose how many rows to measure, a ratio and a reader.")
-        settings = self.model.settings
+        settings, adapter = self.model.settings, str(self.model.adapter)
+        if not ranking_of(adapter):
+            adapter = str(self.model.folder.resolve())
         given = {"--base": settings.base, "--device": settings.device, "--dtype": settings.dtype}
         given |= {"--memory-dtype": settings.memory_dtype}
         optional = [part for name, value in given.items() if value for part in (name, value)]
         short = ("--lengths", *LENGTHS[task]) if task in LENGTHS else ()
         command = [
             *(sys.executable, "-m", "ccf_core", "evaluate", task, "--half", "B", "--limit", str(limit), *short),
-            *("--ratio", *map(str, ratios), "--reader", *readers, "--adapter", str(self.model.folder.resolve())),
+            *("--ratio", *map(str, ratios), "--reader", *readers, "--adapter", adapter),
             *optional,
         ]
         yield "Starting"

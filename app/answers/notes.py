@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 HARDLY_COMPRESSED = 32
 #: Segments that are gone over at most, for what is asked of whole documents.
 MOST = 24
-ABSTAINED = "The adapter says that the document does not answer this."
+ABSTAINED = "The model says that the document does not answer this."
 #: Of what is asked of a whole document, by what is wanted.
 GONE_OVER: dict[Whole, str] = {
     "summary": "What a small model says of a whole document may be made up. These are sentences of the text: of each "

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 
-from app.cli.main import command_parser, run
+from app.cli.main import command_parser, common_parser, run, settings_of
 from app.cli.train import with_rows
 from app.errors import WorkbenchError
 from ccf_core import __main__ as core
@@ -22,7 +23,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 2
         return core.main(argv, prog="ccf")
     parser, commands = command_parser("ccf")
-    commands.add_parser("app", help="serve the page", description="Serve the page; its settings are CCF_* variables.")
+    about = "Serve the page; what no option says is as the CCF_* variables say."
+    commands.add_parser("app", parents=[common_parser()], help="serve the page", description=about)
     for name, (_, about) in core.COMMANDS.items():
         commands.add_parser(name, help=about)
     args = parser.parse_args(argv)
@@ -30,4 +32,4 @@ def main(argv: Sequence[str] | None = None) -> int:
         return run(args)
     from app.start import main as serve
 
-    return serve()
+    return serve(partial(settings_of, args))

@@ -68,12 +68,8 @@ def _run(args: argparse.Namespace, meter: Meter) -> Result | str | None:
     from ccf_core import CCFError
     from store import StoreError
 
-    options = ("data_dir", "adapter", "base", "allow_other_base", "device", "dtype", "kv_budget", "memory_dtype")
-    given = {name: getattr(args, name, None) for name in options}
     try:
-        settings = dataclasses.replace(
-            Settings.from_env(), **{name: value for name, value in given.items() if value is not None}
-        )
+        settings = settings_of(args)
         with Processes(settings.device) as args.processes:
             if args.processes.count > 1 and args.command != "ingest":
                 return f"Only ingest is spread over processes: run {args.command} without a launcher."
@@ -92,12 +88,22 @@ def _run(args: argparse.Namespace, meter: Meter) -> Result | str | None:
         meter.clear()
 
 
-def command_parser(prog: str) -> tuple[CommandParser, argparse._SubParsersAction[CommandParser]]:
-    """Make the parser of these commands, and what further ones are added to."""
+def settings_of(args: argparse.Namespace) -> Settings:
+    """Read the settings, those of the environment where no option is given. Raises BadSetting."""
+    options = ("data_dir", "adapter", "base", "allow_other_base", "device", "dtype", "kv_budget", "memory_dtype")
+    given = {name: getattr(args, name, None) for name in options}
+    return dataclasses.replace(
+        Settings.from_env(), **{name: value for name, value in given.items() if value is not None}
+    )
+
+
+def common_parser() -> CommandParser:
+    """Make the parser of options that stand for settings."""
     common = CommandParser(add_help=False)
-    common.add_argument("--json", action="store_true", help="print one JSON object")
     common.add_argument("--data-dir", type=_path, metavar="DIR", help="folder of the database (CCF_DATA)")
-    common.add_argument("--adapter", type=_path, metavar="NAME", help="folder or hub id of the adapter (CCF_ADAPTER)")
+    common.add_argument(
+        "--adapter", type=_path, metavar="NAME", help="folder or hub id of the adapter, or none (CCF_ADAPTER)"
+    )
     common.add_argument("--base", help="folder or hub id of the base model (CCF_BASE)")
     common.add_argument(
         "--allow-other-base", action="store_true", default=None,
@@ -106,7 +112,13 @@ def command_parser(prog: str) -> tuple[CommandParser, argparse._SubParsersAction
     common.add_argument("--device", help="cpu, cuda or mps (CCF_DEVICE)")
     common.add_argument("--dtype", help="bfloat16, float16 or float32 (CCF_DTYPE)")
     common.add_argument("--memory-dtype", choices=MEMORY_DTYPES, help="how memories are stored (CCF_MEMORY_DTYPE)")
+    return common
 
+
+def command_parser(prog: str) -> tuple[CommandParser, argparse._SubParsersAction[CommandParser]]:
+    """Make the parser of these commands, and what further ones are added to."""
+    common = common_parser()
+    common.add_argument("--json", action="store_true", help="print one JSON object")
     parser = CommandParser(prog=prog, description="Compress documents into memories, and ask them.")
     commands = parser.add_subparsers(dest="command", required=True, parser_class=CommandParser, metavar="COMMAND")
 

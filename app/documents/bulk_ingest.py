@@ -24,7 +24,7 @@ from app.parsers import Limits, ReadDocument, ReadError
 from app.runtime.distributed import Processes
 from app.runtime.model import Model
 from app.settings import Settings
-from app.types import FolderProgress
+from app.types import FolderProgress, never, silent
 from ccf_core import NothingToCompress
 from ccf_core.memory.segments import Segmented
 from store import DocumentNotFound, InvalidText
@@ -136,9 +136,11 @@ class Folders:
         progress: FolderProgress,
         taken: FolderResult,
     ) -> None:
-        pieces = [Piece(one.document, index) for one in waiting for index in one.missing]
-        total, done = sum(map(len, pieces)), 0
         gone: set[str] = set()
+        if not ccf.config.trained:
+            self._one_by_one(waiting, ccf, progress, gone)
+        pieces = [Piece(one.document, index) for one in waiting for index in one.missing if ccf.config.trained]
+        total, done = sum(map(len, pieces)), 0
         storing: Future[int] | None = None
         # A database is slower than several GPUs: it writes one round while they encode the next.
         with ThreadPoolExecutor(1) as writer:
@@ -160,6 +162,18 @@ class Folders:
             taken.cached += not one.missing
             taken.segments += len(one.document.spans)
             taken.encoded_segments += len(one.missing)
+
+    def _one_by_one(self, waiting: Sequence[PendingFile], ccf: CCF, progress: FolderProgress, gone: set[str]) -> None:
+        """Compress documents in this process: without an adapter a segment is read after those before it."""
+        documents = [one.document for one in waiting if one.missing]
+        total, done = sum(len(document.input_ids) for document in documents), 0
+        for document in documents:
+            try:
+                self.memories.complete(document, silent, never, ccf=ccf)
+            except DocumentNotFound:
+                gone.add(document.sha256)
+            done += len(document.input_ids)
+            progress("memory", done, total)
 
     def _store(self, key: str, dealt: Sequence[tuple[list[list[Piece]], list[Parts]]], gone: set[str]) -> int:
         """Store a round, document by document; returns its tokens. Documents that were deleted go into ``gone``."""

@@ -19,6 +19,8 @@ from app.runtime.worker_thread import WorkerThread
 from app.settings import Settings
 from app.types import CancelCheck, LoadProgress, ModelState, never
 from ccf_core import AdapterError, CCFConfig, CCFError
+from ccf_core.assets import DEFAULT_ADAPTER, NO_ADAPTER, ranking_of
+from ccf_core.config import PRUNED_RATIOS
 from ccf_core.device import enough_memory
 from ccf_core.memory.dtypes import version_of
 
@@ -66,8 +68,11 @@ class Model:
 
     @property
     def ratios(self) -> tuple[int, ...]:
-        """Ratios that the model serves, finest first; (4, 8, 16, 32) until it is loaded."""
-        return self.ccf.config.ratios if self.ccf else CCFConfig.ratios
+        """Ratios that the model serves, finest first; until it is loaded all that it may."""
+        if self.ccf:
+            return self.ccf.config.ratios
+        bare = ranking_of(self.adapter) or (self.settings.base and self.adapter == DEFAULT_ADAPTER)
+        return PRUNED_RATIOS if bare else CCFConfig.ratios
 
     @property
     def key(self) -> str:
@@ -106,7 +111,8 @@ class Model:
     def adapters(self) -> list[Path]:
         """List the folders of adapters: that of the settings, then those below ``adapters`` in the data folder."""
         others = (self.settings.data_dir / ADAPTERS).glob(f"*/{CONFIG}")
-        return [self.settings.adapter, *sorted(path.parent for path in others)]
+        own = self.adapter if ranking_of(self.adapter) else self.settings.adapter
+        return [own, *sorted(path.parent for path in others)]
 
     def named(self, adapter: str | Path) -> Path:
         """Find the folder among ``adapters`` that is, or has the name, ``adapter``. Raises UnknownAdapter."""
@@ -182,7 +188,8 @@ class Model:
         return model_key(ccf, dtype or self.settings.memory_dtype)
 
     def info(self) -> dict[str, Any]:
-        """Describe the model: ``version``, ``base`` (id), ``adapter`` (fingerprint), dtypes, ``device`` and ``card``.
+        """Describe the model: ``version``, ``base`` (id), ``adapter`` (fingerprint), ``ranking`` (of memories without
+        an adapter, else ""), dtypes, ``device`` and ``card``.
 
         ``origin`` is owner/name@commit of an adapter of the model hub, otherwise "". The card is the adapter's, a JSON
         object, {} if it has none; what the model alone knows is None until it is loaded.
@@ -193,6 +200,7 @@ class Model:
             "base": ccf and ccf.base.id,
             "adapter": ccf and ccf.adapter_fingerprint,
             "origin": ccf and ccf.adapter.origin,
+            "ranking": ccf and ccf.config.ranking,
             "device": ccf and self._device(ccf),
             "dtype": ccf and str(ccf.model.dtype).removeprefix("torch."),
             "memory_dtype": self.settings.memory_dtype,
@@ -222,6 +230,8 @@ class Model:
             logger.exception("The model could not be loaded.")
             raise ModelNotReady(message) from error
         zero_gpu.offer(ccf)
+        if not (ccf.config.trained or ranking_of(self.adapter)):
+            self.adapter = Path(NO_ADAPTER)
         self._keyed = ccf, key
         self.ccf = ccf
         self._state = self._ready(ccf)
@@ -234,10 +244,17 @@ class Model:
 
     def _read(self, adapter: Path, progress: LoadProgress | None = None) -> CCF:
         s = self.settings
+        # Ours gives way on a base that it was not trained on; one that was named is an error there.
         ccf = ccf_core.CCF.from_pretrained(
-            adapter, s.base, s.device, s.dtype, progress=progress, allow_other_base=s.allow_other_base
+            None if adapter == DEFAULT_ADAPTER else adapter,
+            s.base,
+            s.device,
+            s.dtype,
+            progress=progress,
+            allow_other_base=s.allow_other_base,
         )
-        if _card(ccf.adapter.folder or adapter).get("fingerprint", ccf.adapter_fingerprint) != ccf.adapter_fingerprint:
+        named = _card(ccf.adapter.folder or adapter).get("fingerprint") if ccf.config.trained else None
+        if named not in (None, ccf.adapter_fingerprint):
             raise AdapterError(f"The adapter in {adapter} is not the one that its {CARD} names: copy the folder again.")
         return ccf
 

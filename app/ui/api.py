@@ -148,7 +148,7 @@ def _asking(workbench: Workbench) -> tuple[Any, ...]:
         Args:
             question: a question in plain words; or "Go on with this text.", which continues the last document
             documents: their sha256, in the order in which they are read
-            ratio: tokens of text a slot, 4, 8, 16 or 32
+            ratio: tokens of text a slot, 4, 8, 16 or 32, without an adapter also 1 or 2
             reader: memory; focus (finer where needed); to compare full (the text), truncated (its beginning), none
             in_full: of how many segments focus reads text at most, 0 for no limit
             kv_budget: positions (4096) or bytes (200MB) that may be held of the documents; without it, what fits

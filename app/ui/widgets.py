@@ -17,7 +17,6 @@ from store import StoreError
 
 #: What a user can mend; the message says how.
 MENDABLE = (WorkbenchError, ReadError, CCFError, StoreError)
-RATIOS = [("4x", 4), ("8x", 8), ("16x", 16), ("32x", 32)]
 #: Options of an event that shows nothing while it runs and is no endpoint for programs. Of each component that could
 #: show progress, hidden or not, Gradio's page tells the whole page anew with every event, half of its work.
 QUIET: dict[str, Any] = {"show_progress": "hidden", "show_progress_on": [], "api_visibility": "private"}
@@ -81,6 +80,11 @@ def one_document(workbench: Workbench, ticked: list[str], current: str | None) -
     offered = [(full_name(view.title, view.filename), view.sha256) for view in workbench.library.documents()]
     known = {sha for _, sha in offered}
     return gr.Dropdown(choices=offered, value=next((sha for sha in [*(ticked or []), current] if sha in known), None))
+
+
+def offered_ratios(workbench: Workbench) -> list[tuple[str, int]]:
+    """List the ratios to choose from, finest first."""
+    return [(f"{ratio}x", ratio) for ratio in workbench.model.ratios]
 
 
 def chosen_segment(sha256: str | None, segment: int | None) -> tuple[str, int]:

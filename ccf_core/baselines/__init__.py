@@ -1,9 +1,10 @@
 """Baselines of a memory: parts of the plain cache in the same bytes, and mean-pooled memories.
 
-A method of pruning is a class with one method, ``scores``, in a file of its own, and a row of ``BASELINES``;
-its reader is in ``ccf_core.readers.pruned``.
+A method of pruning is a class with one method, ``scores``, in a file of its own, and a row of ``RANKINGS``: by its name
+a memory is made without an adapter. Those of ``BASELINES`` prune at reading time, too: see ``ccf_core.readers.pruned``.
 """
 
+from ccf_core.baselines.expected_attention import ExpectedAttention
 from ccf_core.baselines.key_norm import KeyNorm
 from ccf_core.baselines.pruning import FullCache, Pruning, Ranked
 from ccf_core.baselines.random import Random
@@ -18,4 +19,18 @@ BASELINES: dict[str, type[Pruning]] = {
     "repeat_attention": RepeatAttention,
 }
 
-__all__ = ["BASELINES", "FullCache", "KeyNorm", "Pruning", "Random", "Ranked", "RepeatAttention", "SinkRecent"]
+#: Ranking of a memory without an adapter -> how it chooses the tokens of a segment.
+RANKINGS: dict[str, type[Pruning]] = {**BASELINES, "expected_attention": ExpectedAttention}
+
+__all__ = [
+    "BASELINES",
+    "RANKINGS",
+    "ExpectedAttention",
+    "FullCache",
+    "KeyNorm",
+    "Pruning",
+    "Random",
+    "Ranked",
+    "RepeatAttention",
+    "SinkRecent",
+]

@@ -16,4 +16,4 @@ class KeyNorm(Pruning):
     """
 
     def scores(self, decoder: Decoder, cache: FullCache) -> Tensor:
-        return torch.stack([-keys.float().norm(dim=-1) for keys in cache.keys], dim=1)
+        return torch.stack([-keys[:, :, cache.past :].float().norm(dim=-1) for keys in cache.keys], dim=1)

@@ -9,14 +9,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import ClassVar
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from ccf_core.model.decoder import Decoder
-from ccf_core.model.greedy import cache_argument
+from ccf_core.model.layers import StackSpec, attend_with, finish, layer_weights, project, rotary_table, sliding_window
 from ccf_core.model.prefix import Prefix
 
 
@@ -25,33 +25,71 @@ class FullCache:
     """A batch of texts as the decoder holds them uncompressed, padded on the right.
 
     input_ids : (batch, tokens) int64.  lengths : (batch,) int64.
-    keys, values : one tensor a layer, (batch, kv_heads, tokens, head_dim), keys rotated to positions 0, 1, …
+    keys, values : one tensor a layer, (batch, kv_heads, past + tokens, head_dim), keys rotated to their positions.
+    past : positions of cache that the texts were read after.  begin : position of a text's first token.
+    unrotated : keys of the texts alone, before rotary embedding, likewise (batch, kv_heads, tokens, head_dim).
+    queries : of the texts, rotated, (batch, heads, tokens, head_dim). Both only where they were asked for.
     """
 
     input_ids: Tensor
     lengths: Tensor
     keys: tuple[Tensor, ...]
     values: tuple[Tensor, ...]
+    past: int = 0
+    begin: int = 0
+    unrotated: tuple[Tensor, ...] = ()
+    queries: tuple[Tensor, ...] = ()
 
     @classmethod
     @torch.inference_mode()
-    def read(cls, decoder: Decoder, texts: Sequence[Sequence[int]]) -> FullCache:
-        """Read texts in one causal pass; attention needs no mask, for padding on the right cannot change a text."""
-        device = decoder.model.device
-        longest = max(map(len, texts))
-        input_ids = torch.tensor([[*text, *[0] * (longest - len(text))] for text in texts], device=device)
-        cache = DynamicCache()
-        decoder.model.model(input_ids=input_ids, use_cache=True, **{cache_argument(decoder.model): cache})
-        keys, values = (
-            tuple(cast(Tensor, getattr(layer, name)) for layer in cache.layers) for name in ("keys", "values")
-        )
-        return cls(input_ids, torch.tensor([len(text) for text in texts], device=device), keys, values)
+    def read(
+        cls, decoder: Decoder, texts: Sequence[Sequence[int]], after: Prefix | None = None, *, inside: bool = False
+    ) -> FullCache:
+        """Read texts in one causal pass, behind ``after``; padding on the right cannot change a text.
+
+        inside : keep ``unrotated`` and ``queries`` too.
+        """
+        model, device = decoder.model, decoder.model.device
+        lengths = [len(text) for text in texts]
+        rows = [[*text, *[0] * (max(lengths) - len(text))] for text in texts]
+        input_ids = torch.tensor(rows, device=device)
+        past, begin = (after.length, after.next_position) if after else (0, 0)
+        hidden = model.get_input_embeddings()(input_ids)
+        cos, sin = rotary_table(model, torch.arange(begin, begin + input_ids.shape[1], device=device), hidden.dtype)
+        spec, layers = StackSpec.of(model), layer_weights(model)
+        keys, values, unrotated, queries = [], [], [], []
+        for index, w in enumerate(layers):
+            q, rotated, k, v = project(spec, w, hidden, cos, sin)
+            if after:
+                rotated, v = (
+                    torch.cat((before[index].transpose(1, 2).expand(len(texts), -1, -1, -1), own), 1)
+                    for before, own in ((after.keys, rotated), (after.values, v))
+                )
+            keys.append(rotated.transpose(1, 2))
+            values.append(v.transpose(1, 2))
+            if inside:
+                unrotated.append(k.transpose(1, 2))
+                queries.append(q.transpose(1, 2))
+            # What the last layer would go on to make of them is no part of a cache.
+            if index + 1 < len(layers):
+                attend = attend_with(_mask(past, input_ids.shape[1], sliding_window(model, index), device))
+                hidden = finish(spec, w, hidden, attend(q, rotated, v))
+        held = (tuple(keys), tuple(values), past, begin, tuple(unrotated), tuple(queries))
+        return cls(input_ids, torch.tensor(lengths, device=device), *held)
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
         """(batch, layers, kv_heads, tokens), which is the shape of scores."""
-        batch, kv_heads, tokens, _ = self.keys[0].shape
-        return batch, len(self.keys), kv_heads, tokens
+        batch, kv_heads, _, _ = self.keys[0].shape
+        return batch, len(self.keys), kv_heads, self.input_ids.shape[1]
+
+
+def _mask(past: int, tokens: int, sliding: int | None, device: torch.device) -> Tensor | None:
+    """Make the bool mask, (tokens, past + tokens), of texts behind a past; None where that is plain causal."""
+    if not past and (sliding is None or tokens <= sliding):
+        return None
+    distance = past + torch.arange(tokens, device=device)[:, None] - torch.arange(past + tokens, device=device)
+    return (distance >= 0) & (distance < (sliding or past + tokens))
 
 
 @dataclass(frozen=True)
@@ -91,6 +129,9 @@ class Ranked:
 class Pruning(ABC):
     """A way to choose positions. ``tokenizer`` is for methods that prompt, ``seed`` for those that draw."""
 
+    #: Whether it scores by ``FullCache.queries``.
+    by_queries: ClassVar[bool] = False
+
     def __init__(self, tokenizer: PreTrainedTokenizerBase, seed: int = 0) -> None:
         self.tokenizer = tokenizer
         self.seed = seed
@@ -107,7 +148,7 @@ class Pruning(ABC):
     @torch.inference_mode()
     def rank(self, decoder: Decoder, texts: Sequence[Sequence[int]], kept: Sequence[int]) -> list[Ranked]:
         """Choose the best ``kept[i]`` positions of each text, all texts in one batch."""
-        cache = FullCache.read(decoder, texts)
+        cache = FullCache.read(decoder, texts, inside=self.by_queries)
         padding = torch.arange(cache.shape[-1], device=cache.lengths.device) >= cache.lengths[:, None]
         scores = self.scores(decoder, cache).masked_fill(padding[:, None, None], float("-inf"))
         order = scores.sort(dim=-1, descending=True, stable=True).indices[..., : max(kept)]

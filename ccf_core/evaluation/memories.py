@@ -22,10 +22,18 @@ def single_segment(document: Segmented, index: int) -> Segmented:
 def compress_all(
     ccf: CCF, documents: Sequence[Segmented], finest: int, memory_dtype: MemoryDtype, report: Report
 ) -> list[KVMemory]:
-    """Compress documents into memories; segments of one length are encoded together, whatever their document."""
+    """Compress documents into memories; segments of one length are encoded together, whatever their document.
+
+    Without an adapter a segment is read after those before it: one document after the other is compressed.
+    """
     blocks: list[dict[int, dict[int, Block]]] = [{} for _ in documents]
     every = [((n, i), len(span)) for n, document in enumerate(documents) for i, span in enumerate(document.spans)]
     done, total = 0, len(every)
+    if not ccf.config.trained:
+        for number, document in enumerate(documents):
+            blocks[number].update(ccf.encode(document, None, finest, memory_dtype))
+            report(f"{number + 1} of {len(documents)} documents read")
+        return [ccf.memory(document, levels, finest) for document, levels in zip(documents, blocks, strict=True)]
     batches = list(equal_lengths(every, ccf.batch_size))
     segments = ([documents[number].segment(index) for number, index in batch] for batch in batches)
     for batch, encoded in zip(batches, ccf.encoder.encode_each(segments, finest, memory_dtype), strict=True):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from ccf_core.assets import DEFAULT_ADAPTER
 from ccf_core.base.load import load_base
 from ccf_core.ccf import CCF
 from ccf_core.device import device_name
@@ -36,7 +37,7 @@ class Subject:
     @classmethod
     def load(
         cls,
-        adapter: str | Path,
+        adapter: str | Path | None,
         base: str | Path | None = None,
         device: str | torch.device | None = None,
         dtype: str | torch.dtype | None = None,
@@ -44,9 +45,12 @@ class Subject:
         *,
         allow_other_base: bool = False,
     ) -> Subject:
-        """Load the adapter, and the ``yardstick``, an adapter folder too, if it was trained on the same base."""
-        trained = Adapter.load(adapter)
+        """Load the adapter, as ``CCF.from_pretrained`` does, and the ``yardstick``, an adapter folder too, if it was
+        trained on the same base."""
+        trained = Adapter.load(adapter or DEFAULT_ADAPTER)
         loaded = load_base(base or trained.base_on_hub, device=device, dtype=dtype)
+        if adapter is None and not allow_other_base:
+            trained = trained.or_none(loaded)
         plain = Decoder(loaded.copy().model, trained.config)
         measure = None
         if yardstick and (reads := Adapter.load(yardstick)).config.base == loaded.fingerprint:

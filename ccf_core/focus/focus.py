@@ -137,9 +137,8 @@ def readings(
     every = pieces(tokens, settings.piece)
     best = [every[i] for i in ranked(scores)]
     budget = settings.positions(sum(tokens))
-    spend = partial(
-        plan, best, tokens=tokens, ratios=memory.ratios, segments=settings.segments, most_text=decoder.window // 2
-    )
+    ratios = [ratio for ratio in memory.ratios if ratio != TEXT]
+    spend = partial(plan, best, tokens=tokens, ratios=ratios, segments=settings.segments, most_text=decoder.window // 2)
     beside = Focused.of(memory, texts, *spend(budget=budget, slot=slot))
     text, _ = spend(budget=budget // ALONE, slot=0)
     if not (beside.slots and beside.text and text):

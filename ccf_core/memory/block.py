@@ -35,8 +35,11 @@ class Block:
     As int4, two codes a byte, k and v : (layers, kv_heads, slots, head_dim / 2) uint8, with
     k_scale : (layers, kv_heads, ceil(slots / 32), head_dim) uint8, of a channel in a group of slots,
     v_scale, v_least : (layers, kv_heads, slots, ceil(head_dim / 32)) float16, of a group within a vector.
+    positions : (layers, kv_heads, slots) int16, which token of its segment a slot is, from 0; only where they differ by
+    layer and head, in a memory without an adapter.
     A group never reaches beyond the block, so blocks are left out, chosen and joined as they are. Bytes of a block:
-    layers · kv_heads · (slots · (head_dim + 4 · ceil(head_dim / 32)) + ceil(slots / 32) · head_dim).
+    layers · kv_heads · (slots · (head_dim + 4 · ceil(head_dim / 32)) + ceil(slots / 32) · head_dim), and 2 more for
+    each position.
     """
 
     k: Tensor
@@ -44,6 +47,7 @@ class Block:
     k_scale: Tensor | None = None
     v_scale: Tensor | None = None
     v_least: Tensor | None = None
+    positions: Tensor | None = None
 
     @property
     def slots(self) -> int:
@@ -83,11 +87,11 @@ class Block:
         k, v = self.floating(torch.float32, self.k.device)
         if dtype == "int8":
             (k, k_scale), (v, v_scale) = to_int8(k), to_int8(v)
-            return Block(k, v, k_scale, v_scale)
+            return Block(k, v, k_scale, v_scale, positions=self.positions)
         if dtype == "int4":
             (k, k_scale), (v, v_scale, v_least) = keys_to_int4(k), values_to_int4(v)
-            return Block(k, v, k_scale, v_scale, v_least)
-        return Block(k.bfloat16(), v.bfloat16())
+            return Block(k, v, k_scale, v_scale, v_least, self.positions)
+        return Block(k.bfloat16(), v.bfloat16(), positions=self.positions)
 
     def floating(self, dtype: torch.dtype, device: torch.device | str) -> tuple[Tensor, Tensor]:
         """Widen to k and v as ``dtype`` on ``device``."""
@@ -101,7 +105,8 @@ def floating(blocks: Sequence[Block], dtype: torch.dtype, device: torch.device |
         return torch.cat([k for k, _ in each], dim=2), torch.cat([v for _, v in each], dim=2)
     # Joined as they are held, so that they go to the device in one piece.
     held = [block.tensors() for block in blocks]
-    t = {name: torch.cat([tensors[name] for tensors in held], dim=2).to(device) for name in held[0]}
+    numbers = held[0].keys() - {"positions"}
+    t = {name: torch.cat([tensors[name] for tensors in held], dim=2).to(device) for name in numbers}
     k, v = t["k"], t["v"]
     if blocks[0].dtype == "int8":
         k, v = from_int8(k, t["k_scale"]), from_int8(v, t["v_scale"])

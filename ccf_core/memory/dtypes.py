@@ -9,6 +9,6 @@ MemoryDtype = Literal["bfloat16", "int8", "int4"]
 MEMORY_DTYPES: tuple[MemoryDtype, ...] = get_args(MemoryDtype)
 
 
-def version_of(dtype: str) -> str:
-    """Name the first version of the format that knows memories held as ``dtype``."""
-    return "2" if dtype == "int4" else "1"
+def version_of(dtype: str, positions: bool = False) -> str:
+    """Name the first version of the format that knows memories held as ``dtype``, with ``positions`` of their slots."""
+    return "3" if positions else "2" if dtype == "int4" else "1"

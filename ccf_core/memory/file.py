@@ -26,7 +26,7 @@ from ccf_core.memory.segments import Span
 
 FORMAT = "ccf-memory"
 #: What is written has the first version that knows its dtype, so that older programs can read all that they could.
-VERSIONS = ("1", "2")
+VERSIONS = ("1", "2", "3")
 
 
 def block_from_bytes(data: bytes, header: MemoryHeader, tokens: int, level: int) -> Block:
@@ -42,7 +42,7 @@ def _check_shape(block: Block, header: MemoryHeader, tokens: int, level: int) ->
         slots_of_level(tokens, level, header.ratios),
         header.head_dim,
     )
-    shapes = {name: (*heads, slots, numbers) for name in ("k", "v")}
+    shapes: dict[str, tuple[int, ...]] = {name: (*heads, slots, numbers) for name in ("k", "v")}
     dtypes = dict.fromkeys(shapes, block.k.dtype)
     if block.dtype == "int8":
         shapes |= {name: (*heads, slots, 1) for name in ("k_scale", "v_scale")}
@@ -53,6 +53,8 @@ def _check_shape(block: Block, header: MemoryHeader, tokens: int, level: int) ->
         dtypes["k_scale"] = torch.uint8
     elif not block.k.is_floating_point():
         raise DamagedMemory(f"A memory block holds {block.k.dtype}: compress the text again.")
+    if header.has_positions:
+        shapes["positions"], dtypes["positions"] = (*heads, slots), torch.int16
     found = block.tensors()
     for name in shapes | found:
         wanted = shapes.get(name), dtypes.get(name, torch.float16)
@@ -76,7 +78,7 @@ def save_memory(memory: KVMemory, path: str | Path) -> None:
     metadata = {name: str(value) for name, value in dataclasses.asdict(memory.header).items() if name != "ratios"}
     metadata |= {
         "format": FORMAT,
-        "version": version_of(memory.dtype),
+        "version": version_of(memory.dtype, memory.header.has_positions),
         "ratio": str(memory.ratio),
         "ratios": json.dumps(memory.header.ratios),
         "dtype": memory.dtype,
@@ -92,7 +94,7 @@ def load_memory(path: str | Path) -> KVMemory:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
             if metadata.get("format") != FORMAT or metadata.get("version") not in VERSIONS:
-                known = " or ".join(VERSIONS)
+                known = ", ".join(VERSIONS[:-1]) + f" or {VERSIONS[-1]}"
                 raise DamagedMemory(f"{path.name} is not a memory file of version {known}: export the memory again.")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         return _memory(metadata, tensors)

@@ -11,9 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
 
 from ccf_core.config import CCFConfig
 from ccf_core.memory.segments import slot_count
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+T = TypeVar("T", int, "Tensor")
 
 
 @dataclass(frozen=True)
@@ -67,14 +73,17 @@ class Placement:
     def stride(self) -> float:
         return self.numerator / self.denominator
 
-    def slots(self, start: int, ends: Sequence[int]) -> list[int]:
-        """Place each end at floor((start + end - 1) · stride); ``start`` is the segment's first token as read."""
-        return [(start + end - 1) * self.numerator // self.denominator for end in ends]
+    def of(self, token: T) -> T:
+        """Place the slot that ends at a token of all that is read, counted from 0: floor(token · stride).
+
+        token : a number, or a tensor of them, int64.
+        """
+        return token * self.numerator // self.denominator
 
     @property
     def question(self) -> int:
         """First position after the memory: floor(tokens · stride) + 1."""
-        return self.tokens * self.numerator // self.denominator + 1
+        return self.of(self.tokens) + 1
 
 
 def usable(window: int) -> int:

@@ -22,7 +22,8 @@ from ccf_core.memory.segments import Span
 class MemoryHeader:
     """What a memory must agree on with the model that reads it.
 
-    mask : what a slot saw of its segment, ``whole``; ``mean_pool`` if it is the mean of a block of it.
+    mask : what a slot saw of its segment, ``whole``; ``mean_pool`` if it is the mean of a block of it, ``pruned`` if it
+        is one of its tokens.
     """
 
     base: str
@@ -39,6 +40,11 @@ class MemoryHeader:
     def nested(self) -> bool:
         """Whether a coarser memory is a slice of a finer one."""
         return self.mask != "mean_pool"
+
+    @property
+    def has_positions(self) -> bool:
+        """Whether slots are tokens of their segment, not the same in each layer and head, with their positions."""
+        return self.mask == "pruned"
 
 
 @dataclass(frozen=True)
@@ -138,7 +144,8 @@ class KVMemory:
         a segment that the tail cuts are of all of it, so that its end is read twice.
         Raises BudgetTooSmall if the coarsest slots and the tail take more than the budget. See ``grades``.
         """
-        tail, ratios = grades(budget, [len(span) for span in self.spans], self.ratios, tail, most_text)
+        choices = [ratio for ratio in self.ratios if ratio != TEXT]
+        tail, ratios = grades(budget, [len(span) for span in self.spans], choices, tail, most_text)
         return self.mixed(ratios), tail
 
     @staticmethod

@@ -21,7 +21,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from ccf_core.assets import NO_ADAPTER, ranking_of
 from ccf_core.base.default import trained_base
+from ccf_core.base.load import Base
 from ccf_core.config import CCFConfig
 from ccf_core.errors import AdapterError
 from ccf_core.hub import adapter_folder, hub_name
@@ -50,6 +52,17 @@ class Adapter:
     def delta(self, side: str, target: str) -> Tensor:
         """Compute what LoRA adds to a weight of every layer: scale · B·A, (layers, out, in) float32."""
         return self.config.lora_scale * (self.tensors[f"{side}.{target}.b"] @ self.tensors[f"{side}.{target}.a"])
+
+    def or_none(self, base: Base) -> Adapter:
+        """Take what stands for no adapter if this one was trained on another base."""
+        return self if self.config.base in ("", base.fingerprint) else Adapter.load(NO_ADAPTER)
+
+    def on(self, base: Base) -> Adapter:
+        """Bind what stands for no adapter to the base whose memories it names; a trained one stays as it is."""
+        if self.config.trained:
+            return self
+        own = dataclasses.replace(self.config, base=base.fingerprint, tokenizer=base.tokenizer_fingerprint)
+        return dataclasses.replace(self, config=own)
 
     def with_decoder(self, other: Adapter) -> Adapter:
         """Join this encoder with the decoder, what repeats, the repeat token and the chat template of ``other``.
@@ -178,12 +191,15 @@ class Adapter:
 
     @classmethod
     def load(cls, adapter: str | Path, revision: str | None = None, token: str | None = None) -> Adapter:
-        """Read a folder that ``save`` wrote, or ``owner/name`` or ``owner/name@revision`` of the model hub.
+        """Read a folder that ``save`` wrote, or ``owner/name`` or ``owner/name@revision`` of the model hub; for "none"
+        or "none:RANKING" make what stands for no adapter.
 
         revision : a branch, a tag or a commit; ``token`` is the one that ``hf auth login`` kept if None.
 
         Raises AdapterError if there is no complete adapter, and HubError.
         """
+        if ranking := ranking_of(adapter):
+            return cls(CCFConfig.pruned(ranking), {})
         folder, origin = adapter_folder(adapter, revision, token)
         shards = sorted(folder.glob("adapter-*.safetensors"))
         if not shards or not (folder / "ccf.json").exists():
@@ -221,6 +237,8 @@ class Adapter:
 
     def check(self, model: PreTrainedModel) -> None:
         """Raise AdapterError unless every pair fits the model's weights."""
+        if not self.config.trained:
+            return
         for target in self.config.targets:
             shape = layer_weights(model)[0][f"{target}.weight"].shape
             for side in self.config.ranks:
@@ -284,7 +302,12 @@ class RepeatEmbedding(nn.Embedding):
 
 @torch.no_grad()
 def merge_into(model: PreTrainedModel, adapter: Adapter) -> None:
-    """Turn ``model`` into the adapted decoder, in place: W + scale · B·A, and the repeat token's embedding."""
+    """Turn ``model`` into the adapted decoder, in place: W + scale · B·A, and the repeat token's embedding.
+
+    Without an adapter it stays as it is.
+    """
+    if not adapter.config.trained:
+        return
     _add(model, adapter, "decoder")
     table = cast(nn.Embedding, model.get_input_embeddings())
     model.set_input_embeddings(RepeatEmbedding(table, adapter.config.repeat_token, adapter.tensors[REPEAT]))

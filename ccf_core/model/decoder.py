@@ -60,27 +60,33 @@ class Decoder:
             raise MemoryMismatch(
                 f"This base sees {self.sliding} positions at a time: choose a coarser ratio or fewer segments."
             )
-        positions, placed = decoder_positions(memory, self.config, self.window, following)
+        positions, after = decoder_positions(memory, self.config, self.window, following)
         k, v = self._placed(memory, positions)
-        return Prefix(tuple(k.unsqueeze(1)), tuple(v.unsqueeze(1)), placed.question, memory.slots)
+        return Prefix(tuple(k.unsqueeze(1)), tuple(v.unsqueeze(1)), after, memory.slots)
 
     @torch.inference_mode()
     def prefix_per_segment(self, memory: KVMemory) -> list[Prefix]:
         """Make a ``prefix`` of every segment, all in one go, as if the memory held that segment alone."""
         each = [decoder_positions(memory.select([i]), self.config, self.window) for i in range(memory.segments)]
-        k, v = self._placed(memory, [position for positions, _ in each for position in positions])
-        sizes = [len(positions) for positions, _ in each]
+        k, v = self._placed(memory, torch.cat([positions for positions, _ in each], -1))
+        sizes = [positions.shape[-1] for positions, _ in each]
         return [
-            Prefix(tuple(own_k.unsqueeze(1)), tuple(own_v.unsqueeze(1)), placed.question, own_k.shape[2])
-            for own_k, own_v, (_, placed) in zip(k.split(sizes, dim=2), v.split(sizes, dim=2), each, strict=True)
+            Prefix(tuple(own_k.unsqueeze(1)), tuple(own_v.unsqueeze(1)), after, own_k.shape[2])
+            for own_k, own_v, (_, after) in zip(k.split(sizes, dim=2), v.split(sizes, dim=2), each, strict=True)
         ]
 
-    def _placed(self, memory: KVMemory, positions: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Rotate the keys of ``slot_tensors`` to their positions."""
+    def _placed(self, memory: KVMemory, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """Rotate the keys of ``slot_tensors`` to their positions, those of ``decoder_positions``."""
         k, v = slot_tensors(memory, self.model.dtype, self.model.device)
-        at = torch.tensor(positions, device=self.model.device)
-        cos, sin = rotary_table(self.model, at, self.model.dtype)
-        return rotate(k.transpose(1, 2), cos, sin).transpose(1, 2), v
+        positions = positions.to(self.model.device)
+        if positions.ndim == 1:
+            cos, sin = rotary_table(self.model, positions, self.model.dtype)
+            return rotate(k.transpose(1, 2), cos, sin).transpose(1, 2), v
+        # Layer by layer: where positions differ by head, the tables are as large as the keys.
+        for keys, at in zip(k, positions, strict=True):
+            cos, sin = rotary_table(self.model, at, self.model.dtype)
+            keys.copy_(rotate(keys.unsqueeze(2), cos, sin).squeeze(2))
+        return k, v
 
     def inputs(
         self, prefixes: Sequence[Prefix | None], prompts: Sequence[Sequence[int]], new: int | None = None
@@ -178,7 +184,8 @@ class Decoder:
     def _ends_and_barred(self, eos: Iterable[int], exactly: bool) -> tuple[list[int], list[int]]:
         """List the tokens at which a row ends and the tokens that never come; ``exactly`` bars the ends, too."""
         ends = list(eos) or end_tokens(self.model)
-        barred = (self.config.repeat_token, *(ends if exactly else ()))
+        learned = [self.config.repeat_token] if self.config.trained else []
+        barred = (*learned, *(ends if exactly else ()))
         # The repeat token may lie behind the vocabulary.
         return ends, [token for token in barred if token < self.model.config.vocab_size]
 

@@ -83,6 +83,14 @@ def rotary_table(model: PreTrainedModel, positions: Tensor, dtype: torch.dtype) 
     return cos.reshape(*positions.shape, -1), sin.reshape(*positions.shape, -1)
 
 
+def sliding_window(model: PreTrainedModel, layer: int) -> int | None:
+    """Tell how many positions a layer sees at a time, its own included; None if all."""
+    kinds = getattr(model.config, "layer_types", None)
+    if kinds and kinds[layer] != "sliding_attention":
+        return None
+    return getattr(model.config, "sliding_window", None)
+
+
 def _linear(x: Tensor, w: Weights, name: str) -> Tensor:
     return F.linear(x, w[f"{name}.weight"], w.get(f"{name}.bias"))
 

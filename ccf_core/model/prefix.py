@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from ccf_core.config import CCFConfig
 from ccf_core.memory.block import floating
-from ccf_core.memory.layout import Placement, levels_of, placement
+from ccf_core.memory.layout import levels_of, placement
 from ccf_core.memory.memory import KVMemory
 
 
@@ -39,26 +39,30 @@ class Prefix:
         return sum(t.nbytes for t in (*self.keys, *self.values))
 
 
-def decoder_positions(
-    memory: KVMemory, config: CCFConfig, window: int, following: int = 0
-) -> tuple[list[int], Placement]:
-    """Compute the position of every slot, in the order of ``slot_tensors``, and the placement that they follow.
+def decoder_positions(memory: KVMemory, config: CCFConfig, window: int, following: int = 0) -> tuple[Tensor, int]:
+    """Compute the position of every slot, in the order of ``slot_tensors``, and the first position after them.
 
     following : tokens of text that will be read between the memory and the question.
+
+    Positions are (slots,) int64, or (layers, kv_heads, slots) where slots have positions of their own.
     """
     placed = placement(memory.tokens, window, following)
-    positions: list[int] = []
+    tokens: list[Tensor] = []
     start = 0
     for span, blocks in zip(memory.spans, memory.blocks, strict=True):
         # Segments may have been read at ratios of their own.
-        positions += placed.slots(start, _slot_ends(config, len(span), min(blocks)))
+        own = [block.positions for block in blocks.values() if block.positions is not None]
+        tokens.append(start + (torch.cat(own, -1).long() if own else _slot_tokens(config, len(span), min(blocks))))
         start += len(span)
-    return positions, placed
+    positions = placed.of(torch.cat(tokens, -1))
+    # Slots of tokens are followed as the tokens would be, without the gap that decoders were trained with.
+    return positions, placed.of(memory.tokens - 1) + 1 if positions.ndim > 1 else placed.question
 
 
 @lru_cache(maxsize=4096)
-def _slot_ends(config: CCFConfig, tokens: int, ratio: int) -> tuple[int, ...]:
-    return tuple(end for _, ends in levels_of(config, tokens, ratio) for end in ends)
+def _slot_tokens(config: CCFConfig, tokens: int, ratio: int) -> Tensor:
+    """List the token of its segment at which each slot ends, from 0."""
+    return torch.tensor([end - 1 for _, ends in levels_of(config, tokens, ratio) for end in ends])
 
 
 def slot_tensors(memory: KVMemory, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:

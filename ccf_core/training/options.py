@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import math
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from ccf_core.cli import CommandParser
-from ccf_core.config import TARGETS, CCFConfig, Compressor
+from ccf_core.config import TARGETS, TRAINED, CCFConfig
 from ccf_core.training.config import SIDES, STRATEGIES, TrainingConfig
 from ccf_core.training.data.examples import Kind, Mix
 
@@ -123,7 +123,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group("--yes", action="store_true", help="begin without asking; without a terminal nothing is asked")
     group("--max-seconds", type=float, default=math.inf, help="checkpoint and stop after so long (never)")
     group("--deadline", type=float, default=math.inf, help="shorten the schedule to end after so many seconds (none)")
-    choices = {"strategy": STRATEGIES, "train": SIDES, "compressor": get_args(Compressor), "targets": TARGETS}
+    choices = {"strategy": STRATEGIES, "train": SIDES, "compressor": TRAINED, "targets": TARGETS}
     for name, about in RUN.items():
         _add(group, name, getattr(TrainingConfig(), name), about, choices=choices.get(name))
 

@@ -34,8 +34,11 @@ def foot(info: dict[str, Any]) -> str:
         return '<footer class="wb-foot"><p>The model is being loaded.</p></footer>'
     scores = "".join(f"<p>{escape(line)}</p>" for line in sentences_for(info["adapter"]))
     origin = f" ({escape(info['origin'])})" if info["origin"] else ""
+    adapter = f"adapter {info['adapter'][:12]}{origin}"
+    if info["ranking"]:
+        adapter = f"no adapter: parts of its own cache, by {escape(info['ranking'].replace('_', ' '))}"
     return (
-        f'<footer class="wb-foot"><p>Base {escape(Path(info["base"]).name)} · adapter {info["adapter"][:12]}{origin} · '
+        f'<footer class="wb-foot"><p>Base {escape(Path(info["base"]).name)} · {adapter} · '
         f"{escape(info['device'])} · {escape(info['dtype'])} · memories in {info['memory_dtype']}"
         f"</p>{scores}"
         "<p>This is a small model: it misreads, misremembers and invents. What it gets wrong here, it gets "

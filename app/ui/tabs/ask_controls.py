@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from app.limits import KVBudget
-from app.ui.widgets import QUIET, RATIOS
+from app.ui.widgets import QUIET, offered_ratios
 from app.workbench import Workbench
 
 READERS = [
@@ -49,7 +49,13 @@ class Controls:
 
 def render_controls(workbench: Workbench) -> Controls:
     with gr.Row(elem_id="ask-controls"):
-        ratio = gr.Radio(RATIOS, value=4, label="Ratio", info="text tokens for each slot that is read", elem_id="ratio")
+        ratio = gr.Radio(
+            offered_ratios(workbench),
+            value=4,
+            label="Ratio",
+            info="text tokens for each slot that is read",
+            elem_id="ratio",
+        )
         reader = gr.Radio(
             READERS, value="memory", label="The decoder reads", info="the others are there to compare",
             elem_id="reader",

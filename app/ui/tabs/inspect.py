@@ -17,8 +17,9 @@ from app.ui.tabs.inspect_ablation import render_ablation, render_controls
 from app.ui.tabs.inspect_adapters import render_adapter_pair
 from app.ui.tabs.inspect_attention import attention_values, render_attention, render_map
 from app.ui.tabs.library import Library
-from app.ui.widgets import QUIET, QUIET_WORK, RATIOS, WORK, chosen_segment, one_document, section, sentences
+from app.ui.widgets import QUIET, QUIET_WORK, WORK, chosen_segment, offered_ratios, one_document, section, sentences
 from app.workbench import Workbench
+from ccf_core import AdapterNeeded
 
 # A click on a segment's cell chooses it; the keyboard stays where it was when the strip is drawn anew.
 PICK = """
@@ -43,7 +44,7 @@ def render_inspect(workbench: Workbench, library: Library) -> None:
     with gr.Row():
         document = gr.Dropdown(label="Document", choices=[], elem_id="inspect-document", scale=3)
         segment = gr.Dropdown(label="Segment", choices=[], elem_id="inspect-segment", scale=4)
-    ratio = gr.Radio(RATIOS, value=8, label="Ratio", elem_id="inspect-ratio")
+    ratio = gr.Radio(offered_ratios(workbench), value=8, label="Ratio", elem_id="inspect-ratio")
     sliced = gr.HTML(elem_id="sliced")
     state = gr.State(None)  # see ``state_of``
     choice = [document, segment, ratio]
@@ -78,7 +79,7 @@ def render_inspect(workbench: Workbench, library: Library) -> None:
     shown = [sliced, strip, result, *render_attention(workbench, document, segment, ratio, then_draw)]
     render_map(workbench, document, ratio)
     with gr.Accordion("Surgery", open=False, elem_id="surgery") as surgery:
-        controls = render_controls(document, segment, ratio)
+        controls = render_controls(workbench, document, segment, ratio)
         compared = gr.HTML(elem_id="operation", render=False)
         render_ablation(workbench, controls, compared)
         render_adapter_pair(workbench, controls, compared, [surgery.expand, library.changed.change])
@@ -104,6 +105,8 @@ def render_inspect(workbench: Workbench, library: Library) -> None:
             if workbench.library.document(sha).state != "ready":
                 waiting = note("The memory is not complete yet; it is shown here when it is.")
                 return waiting, "", "", *attention_values(ratio)
+            if not workbench.model.load().config.trained:
+                return note(str(AdapterNeeded("What stands here"))), "", "", *attention_values(ratio)
             # The segment may be one of the document chosen before, until the list of this one arrives.
             segment = min(segment, len(workbench.library.segments(sha)) - 1)
             cut = workbench.attention.slice(sha, segment, ratio)

@@ -12,7 +12,7 @@ from app.analysis.ablation import AblationView, numbers
 from app.types import CancelCheck
 from app.ui.cancel import StopButton, stoppable
 from app.ui.html import inspect as html
-from app.ui.widgets import QUIET, RATIOS, WORK, chosen_segment, refusal, sentences
+from app.ui.widgets import QUIET, WORK, chosen_segment, offered_ratios, refusal, sentences
 from app.workbench import Workbench
 from ccf_core.analysis.cut import Cut
 
@@ -62,13 +62,13 @@ class Controls:
         return Parts(sha256, segment, values[self.ratio], cut, question)
 
 
-def render_controls(document: gr.Dropdown, segment: gr.Dropdown, ratio: gr.Radio) -> Controls:
+def render_controls(workbench: Workbench, document: gr.Dropdown, segment: gr.Dropdown, ratio: gr.Radio) -> Controls:
     gr.HTML(
         '<p class="wb-note">Switch parts of this segment\'s memory off, and let the decoder read the rest, beside '
         "the intact one. Slots and levels are left out of its cache, the others stay at their positions; layers "
         "and heads keep their keys and give zero values.</p>"
     )
-    levels = gr.CheckboxGroup(RATIOS[::-1], label="Levels off", elem_id="off-levels")
+    levels = gr.CheckboxGroup(offered_ratios(workbench)[::-1], label="Levels off", elem_id="off-levels")
     with gr.Row():
         layers = gr.Textbox(label="Layers off", placeholder="0-4, 7", max_lines=1, elem_id="off-layers")
         slots = gr.Textbox(

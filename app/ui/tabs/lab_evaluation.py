@@ -11,7 +11,7 @@ from app.analysis.evaluation_runs import TASKS, USUAL, Result, readers
 from app.types import CancelCheck
 from app.ui.cancel import StopButton, stoppable
 from app.ui.html import elements
-from app.ui.widgets import QUIET, QUIET_WORK, RATIOS
+from app.ui.widgets import QUIET, QUIET_WORK, offered_ratios
 from app.workbench import Workbench
 from ccf_core.evaluation.report.page import markdown
 
@@ -29,7 +29,9 @@ def render_evaluation(workbench: Workbench, tab: gr.Tab, runs: gr.HTML, table: C
                 10, label="Rows at most", info="segments of each kind, questions, documents of each length",
                 minimum=1, precision=0, elem_id="evaluation-limit",
             )  # fmt: skip
-            ratios = gr.CheckboxGroup(RATIOS, value=[4, 8], label="Ratios", elem_id="evaluation-ratios")
+            ratios = gr.CheckboxGroup(
+                offered_ratios(workbench), value=[4, 8], label="Ratios", elem_id="evaluation-ratios"
+            )
         reader = gr.CheckboxGroup(
             label="Readers", elem_id="evaluation-readers",
             info="Those named base_… are the untouched base. Few rows give wide intervals.",

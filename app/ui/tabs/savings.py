@@ -20,7 +20,7 @@ from app.ui.html import savings as html
 from app.ui.html.elements import note
 from app.ui.saving import save_on_click
 from app.ui.tabs.library import Library
-from app.ui.widgets import QUIET, QUIET_WORK, RATIOS, one_document, sentences
+from app.ui.widgets import QUIET, QUIET_WORK, offered_ratios, one_document, sentences
 from app.workbench import Workbench
 
 BYTES, HELD = "Bytes, on a logarithmic axis", "As the decoder holds them on this machine, and as stored."
@@ -49,7 +49,9 @@ def render_savings(workbench: Workbench, library: Library) -> None:
     table = gr.HTML(elem_id="savings-table")
     gr.HTML('<h3 class="lab-title">Time, measured on this machine</h3>')
     with gr.Row(elem_id="savings-timing"):
-        ratio = gr.Radio(RATIOS, value=8, label="Memory at", elem_id="savings-ratio", scale=0, min_width=330)
+        ratio = gr.Radio(
+            offered_ratios(workbench), value=8, label="Memory at", elem_id="savings-ratio", scale=0, min_width=330
+        )
         start = gr.Button("Measure", variant="primary", elem_id="savings-measure", size="md", scale=0, min_width=150)
         stop = StopButton("savings-stop")
     progress = gr.HTML(elem_id="savings-progress")

@@ -115,7 +115,9 @@ class Bench:
         self.prompt = question_prompt(ccf.tokenizer, QUESTION)
         self.counts = Counts.of(ccf.decoder)
         segment = ccf.segment(self._ids(ccf.config.segment_length))
-        rows = ccf.batch_size * len(ccf.encoder.tables(len(segment.input_ids), self.finest).cos)
+        rows = len(segment.input_ids)
+        if ccf.config.trained:
+            rows = ccf.batch_size * len(ccf.encoder.tables(rows, self.finest).cos)
         products, self.matrix_operations = matrix_products(ccf.decoder, rows)
         self.matrix = timed(self.clock, products)
         self.vector = timed(self.clock, matrix_vector_products(ccf.decoder))

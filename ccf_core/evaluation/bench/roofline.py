@@ -59,7 +59,9 @@ class Counts:
         return self.stack(tokens, tokens * (tokens + 1) // 2)
 
     def compress(self, ccf: CCF, lengths: Iterable[int], finest: int) -> int:
-        """Count the operations of encoding segments of these lengths."""
+        """Count the operations of encoding segments of these lengths; without an adapter those of reading them once."""
+        if not ccf.config.trained:
+            return self.prefill(sum(lengths))
         return sum(self._segment(ccf, length, finest) for length in lengths)
 
     def _segment(self, ccf: CCF, length: int, finest: int) -> int:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from app.cli.ccf import main
+from app.settings import Settings
 from ccf_core.__main__ import COMMANDS
 
 HELP = """
@@ -78,5 +80,7 @@ def test_a_folder_of_documents_of_any_kind_becomes_rows_to_train_on(
 
 
 def test_app_serves_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.start.main", lambda: 7)
-    assert main(["app"]) == 7
+    monkeypatch.setattr("app.start.main", lambda settings: served.append(settings()) or 7)
+    served: list[Settings] = []
+    assert main(["app"]) == main(["app", "--base", "a/base", "--adapter", "none"]) == 7
+    assert served == [Settings.from_env(), replace(Settings.from_env(), base="a/base", adapter=Path("none"))]

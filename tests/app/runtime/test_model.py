@@ -78,6 +78,7 @@ def test_info_before_and_after_loading(workbench: Workbench) -> None:
         "base": None,
         "adapter": None,
         "origin": None,
+        "ranking": None,
         "device": None,
         "dtype": None,
         "memory_dtype": "int8",
@@ -147,6 +148,7 @@ def test_settings_have_defaults() -> None:
     assert settings == Settings()
     assert (settings.data_dir, settings.adapter) == (default_data_dir(), DEFAULT_ADAPTER)
     assert settings.base is None
+    assert Settings.from_env({"CCF_ADAPTER": " "}) == Settings(adapter=Path("none"))
 
 
 @pytest.mark.parametrize("value", ["0", "-3", "many", "1.5"])

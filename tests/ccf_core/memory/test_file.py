@@ -13,7 +13,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from ccf_core import CCF, DamagedMemory, KVMemory, MemoryHeader
+from ccf_core import CCF, Adapter, CCFConfig, DamagedMemory, KVMemory, MemoryHeader
 from ccf_core.memory.block import block_to_bytes
 from ccf_core.memory.file import VERSIONS, block_from_bytes, load_memory, save_memory
 from ccf_core.memory.layout import slots_of_level
@@ -32,6 +32,13 @@ def memories(make_base, make_adapter, text_ids):
         base.model.to(getattr(torch, dtype))
         made[dtype] = CCF(base, make_adapter(base.model)).compress(text_ids(67))
     return made | {dtype: made["float32"].quantize(dtype) for dtype in ("int8", "int4")}
+
+
+@pytest.fixture(scope="module")
+def pruned(make_base, text_ids):
+    """The same tokens without an adapter, as int4: of all tensors that a file can hold."""
+    config = dataclasses.replace(CCFConfig.pruned("key_norm"), segment_length=32)
+    return CCF(make_base(), Adapter(config, {})).compress(text_ids(67)).quantize("int4")
 
 
 def same(one: KVMemory, other: KVMemory) -> bool:
@@ -153,7 +160,7 @@ def test_a_truncated_file_is_refused(saved, kept):
     [
         {"format": "pt"},
         {"format": None},
-        {"version": "3"},
+        {"version": "4"},
         {"version": "0"},
         {"version": "one"},
         {"version": None},
@@ -161,7 +168,7 @@ def test_a_truncated_file_is_refused(saved, kept):
 )
 def test_another_format_or_version_is_refused(saved, metadata):
     rewrite(saved, metadata, {})
-    with pytest.raises(DamagedMemory, match="not a memory file of version 1 or 2"):
+    with pytest.raises(DamagedMemory, match="not a memory file of version 1, 2 or 3"):
         load_memory(saved)
 
 
@@ -232,7 +239,7 @@ def test_files_of_every_released_version_are_read(path):
 
 
 def test_there_is_a_fixture_of_every_version_and_dtype():
-    kinds = {"memory-v1-bfloat16", "memory-v1-int8", f"memory-v{VERSIONS[-1]}-int4"}
+    kinds = {"memory-v1-bfloat16", "memory-v1-int8", "memory-v2-int4", f"memory-v{VERSIONS[-1]}-int4"}
     assert kinds <= {path.stem for path in FIXTURES.glob("*.safetensors")}
 
 
@@ -243,8 +250,8 @@ def documented(heading: str) -> set[str]:
     return set(re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE))
 
 
-def test_the_specification_names_what_a_file_holds(memories, saved):
-    save_memory(memories["int4"], saved)
+def test_the_specification_names_what_a_file_holds(pruned, saved):
+    save_memory(pruned, saved)
     with safe_open(saved, "pt") as file:
         metadata, names = file.metadata(), set(file.keys())
     assert documented("Metadata") == metadata.keys()
@@ -253,6 +260,6 @@ def test_the_specification_names_what_a_file_holds(memories, saved):
     assert f"version {VERSIONS[-1]}" in (ROOT / "docs" / "memory-format.md").read_text(encoding="utf-8")
 
 
-def test_the_specification_names_what_a_blob_holds(memories):
-    names = set(memories["int4"].blocks[0][4].tensors())
+def test_the_specification_names_what_a_blob_holds(pruned):
+    names = set(pruned.blocks[0][4].tensors())
     assert documented("Blobs in a database") == names

@@ -150,7 +150,9 @@ def test_placement_squeezes_what_is_longer_than_the_window(tokens):
     starts = range(0, tokens, max(256, tokens // 256 // 20 * 256))
     for start in starts:
         ends = slot_layout(min(256, tokens - start), 4, RATIOS).ends
-        assert placed.slots(start, ends) == [floor((start + end - 1) * stride) for end in ends]
+        found = [placed.of(start + end - 1) for end in ends]
+        assert found == [floor((start + end - 1) * stride) for end in ends]
+        assert placed.of(torch.tensor([start + end - 1 for end in ends])).tolist() == found
     assert placed.question == floor(tokens * stride) + 1
     assert placed.question <= 7169
     assert placed.stride == pytest.approx(float(stride))
@@ -159,10 +161,10 @@ def test_placement_squeezes_what_is_longer_than_the_window(tokens):
 def test_placement_by_hand():
     assert (usable(128), usable(8192)) == (112, 7168)
     short, long = placement(300, 8192), placement(10_000, 8192)
-    assert (short.slots(0, (4, 256)), short.slots(256, (44,)), short.question) == ([3, 255], [299], 301)
-    assert (long.slots(0, (1, 256)), long.slots(9_984, (16,)), long.question) == ([0, 182], [7167], 7169)
+    assert ([short.of(token) for token in (3, 255, 299)], short.question) == ([3, 255, 299], 301)
+    assert ([long.of(token) for token in (0, 255, 9_999)], long.question) == ([0, 182, 7167], 7169)
     assert placement(100, 128, following=12).question == 101
-    assert placement(200, 128, following=12).slots(100, (100,)) == [99]
+    assert placement(200, 128, following=12).of(199) == 99
 
 
 @pytest.mark.parametrize("ratio", [0, 1, 5, 64])
