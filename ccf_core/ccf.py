@@ -101,7 +101,7 @@ class CCF:
         progress: Callable[[float, str], None] | None = None,
         allow_other_base: bool = False,
     ) -> CCF:
-        """Load an adapter on a base, each a folder or a name on the model hub; see ``Adapter.load`` and ``load_base``.
+        """Load an adapter on a base, each a folder or a name on the model hub; see ``Adapter.named`` and ``load_base``.
 
         adapter : "none" for any base as it is, whose memories are then parts of its own cache; "none:RANKING" to name
         the way in which they are chosen, one of ``ccf_core.baselines.RANKINGS``. Unless it is named it is the one that
@@ -110,7 +110,7 @@ class CCF:
         Without a base it is the one on the hub that the adapter names, otherwise the default one.
         ``revision`` and ``token`` are for the adapter.
         """
-        trained = Adapter.load(adapter or DEFAULT_ADAPTER, revision, token)
+        trained = Adapter.named(adapter or DEFAULT_ADAPTER, revision, token)
         loaded = load_base(base or trained.base_on_hub, device=device, dtype=dtype, progress=progress)
         if adapter is None and not allow_other_base:
             trained = trained.or_none(loaded)
@@ -120,7 +120,7 @@ class CCF:
     def repeater(self) -> Decoder:
         """The decoder that writes segments again: ``decoder`` itself, or with the adapter's LoRA for repeating.
 
-        Raises AdapterNeeded where there is no adapter, who alone taught it.
+        Raises AdapterNeeded where there is no adapter.
         """
         if not self.config.trained:
             raise AdapterNeeded("Writing a text again from its memory")

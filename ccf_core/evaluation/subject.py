@@ -47,7 +47,7 @@ class Subject:
     ) -> Subject:
         """Load the adapter, as ``CCF.from_pretrained`` does, and the ``yardstick``, an adapter folder too, if it was
         trained on the same base."""
-        trained = Adapter.load(adapter or DEFAULT_ADAPTER)
+        trained = Adapter.named(adapter or DEFAULT_ADAPTER)
         loaded = load_base(base or trained.base_on_hub, device=device, dtype=dtype)
         if adapter is None and not allow_other_base:
             trained = trained.or_none(loaded)

@@ -53,9 +53,16 @@ class Adapter:
         """Compute what LoRA adds to a weight of every layer: scale · B·A, (layers, out, in) float32."""
         return self.config.lora_scale * (self.tensors[f"{side}.{target}.b"] @ self.tensors[f"{side}.{target}.a"])
 
+    @classmethod
+    def named(cls, adapter: str | Path, revision: str | None = None, token: str | None = None) -> Adapter:
+        """Load an adapter; for "none" or "none:RANKING" make what stands for none. Raises what ``load`` raises."""
+        if ranking := ranking_of(adapter):
+            return cls(CCFConfig.pruned(ranking), {})
+        return cls.load(adapter, revision, token)
+
     def or_none(self, base: Base) -> Adapter:
         """Take what stands for no adapter if this one was trained on another base."""
-        return self if self.config.base in ("", base.fingerprint) else Adapter.load(NO_ADAPTER)
+        return self if self.config.base in ("", base.fingerprint) else Adapter.named(NO_ADAPTER)
 
     def on(self, base: Base) -> Adapter:
         """Bind what stands for no adapter to the base whose memories it names; a trained one stays as it is."""
@@ -191,15 +198,12 @@ class Adapter:
 
     @classmethod
     def load(cls, adapter: str | Path, revision: str | None = None, token: str | None = None) -> Adapter:
-        """Read a folder that ``save`` wrote, or ``owner/name`` or ``owner/name@revision`` of the model hub; for "none"
-        or "none:RANKING" make what stands for no adapter.
+        """Read a folder that ``save`` wrote, or ``owner/name`` or ``owner/name@revision`` of the model hub.
 
         revision : a branch, a tag or a commit; ``token`` is the one that ``hf auth login`` kept if None.
 
         Raises AdapterError if there is no complete adapter, and HubError.
         """
-        if ranking := ranking_of(adapter):
-            return cls(CCFConfig.pruned(ranking), {})
         folder, origin = adapter_folder(adapter, revision, token)
         shards = sorted(folder.glob("adapter-*.safetensors"))
         if not shards or not (folder / "ccf.json").exists():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from ccf_core import CCF, Adapter, AdapterError, AdapterNeeded, Cut, DamagedMemory, KVMemory, MemoryMismatch, ablate
+from ccf_core.__main__ import main
 from ccf_core.answering.prompt import question_prompt
 from ccf_core.baselines import RANKINGS, FullCache, Pruning
 from ccf_core.baselines.expected_attention import AHEAD
@@ -48,7 +50,7 @@ def bare(make_base: Callable) -> Callable[..., CCF]:
     """``bare(family, ranking, **config)``: a base without an adapter."""
 
     def make(family: str = "llama", ranking: str = "repeat_attention", **config: object) -> CCF:
-        return CCF(make_base(family, **config), Adapter.load(f"none:{ranking}"))
+        return CCF(make_base(family, **config), Adapter.named(f"none:{ranking}"))
 
     return make
 
@@ -96,7 +98,7 @@ def test_every_ranking_keeps_all_at_1x_and_nests(bare: Callable, text_ids: Calla
 def test_as_bfloat16_it_is_as_near_as_that_dtype(make_base: Callable, text_ids: Callable) -> None:
     base = make_base("llama")
     base.model.to(torch.bfloat16)
-    ccf = CCF(base, Adapter.load("none:key_norm"))
+    ccf = CCF(base, Adapter.named("none:key_norm"))
     text, question = text_ids(300), text_ids(9, 1)
     found, wanted = logits_after(ccf, ccf.compress(text, 1), question).float(), logits_of(ccf, text, question).float()
     assert (found - wanted).norm() < 0.02 * wanted.norm()
@@ -210,7 +212,7 @@ def test_the_ranking_of_the_guide_is_one_class_and_one_row(
     assert len(code.splitlines()) < 20
     monkeypatch.setitem(RANKINGS, "value_norm", made["ValueNorm"])
     # Equal tokens have equal values in the first layer, and no best among them.
-    ccf, ids = CCF(make_base(), Adapter.load("none:value_norm")), [*range(4, 74)]
+    ccf, ids = CCF(make_base(), Adapter.named("none:value_norm")), [*range(4, 74)]
     (block,) = ccf.compress(ids, finest=32).blocks[0].values()
     norms = torch.stack(ccf.decoder.read_text(ids).values)[:, 0].norm(dim=-1)
     assert torch.equal(block.positions.long(), norms.topk(3).indices.sort(-1).values)
@@ -237,12 +239,12 @@ def test_memories_name_ranking_and_base(bare: Callable, make_base: Callable, tex
         with pytest.raises(MemoryMismatch):
             reader.prefix_for("memory", memory)
     with pytest.raises(AdapterError, match=r"choose .*expected_attention"):
-        CCF(make_base(), Adapter.load("none:best"))
+        CCF(make_base(), Adapter.named("none:best"))
 
 
 def test_the_base_stays_as_it_is(make_base: Callable) -> None:
     base, again = make_base(), make_base()
-    CCF(base, Adapter.load("none"))
+    CCF(base, Adapter.named("none"))
     assert all(torch.equal(a, b) for a, b in zip(base.model.parameters(), again.model.parameters(), strict=True))
     ids = torch.tensor([[3, 5]])
     assert torch.equal(base.model.get_input_embeddings()(ids), again.model.get_input_embeddings()(ids))
@@ -254,3 +256,29 @@ def test_other_readers_work_beside_it(plain: CCF, reader: str) -> None:
     memory, ids = plain.compress(text, finest=1 if reader == "focus" else 4), plain.segment(text).input_ids
     answer = plain.answer("Who counted?", memory, 4, reader=reader, input_ids=ids)
     assert answer.reader == reader and answer.kv_bytes > 0
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["info", "--adapter", "none:key_norm"],
+        # Our adapter, which is not named, is of another base.
+        ["info"],
+        ["evaluate", "qa", "--limit", "2", "--ratio", "1", "8", "--reader", "memory", "--adapter", "none"],
+        ["bench", "--tokens", "300", "--runs", "1", "--new-tokens", "8", "--adapter", "none"],
+    ],
+    ids=" ".join,
+)
+def test_commands_work_without_an_adapter(
+    tiny_folder: Callable[..., Path], capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    assert main([*command, "--base", str(tiny_folder("qwen2")), "--device", "cpu", "--dtype", "float32"]) == 0
+    assert json.loads(capsys.readouterr().out)
+
+
+def test_an_evaluation_of_reconstructions_says_what_it_needs(
+    tiny_folder: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = ["--base", str(tiny_folder()), "--device", "cpu", "--dtype", "float32", "--adapter", "none:key_norm"]
+    assert main(["evaluate", "reconstruct", "--limit", "1", "--reader", "memory", *base]) == 2
+    assert "needs a trained adapter" in capsys.readouterr().err

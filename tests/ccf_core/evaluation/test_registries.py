@@ -93,7 +93,7 @@ def test_a_task_of_ones_own_is_evaluated_and_reported(
 ) -> None:
     from ccf_core.__main__ import main
 
-    monkeypatch.setattr(Subject, "load", lambda *args: subject)
+    monkeypatch.setattr(Subject, "load", lambda *args, **named: subject)
     (tmp_path / "rows.jsonl").write_text("\n".join(json.dumps({"text": text}) for text in ("one two", "three")))
     out = ["--out", str(tmp_path / "words.json")]
     assert main(["evaluate", words_task, "--data", str(tmp_path / "rows.jsonl"), "--ratio", "4", "8", *out]) == 0
