@@ -62,7 +62,7 @@ def rooms(page: Page) -> None:
     steps.open_tab(page, "Compare")
     page.fill("#compare-question textarea", "When did the container arrive by barge?")
     page.click("#compare-start")
-    expect(page.locator("#compare-cards [role=status]")).to_contain_text("5 of 5")
+    expect(page.locator("#compare-cards [role=status]").first).to_contain_text("5 of 5")
     scroll_to(page.locator("#compare-settings"))
     take(page, "tab-compare")
     scroll_to(page.locator("#head"))
