@@ -39,7 +39,9 @@ def app(serve_tiny: Serve, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 def visit(page: Page, address: str) -> None:
     page.goto(address)
+    expect(page.locator("#head")).to_contain_text("Model ready")
     expect(page.locator("#listing .doc")).not_to_have_count(0)
+    steps.settle(page)
 
 
 def test_what_was_left_out_of_a_text_is_one_click_away(page: Page, app: str, screenshot: Callable[[str], None]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from app.ui.html import ask as html
-from app.ui.widgets import QUIET, sentences
+from app.ui.widgets import QUIET_EACH, sentences
 from app.workbench import Workbench
 
 #: Opens the dialog of a new value, at the marked place; the value is forgotten with the dialog.
@@ -38,4 +38,4 @@ def render_original(workbench: Workbench, *events: Any) -> None:
         return html.original(view)
 
     for listen in events:
-        listen(show, None, original, **QUIET)
+        listen(show, None, original, **QUIET_EACH)
