@@ -23,7 +23,7 @@ from ccf_core.baselines.mean_pool import MeanPoolEncoder
 from ccf_core.baselines.memories import PrunedEncoder
 from ccf_core.config import CCFConfig
 from ccf_core.device import choose_device
-from ccf_core.errors import AdapterError, AdapterNeeded, Cancelled, MemoryMismatch, WrongArgument
+from ccf_core.errors import AdapterError, Cancelled, MemoryMismatch, WrongArgument
 from ccf_core.focus.focus import Focus
 from ccf_core.memory.block import Block
 from ccf_core.memory.dtypes import MemoryDtype
@@ -84,8 +84,7 @@ class CCF:
     @property
     def encoder(self) -> Encoder:
         """The encoder of slots. Raises AdapterNeeded where there is no adapter: then ``encode`` reads with the base."""
-        if not self.config.trained:
-            raise AdapterNeeded("What slots look at")
+        self.config.check_trained("What slots look at")
         return self._encoder
 
     @classmethod
@@ -122,8 +121,7 @@ class CCF:
 
         Raises AdapterNeeded where there is no adapter.
         """
-        if not self.config.trained:
-            raise AdapterNeeded("Writing a text again from its memory")
+        self.config.check_trained("Writing a text again from its memory")
         return repeater_of(self.decoder, self.adapter)
 
     def to(self, device: str | torch.device) -> CCF:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from ccf_core.errors import AdapterError
+from ccf_core.errors import AdapterError, AdapterNeeded
 
 Mask = Literal["whole"]
 Compressor = Literal["slots", "mean_pool", "pruned"]
@@ -87,6 +87,11 @@ class CCFConfig:
     def trained(self) -> bool:
         """Whether there is an adapter; without one a base reads and writes as it came."""
         return self.compressor in TRAINED
+
+    def check_trained(self, what: str) -> None:
+        """Raise AdapterNeeded, which says that ``what`` needs one, where there is no adapter."""
+        if not self.trained:
+            raise AdapterNeeded(what)
 
     @property
     def ranks(self) -> dict[str, int]:

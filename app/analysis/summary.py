@@ -11,7 +11,6 @@ from app.analysis.attention import Attention
 from app.documents.memory_cache import Memories
 from app.runtime.lru import LruCache
 from app.types import CancelCheck, never
-from ccf_core import AdapterNeeded
 from ccf_core.answering.prompt import ABSTENTION
 from store import Store
 
@@ -57,8 +56,7 @@ class Summaries:
         sentence of the text to which the same slots attend most."""
         if known := self.known(sha256, segment, ratio):
             return known
-        if not self.memories.model.load(cancelled=cancelled).config.trained:
-            raise AdapterNeeded("A summary from memory")
+        self.memories.model.load(cancelled=cancelled).config.check_trained("A summary from memory")
         looked = self.attention.view(sha256, segment, ratio, cancelled)
         memory = self.memories.recall(sha256, ratio, [segment], cancelled=cancelled).memory
         ccf = self.memories.model.load()

@@ -17,7 +17,7 @@ from app.documents.memory_cache import Memories
 from app.parsers.kinds import TABLES
 from app.parsers.tables import sizes
 from app.types import CancelCheck
-from ccf_core import AdapterNeeded, Answer, Cancelled, Timings
+from ccf_core import Answer, Cancelled, Timings
 from ccf_core.answering.prompt import ABSTENTION
 from ccf_core.memory.segments import Segmented
 from store import Document
@@ -77,8 +77,8 @@ class WholeDocument:
         nothing; else it is what the decoder answers from that segment's memory alone. Others may use the model in
         between. When ``cancelled`` turns true, it ends with the lines that there are.
         """
-        if asked.whole == "summary" and not ccf.config.trained:
-            raise AdapterNeeded("A summary from memory")
+        if asked.whole == "summary":
+            ccf.config.check_trained("A summary from memory")
         began, first, written, held = time.perf_counter(), 0.0, 0, 0
         lines: dict[str, str] = {}
         for number, index in gone_over(texts):

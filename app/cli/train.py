@@ -1,4 +1,4 @@
-"""``ccf train --data DIR``: the workbench's readers make rows of text of a folder of documents of any kind."""
+"""``ccf train --data DIR``: read a folder of documents of any kind into rows of text to train on."""
 
 from __future__ import annotations
 

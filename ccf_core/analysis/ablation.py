@@ -15,7 +15,7 @@ import torch
 from ccf_core.analysis.cut import Cut
 from ccf_core.answering.prompt import question_prompt
 from ccf_core.ccf import CCF
-from ccf_core.errors import AdapterNeeded, Cancelled, NoSuchPart
+from ccf_core.errors import Cancelled, NoSuchPart
 from ccf_core.memory.memory import KVMemory
 from ccf_core.model.decoder import Decoder
 from ccf_core.model.prefix import Prefix
@@ -39,8 +39,7 @@ def ablate(ccf: CCF, memory: KVMemory, cut: Cut) -> Prefix:
     Raises NoSuchPart if the memory has no such slot, level, layer or head; MemoryMismatch as ``CCF.check``;
     AdapterNeeded where there is no adapter.
     """
-    if not ccf.config.trained:
-        raise AdapterNeeded("Switching off parts of a memory")
+    ccf.config.check_trained("Switching off parts of a memory")
     ccf.check(memory)
     header = memory.header
     kept = kept_slots(memory, cut)

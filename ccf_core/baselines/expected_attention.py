@@ -1,4 +1,4 @@
-"""Keys that later queries are expected to look at, told from the queries of the text itself: no second pass."""
+"""Rank keys by the attention that later queries are expected to give them, in the one pass that reads the text."""
 
 from __future__ import annotations
 

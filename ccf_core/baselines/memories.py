@@ -1,4 +1,4 @@
-"""Memories without an adapter: the base reads a document once, and each level keeps the next best of its own cache.
+"""Make memories without an adapter: the base reads a document, and each level keeps the next best of its own cache.
 
 A segment is read after all that comes before it. Its tokens are ranked in every layer and key-value head, and the best
 ceil(tokens / ratio) of each are its memory at a ratio; at 1 that is the plain cache. They are kept as slots are, with
@@ -72,7 +72,7 @@ class PrunedEncoder:
         """Place a memory of the segments that were ``made``, with room for so many tokens that follow; return it and
         their levels that later memories can need: they only get coarser."""
         room = usable(self.decoder.window) - following
-        room = min(room, (getattr(self.decoder.model.config, "sliding_window", None) or room + 1) - 1)
+        room = min(room, (self.decoder.sliding or room + 1) - 1)
         spans, ratios = document.spans[: len(made)], self.config.ratios
         try:
             _, plan = grades(room, [len(span) for span in spans], ratios, tail=0)

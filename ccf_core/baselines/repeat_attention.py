@@ -38,10 +38,9 @@ class RepeatAttention(Pruning):
         tokens = cache.shape[-1]
         chunk = max(decoder.window - usable(decoder.window) - len(prompt) - LEAD, LEAD)
         seen = tokens + len(prompt) + LEAD + min(chunk, tokens)
-        sliding = getattr(decoder.model.config, "sliding_window", None)
-        if sliding and seen > sliding:
+        if decoder.sliding and seen > decoder.sliding:
             raise MemoryMismatch(
-                f"This base sees {sliding} positions at a time: give a shorter text, or another ranking."
+                f"This base sees {decoder.sliding} positions at a time: give a shorter text, or another ranking."
             )
         best = torch.zeros(cache.shape, device=cache.lengths.device)
         for start in range(0, tokens, chunk):

@@ -1,4 +1,4 @@
-"""What has to hold before a run begins."""
+"""Check settings, base and adapters of a training run before it begins, and find the step that it begins at."""
 
 from __future__ import annotations
 

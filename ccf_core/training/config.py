@@ -1,4 +1,4 @@
-"""The numbers of one training run."""
+"""The settings of one training run, and its learning-rate schedule."""
 
 from __future__ import annotations
 

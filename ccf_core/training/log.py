@@ -1,4 +1,4 @@
-"""What a run tells: how it began, and rows of numbers, in files and on stdout."""
+"""Write the log of a training run: its settings, and rows of losses and scores, in files and on stdout."""
 
 from __future__ import annotations
 

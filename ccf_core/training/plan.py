@@ -1,4 +1,4 @@
-"""What a run will take, told before it begins: parameters, tokens, memory and time.
+"""Estimate what a training run will take, before it begins: parameters, tokens, memory and time.
 
 The time is counted, not tried: the operations of all steps by the rate of matrix products that this device was just
 measured at, and by the share of that rate which training has been measured to reach (docs/training.md).

@@ -13,7 +13,7 @@ from bs4.element import PreformattedString
 from resiliparse.extract.html2text import extract_plain_text
 
 from app.parsers.html.tree import children, is_deeper, is_hidden
-from app.parsers.writing import UNSPACED
+from app.parsers.writing_systems import UNSPACED
 
 _LONGEST = 2_000_000
 """Characters of a page's text; beyond them the page is read whole."""

@@ -10,7 +10,7 @@ from markdown_it.token import Token
 
 from app.parsers.html.reader import visible_text
 from app.parsers.markdown.html import elements_of, is_comment
-from app.parsers.writing import UNSPACED, WIDE
+from app.parsers.writing_systems import UNSPACED, WIDE
 
 # In scripts without blanks between words, and in Korean, emphasis stands between letters.
 _BETWEEN = f"{UNSPACED}{WIDE}\uac00-\ud7a3"

@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 
-from app.parsers.writing import EAST_ASIAN, WIDE
+from app.parsers.writing_systems import EAST_ASIAN, WIDE
 
 WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 #: Han, kana and their punctuation; Korean puts spaces between words.

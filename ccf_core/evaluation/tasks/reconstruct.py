@@ -7,7 +7,7 @@ from itertools import groupby
 
 from ccf_core import metrics
 from ccf_core.answering import batching
-from ccf_core.errors import AdapterNeeded, NothingToCompress
+from ccf_core.errors import NothingToCompress
 from ccf_core.evaluation.memories import single_segment
 from ccf_core.evaluation.readers.base import Scores, readings, settings
 from ccf_core.evaluation.readers.memory import EXACT, differences
@@ -59,8 +59,7 @@ def samples(subject: Subject, rows: list[Row], options: Options) -> dict[str, li
 
 def evaluate(subject: Subject, rows: list[Row], options: Options) -> tuple[int, list[dict]]:
     """Measure (segments, result rows): one row for each reader, ratio and sample. Raises AdapterNeeded without one."""
-    if not subject.ccf.config.trained:
-        raise AdapterNeeded("A reconstruction")
+    subject.ccf.config.check_trained("A reconstruction")
     chosen = samples(subject, rows, options)
     everything = [(name, segment) for name, found in chosen.items() for _, segment in found]
     if not everything:

@@ -1,4 +1,4 @@
-"""Scripts that put no blanks between words, each as ranges for a class of a regular expression."""
+"""Writing systems without spaces between words, each as ranges for a character class of a regular expression."""
 
 #: Chinese and Japanese: Han, its radicals, kana, bopomofo.
 EAST_ASIAN = "\u2e80-\u2fdf\u3005-\u3007\u3031-\u3035\u3040-\u312f\u31a0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
